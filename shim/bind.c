@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds the real libcurl of whoever calls. There may be several in one process (OpenSSL's and
+ * GnuTLS's flavour, a bundled one), loaded in ways that hide them from RTLD_NEXT, or reached by
+ * pointers from dlsym; so each is an entry of a table, found by the caller's own dependencies or by
+ * the function's address. Must not call into a libcurl: that is for the callers of this file. */
+#include "shim/shim_int.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <string.h>
+
+void *(*shim_real_dlopen)(const char *file, int mode);
+void *(*shim_real_dlsym)(void *handle, const char *name);
+
+static struct shim_curl curls[SHIM_CURLS_MAX];
+static atomic_uint curl_count;
+static pthread_mutex_t locks[SHIM_LOCKS] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
+                                            PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER};
+static char directory[512];
+static const void *own_base;
+
+void shim_lock(enum shim_lock lock)
+{
+    pthread_mutex_lock(&locks[lock]);
+}
+
+void shim_unlock(enum shim_lock lock)
+{
+    pthread_mutex_unlock(&locks[lock]);
+}
+
+static void fork_prepare(void)
+{
+    for (unsigned i = 0; i < SHIM_LOCKS; i++)
+        pthread_mutex_lock(&locks[i]);
+}
+
+static void fork_parent(void)
+{
+    for (unsigned i = SHIM_LOCKS; i-- > 0;)
+        pthread_mutex_unlock(&locks[i]);
+}
+
+static void fork_child(void)
+{
+    for (unsigned i = 0; i < SHIM_LOCKS; i++)
+        pthread_mutex_init(&locks[i], NULL);
+}
+
+/* The version with which libc exports dlopen and dlsym: since 2.34 both are in libc itself. Looked
+ * up with dlvsym, which we do not hook. */
+static void *libc_function(const char *name)
+{
+    static const char *const versions[] = {"GLIBC_2.34", "GLIBC_2.2.5", "GLIBC_2.17"};
+    void *found = NULL;
+
+    for (size_t i = 0; i < sizeof versions / sizeof versions[0] && found == NULL; i++)
+        found = dlvsym(RTLD_NEXT, name, versions[i]);
+    return found;
+}
+
+static void own_directory(void)
+{
+    Dl_info info;
+    const char *slash;
+
+    if (dladdr((const void *)own_directory, &info) == 0 || info.dli_fname == NULL)
+        return;
+    own_base = info.dli_fbase;
+    slash = strrchr(info.dli_fname, '/');
+    if (slash == NULL || (size_t)(slash - info.dli_fname) >= sizeof directory)
+        return;
+    memcpy(directory, info.dli_fname, (size_t)(slash - info.dli_fname));
+}
+
+const char *shim_directory(void)
+{
+    return directory;
+}
+
+static void init_once(void)
+{
+    void *real_dlopen = libc_function("dlopen"), *real_dlsym = libc_function("dlsym");
+
+    memcpy(&shim_real_dlopen, &real_dlopen, sizeof real_dlopen);
+    memcpy(&shim_real_dlsym, &real_dlsym, sizeof real_dlsym);
+    own_directory();
+    shim_env_read();
+    (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
+}
+
+void shim_init(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+    pthread_once(&once, init_once);
+}
+
+__attribute__((constructor)) static void shim_constructor(void)
+{
+    shim_init();
+}
+
+const struct shim_curl *shim_curl_number(unsigned number)
+{
+    return number < atomic_load(&curl_count) ? &curls[number] : NULL;
+}
+
+const struct shim_curl *shim_curl_at(const void *address)
+{
+    unsigned count = atomic_load(&curl_count);
+
+    for (unsigned i = 0; i < count; i++)
+        if ((uintptr_t)address >= curls[i].text_start && (uintptr_t)address < curls[i].text_end)
+            return &curls[i];
+    return NULL;
+}
+
+/* ---- learning a libcurl ------------------------------------------------------------------- */
+
+struct range_search {
+    uintptr_t address, start, end;
+};
+
+static int find_range(struct dl_phdr_info *info, size_t size, void *data)
+{
+    struct range_search *search = data;
+    uintptr_t start = UINTPTR_MAX, end = 0;
+
+    (void)size;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+        uintptr_t from = info->dlpi_addr + header->p_vaddr;
+
+        if (header->p_type != PT_LOAD)
+            continue;
+        start = from < start ? from : start;
+        end = from + header->p_memsz > end ? from + header->p_memsz : end;
+    }
+    if (search->address < start || search->address >= end)
+        return 0;
+    search->start = start;
+    search->end = end;
+    return 1;
+}
+
+/* Fills in the functions of the object open as library; false when it is not a libcurl. */
+static bool fill(struct shim_curl *curl, void *library)
+{
+    void *found;
+
+#define CALL(field, name)                                                                          \
+    found = shim_real_dlsym(library, #name);                                                       \
+    memcpy(&curl->field, &found, sizeof found);
+#define MUST(field, name)                                                                          \
+    CALL(field, name)                                                                              \
+    if (found == NULL)                                                                             \
+        return false;
+#include "shim/curl_calls.def"
+#undef CALL
+#undef MUST
+    return true;
+}
+
+/* With the lock held. The object stays open for good: its functions are in our table. */
+static const struct shim_curl *learn(const void *function)
+{
+    struct range_search range = {(uintptr_t)function, 0, 0};
+    unsigned count = atomic_load(&curl_count);
+    const struct shim_curl *known = shim_curl_at(function);
+    struct shim_curl *curl = &curls[count];
+    struct link_map *map = NULL;
+    void *library;
+    Dl_info info;
+
+    if (known != NULL || count == SHIM_CURLS_MAX)
+        return known;
+    if (dladdr1(function, &info, (void **)&map, RTLD_DL_LINKMAP) == 0 || map == NULL ||
+        info.dli_fbase == own_base || dl_iterate_phdr(find_range, &range) == 0)
+        return NULL;
+    library = shim_real_dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
+    if (library == NULL)
+        return NULL;
+    if (!fill(curl, library)) {
+        (void)dlclose(library);
+        return NULL;
+    }
+    curl->text_start = range.start;
+    curl->text_end = range.end;
+    curl->path = map->l_name;
+    curl->number = count;
+    curl->version = curl->version_info(CURLVERSION_NOW)->version_num;
+    atomic_store(&curl_count, count + 1);
+    return curl;
+}
+
+const struct shim_curl *shim_curl_of_function(const void *function)
+{
+    const struct shim_curl *curl = shim_curl_at(function);
+
+    if (curl != NULL)
+        return curl;
+    shim_lock(SHIM_LOCK_CURLS);
+    curl = learn(function);
+    shim_unlock(SHIM_LOCK_CURLS);
+    return curl;
+}
+
+/* ---- from a caller to its libcurl --------------------------------------------------------- */
+
+static bool is_ours(const void *function)
+{
+    Dl_info info;
+
+    return dladdr(function, &info) != 0 && info.dli_fbase == own_base;
+}
+
+/* The curl_easy_init in the dependencies of the object that the caller's code is in. The main
+ * program has no name to open; RTLD_NEXT answers for it. */
+static void *in_callers_scope(const void *caller)
+{
+    struct link_map *map = NULL;
+    void *object, *found;
+    Dl_info info;
+
+    if (dladdr1(caller, &info, (void **)&map, RTLD_DL_LINKMAP) == 0 || map == NULL ||
+        map->l_name[0] == '\0')
+        return NULL;
+    object = shim_real_dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
+    if (object == NULL)
+        return NULL;
+    found = shim_real_dlsym(object, "curl_easy_init");
+    (void)dlclose(object);
+    return found;
+}
+
+static int find_libcurl(struct dl_phdr_info *info, size_t size, void *data)
+{
+    const char *slash = strrchr(info->dlpi_name, '/');
+    const char *name = slash != NULL ? slash + 1 : info->dlpi_name;
+
+    (void)size;
+    if (strncmp(name, "libcurl", strlen("libcurl")) != 0)
+        return 0;
+    *(const char **)data = info->dlpi_name;
+    return 1;
+}
+
+static void *in_any_libcurl(void)
+{
+    const char *path = NULL;
+    void *object, *found;
+
+    if (dl_iterate_phdr(find_libcurl, &path) == 0)
+        return NULL;
+    object = shim_real_dlopen(path, RTLD_LAZY | RTLD_NOLOAD);
+    if (object == NULL)
+        return NULL;
+    found = shim_real_dlsym(object, "curl_easy_init");
+    (void)dlclose(object);
+    return found;
+}
+
+const struct shim_curl *shim_curl_of_caller(const void *caller)
+{
+    void *found = in_callers_scope(caller);
+
+    if (found == NULL || is_ours(found))
+        found = shim_real_dlsym(RTLD_NEXT, "curl_easy_init");
+    if (found == NULL || is_ours(found))
+        found = in_any_libcurl();
+    if (found == NULL || is_ours(found))
+        return NULL;
+    return shim_curl_of_function(found);
+}
+
+/* ---- dlsym -------------------------------------------------------------------------------- */
+
+static shim_function hook_of(const struct shim_curl *curl, const char *name)
+{
+    static const struct {
+        const char *name;
+        shim_function hook;
+    } rows[] = {
+#define HOOK(function) {#function, (shim_function)function},
+#include "shim/hooks.def"
+#undef HOOK
+    };
+
+    if (strcmp(name, "curl_easy_init") == 0)
+        return shim_easy_init_door(curl);
+    if (strcmp(name, "curl_multi_init") == 0)
+        return shim_multi_init_door(curl);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strcmp(rows[i].name, name) == 0)
+            return rows[i].hook;
+    return NULL;
+}
+
+/* Only names of libcurl's, asked of a library by handle: RTLD_NEXT and RTLD_DEFAULT mean what they
+ * mean to the caller. */
+void *shim_dlsym_pick(void *handle, const char *name)
+{
+    const struct shim_curl *curl;
+    void *real, *found = NULL;
+    shim_function hook;
+
+    shim_init();
+    if (name == NULL || strncmp(name, "curl_", 5) != 0 || handle == RTLD_NEXT ||
+        handle == RTLD_DEFAULT)
+        return NULL;
+    real = shim_real_dlsym(handle, name);
+    if (real == NULL || is_ours(real) || (curl = shim_curl_of_function(real)) == NULL)
+        return NULL;
+    hook = hook_of(curl, name);
+    memcpy(&found, &hook, sizeof found);
+    return found;
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A governed transfer from its beginning to its one end. No lock is held here: a handle belongs to
+ * one thread at a time. */
+#include "shim/shim_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- in front of every request ------------------------------------------------------------ */
+
+/* Reads where this request goes; true: a redirect took the transfer to another host. */
+static bool leaves_host(const struct shim_handle *handle, struct shim_target *hop)
+{
+    char *url = NULL, *method = NULL;
+    long redirects = 0;
+
+    (void)handle->curl->easy_getinfo(handle->easy, CURLINFO_EFFECTIVE_URL, &url);
+    (void)handle->curl->easy_getinfo(handle->easy, CURLINFO_EFFECTIVE_METHOD, &method);
+    (void)handle->curl->easy_getinfo(handle->easy, CURLINFO_REDIRECT_COUNT, &redirects);
+    if (url == NULL)
+        return false;
+    shim_target_read(handle, url, method, hop);
+    return redirects > 0 && handle->call != NULL &&
+           strcmp(hop->host, handle->call->target.host) != 0;
+}
+
+/* The first byte of the request leaves next: from here on the provider may bill. */
+static void note_sent(struct shim_call *call)
+{
+    unsigned char frame[sizeof(struct wire_head)];
+    struct wire_writer w;
+
+    if (!call->sent) {
+        call->sent = true;
+        call->sent_ms = shim_now_ms();
+        wire_begin(&w, frame, sizeof frame, WIRE_SENT);
+        if (shim_link_send(&call->link, frame, w.used, -1) == SHIM_LINK_LOST)
+            (void)shim_call_claim(call);
+    }
+    shim_tap_restart(call);
+}
+
+static int go_on(struct shim_call *call, const struct shim_target *hop, bool elsewhere)
+{
+    if (call->state != SHIM_CALL_ADMITTED || call->pid != getpid())
+        return CURL_PREREQFUNC_ABORT;
+    if (elsewhere && hop->governed) {
+        (void)snprintf(call->text, sizeof call->text,
+                       "flyball: guard_refused: a governed call was redirected to %s", hop->host);
+        call->curl_error = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
+    if (elsewhere)
+        shim_tap_finish(call, CURLE_OK); /* a redirect to a plain host: the call is over */
+    else
+        note_sent(call);
+    return CURL_PREREQFUNC_OK;
+}
+
+static struct shim_call *call_new(struct shim_handle *handle, const struct shim_target *target)
+{
+    struct shim_call *call = calloc(1, sizeof *call);
+
+    if (call == NULL)
+        return NULL;
+    call->handle = handle;
+    call->target = *target;
+    call->pid = getpid();
+    call->link = SHIM_LINK_NONE;
+    call->body.memfd = call->listener = call->peer = -1;
+    shim_uuid7(call->id);
+    handle->call = call;
+    return call;
+}
+
+/* A plain transfer was redirected to a governed host: it becomes a call here, in front of the
+ * request. There is no way to serve a refusal in the middle of a transfer, so it fails by code. */
+static int hop_begin(struct shim_handle *handle, const struct shim_target *hop)
+{
+    struct shim_call *call = call_new(handle, hop);
+    int wait_ms = handle->multi != NULL ? SHIM_HOP_MS : INT32_MAX;
+
+    if (call == NULL)
+        return CURL_PREREQFUNC_ABORT;
+    call->curl_error = true;
+    if (!shim_call_ask(call))
+        return CURL_PREREQFUNC_ABORT;
+    if (!shim_call_poll(call, wait_ms))
+        shim_call_refuse(call, "budget_busy", "the verdict on a redirect took too long");
+    call->curl_error = true;
+    if (call->state != SHIM_CALL_ADMITTED)
+        return CURL_PREREQFUNC_ABORT;
+    shim_call_prepare(call);
+    if (call->state != SHIM_CALL_ADMITTED)
+        return CURL_PREREQFUNC_ABORT;
+    note_sent(call);
+    return CURL_PREREQFUNC_OK;
+}
+
+static int by_application(const struct shim_handle *handle, char *remote, char *local,
+                          int remote_port, int local_port)
+{
+    curl_prereq_callback prereq;
+    int64_t bits = shim_option(handle, SLOT_PREREQ);
+
+    if (bits == 0)
+        return CURL_PREREQFUNC_OK;
+    memcpy(&prereq, &bits, sizeof prereq);
+    return prereq(shim_option_pointer(handle, SLOT_PREREQ_DATA), remote, local, remote_port,
+                  local_port);
+}
+
+static int on_prereq(void *data, char *remote, char *local, int remote_port, int local_port)
+{
+    struct shim_handle *handle = data;
+    int result = by_application(handle, remote, local, remote_port, local_port);
+    int saved_errno = errno;
+    struct shim_target *hop;
+    bool elsewhere;
+
+    if (result != CURL_PREREQFUNC_OK)
+        return result;
+    hop = malloc(sizeof *hop);
+    if (hop == NULL)
+        return CURL_PREREQFUNC_ABORT;
+    hop->governed = false;
+    elsewhere = leaves_host(handle, hop);
+    if (handle->call != NULL)
+        result = go_on(handle->call, hop, elsewhere);
+    else if (hop->governed)
+        result = hop_begin(handle, hop);
+    free(hop);
+    errno = saved_errno;
+    return result;
+}
+
+static bool watch_requests(struct shim_handle *handle)
+{
+    return shim_override(handle, SLOT_PREREQ, CURLOPT_PREREQFUNCTION,
+                         shim_bits((void (*)(void))on_prereq)) == CURLE_OK &&
+           shim_override(handle, SLOT_PREREQ_DATA, CURLOPT_PREREQDATA,
+                         (int64_t)(intptr_t)handle) == CURLE_OK;
+}
+
+/* ---- preparing a handle ------------------------------------------------------------------- */
+
+static bool tap_install(struct shim_handle *handle)
+{
+    int64_t data = (int64_t)(intptr_t)handle;
+
+    if (shim_option(handle, SLOT_HEADER) == 0 && shim_option(handle, SLOT_HEADER_DATA) != 0 &&
+        (shim_override(handle, SLOT_HEADER, CURLOPT_HEADERFUNCTION,
+                       shim_bits((void (*)(void))shim_tap_header)) != CURLE_OK ||
+         shim_override(handle, SLOT_HEADER_DATA, CURLOPT_HEADERDATA, data) != CURLE_OK))
+        return false;
+    return shim_override(handle, SLOT_WRITE, CURLOPT_WRITEFUNCTION,
+                         shim_bits((void (*)(void))shim_tap_write)) == CURLE_OK &&
+           shim_override(handle, SLOT_WRITE_DATA, CURLOPT_WRITEDATA, data) == CURLE_OK;
+}
+
+void shim_call_prepare(struct shim_call *call)
+{
+    struct shim_handle *handle = call->handle;
+
+    if (call->state == SHIM_CALL_ADMITTED) {
+        if (watch_requests(handle) && tap_install(handle) &&
+            shim_body_install(handle, &call->body))
+            return;
+        shim_call_refuse(call, "ledger_read_failure", "this libcurl cannot be watched");
+    }
+    if (!shim_answer_install(call)) {
+        call->state = SHIM_CALL_REFUSED;
+        call->curl_error = call->blocked = true;
+        (void)shim_answer_block(handle);
+    }
+}
+
+/* ---- beginning ---------------------------------------------------------------------------- */
+
+/* Even a plain transfer may be redirected to a governed host, and a handle that we know nothing of
+ * may go anywhere. */
+static enum shim_begun pass(struct shim_handle *handle)
+{
+    if ((shim_option(handle, SLOT_FOLLOW) != 0 || handle->blind) && !watch_requests(handle))
+        shim_restore(handle); /* too old a libcurl: see docs/COVERAGE.md */
+    return SHIM_PASS;
+}
+
+static void ask_and_wait(struct shim_call *call, bool multi)
+{
+    if (call->handle->curl->version < SHIM_OLDEST_CURL) {
+        shim_call_refuse(call, "ledger_read_failure", "this libcurl is older than 7.80");
+        call->curl_error = true;
+        return;
+    }
+    if (!shim_call_ask(call))
+        return;
+    (void)shim_call_poll(call, multi ? SHIM_MULTI_MS : INT32_MAX);
+}
+
+enum shim_begun shim_call_begin(struct shim_handle *handle, bool multi)
+{
+    struct shim_target target;
+    struct shim_call *call;
+
+    if (handle->call != NULL) /* the last transfer was left by a long jump */
+        shim_call_end(handle, CURLE_ABORTED_BY_CALLBACK);
+    shim_target_read(handle, NULL, NULL, &target);
+    if (!target.governed)
+        return pass(handle);
+    call = call_new(handle, &target);
+    if (call == NULL)
+        return SHIM_NO_MEMORY;
+    ask_and_wait(call, multi);
+    shim_call_prepare(call);
+    return SHIM_CALL;
+}
+
+/* ---- a sidecar that was restarted --------------------------------------------------------- */
+
+static bool send_claim(struct shim_call *call)
+{
+    unsigned char frame[512];
+    struct wire_writer w;
+
+    wire_begin(&w, frame, sizeof frame, WIRE_CLAIM);
+    wire_put(&w, WIRE_CALL_ID, call->id, sizeof call->id);
+    if (shim_env()->has_run) {
+        wire_put(&w, WIRE_RUN_ID, shim_env()->run_id, sizeof shim_env()->run_id);
+        wire_put(&w, WIRE_TOKEN, shim_env()->token, sizeof shim_env()->token);
+    }
+    wire_put_number(&w, WIRE_FLAGS, call->sent ? WIRE_WAS_SENT : 0);
+    wire_put_number(&w, WIRE_OFFSET, call->tap.from);
+    return shim_link_send(&call->link, frame, w.used, -1) == SHIM_LINK_OK;
+}
+
+/* The offset from which the sidecar wants the bytes; -1: it will not have the call. */
+static int64_t read_claim(struct shim_call *call)
+{
+    unsigned char frame[1024];
+    struct wire_reader r;
+    struct wire_head head;
+    struct wire_value value;
+    uint64_t decision = 0, offset = 0;
+    int fd;
+    ssize_t count;
+
+    do {
+        count = shim_link_receive(&call->link, frame, sizeof frame, SHIM_CLAIM_MS, &fd);
+        if (fd >= 0)
+            (void)close(fd);
+        if (count <= 0 || !wire_open(&r, frame, (size_t)count, &head))
+            return -1;
+    } while (head.type == WIRE_HEARTBEAT);
+    while (wire_next(&r, &value)) {
+        decision = value.tag == WIRE_DECISION ? wire_number(&value) : decision;
+        offset = value.tag == WIRE_OFFSET ? wire_number(&value) : offset;
+    }
+    return head.type == WIRE_VERDICT && decision == WIRE_CLAIMED ? (int64_t)offset : -1;
+}
+
+/* At most SHIM_CLAIM_MS, starting a sidecar included; then the transfer ends as broken off. */
+bool shim_call_claim(struct shim_call *call)
+{
+    struct shim_tap *tap = &call->tap;
+    char reason[300];
+    int64_t offset;
+
+    shim_link_close(&call->link);
+    if (call->pid != getpid() || !shim_link_open(&call->link, reason, sizeof reason) ||
+        !send_claim(call))
+        return false;
+    offset = read_claim(call);
+    if (offset < 0 || (uint64_t)offset < tap->from ||
+        (uint64_t)offset > tap->from + tap->used) {
+        shim_link_close(&call->link);
+        return false;
+    }
+    tap->sent = tap->acked = (uint64_t)offset;
+    tap->head_sent = false;
+    return true;
+}
+
+/* ---- the end ------------------------------------------------------------------------------ */
+
+/* What libcurl says of an aborted callback is not why. */
+static void tell_why(struct shim_handle *handle)
+{
+    char *buffer = shim_option_pointer(handle, SLOT_ERROR_BUFFER);
+
+    if (buffer != NULL && handle->call->curl_error && handle->call->text[0] != '\0')
+        (void)snprintf(buffer, CURL_ERROR_SIZE, "%.*s", CURL_ERROR_SIZE - 1, handle->call->text);
+}
+
+void shim_call_end(struct shim_handle *handle, CURLcode code)
+{
+    struct shim_call *call = handle->call;
+
+    if (call != NULL) {
+        bool ours = call->pid == getpid();
+
+        if (ours && call->state == SHIM_CALL_ADMITTED)
+            shim_tap_finish(call, code);
+        tell_why(handle);
+        shim_multi_forget(call);
+        shim_link_close(&call->link);
+        shim_answer_release(call);
+    }
+    shim_restore(handle);
+    if (call == NULL)
+        return;
+    handle->call = NULL;
+    shim_body_release(&call->body);
+    shim_tap_release(&call->tap);
+    free(call->answer);
+    free(call);
+}

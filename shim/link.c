@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The connection to the sidecar, one per call. The host may close any descriptor and get its number
+ * back for a file of its own, so every use looks at the socket's cookie first, and only send() and
+ * recv() are used, which do nothing to a file. */
+#include "shim/shim_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* High numbers: programs that close or select() on low ones leave ours alone. */
+int shim_fd_away(int fd)
+{
+    struct rlimit limit = {0, 0};
+    rlim_t from = 800;
+    int moved;
+
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < 1024)
+        from = limit.rlim_cur / 2;
+    moved = fcntl(fd, F_DUPFD_CLOEXEC, (int)from);
+    if (moved < 0)
+        return fd; /* no room up there: as good as it gets */
+    (void)close(fd);
+    return moved;
+}
+
+static bool cookie_of(int fd, uint64_t *cookie_out)
+{
+    socklen_t size = sizeof *cookie_out;
+
+    return getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookie_out, &size) == 0;
+}
+
+bool shim_link_live(const struct shim_link *link)
+{
+    uint64_t cookie;
+
+    return link->fd >= 0 && cookie_of(link->fd, &cookie) && cookie == link->cookie;
+}
+
+void shim_link_close(struct shim_link *link)
+{
+    if (shim_link_live(link))
+        (void)close(link->fd);
+    *link = SHIM_LINK_NONE;
+}
+
+/* A path above 107 bytes does not fit a socket address: then by a descriptor of its directory. */
+static bool address_of(const char *home, struct sockaddr_un *address, int *dir_out)
+{
+    int length = snprintf(address->sun_path, sizeof address->sun_path, "%s/sock", home);
+
+    *dir_out = -1;
+    address->sun_family = AF_UNIX;
+    if (length > 0 && (size_t)length < sizeof address->sun_path)
+        return true;
+    *dir_out = open(home, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (*dir_out < 0)
+        return false;
+    (void)snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/sock", *dir_out);
+    return true;
+}
+
+/* 0, or the errno of the failure. */
+static int link_connect(struct shim_link *link)
+{
+    const struct timeval patience = {SHIM_START_MS / 1000, 0};
+    struct sockaddr_un address;
+    int dir, failed = 0, fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return errno;
+    fd = shim_fd_away(fd);
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (!address_of(shim_env()->home, &address, &dir) ||
+        connect(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
+        !cookie_of(fd, &link->cookie))
+        failed = errno != 0 ? errno : EIO;
+    if (dir >= 0)
+        (void)close(dir);
+    if (failed != 0) {
+        (void)close(fd);
+        return failed;
+    }
+    link->fd = fd;
+    return 0;
+}
+
+bool shim_link_open(struct shim_link *link, char *reason_out, size_t reason_size)
+{
+    int failed;
+
+    *link = SHIM_LINK_NONE;
+    if (shim_env()->home[0] == '\0') {
+        (void)snprintf(reason_out, reason_size, "no state directory: set FLYBALL_HOME or HOME");
+        return false;
+    }
+    failed = link_connect(link);
+    if (failed == ECONNREFUSED || failed == ENOENT) {
+        if (!shim_start(reason_out, reason_size))
+            return false;
+        failed = link_connect(link);
+    }
+    if (failed != 0)
+        (void)snprintf(reason_out, reason_size, "%s/sock: %s", shim_env()->home,
+                       strerrordesc_np(failed));
+    return failed == 0;
+}
+
+enum shim_link_result shim_link_send(const struct shim_link *link, const void *frame, size_t count,
+                                     int fd)
+{
+    union {
+        struct cmsghdr head;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec piece = {(void *)(uintptr_t)frame, count};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+
+    if (!shim_link_live(link))
+        return SHIM_LINK_LOST;
+    if (fd >= 0) {
+        memset(&control, 0, sizeof control);
+        control.head.cmsg_level = SOL_SOCKET;
+        control.head.cmsg_type = SCM_RIGHTS;
+        control.head.cmsg_len = CMSG_LEN(sizeof fd);
+        memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
+        message.msg_control = &control;
+        message.msg_controllen = sizeof control;
+    }
+    if (sendmsg(link->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)count)
+        return SHIM_LINK_OK;
+    return errno == EAGAIN || errno == ENOBUFS || errno == EINTR ? SHIM_LINK_FULL : SHIM_LINK_LOST;
+}
+
+static int fd_of(struct msghdr *message)
+{
+    struct cmsghdr *head = CMSG_FIRSTHDR(message);
+    int fd = -1;
+
+    if (head != NULL && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
+        head->cmsg_len == CMSG_LEN(sizeof fd))
+        memcpy(&fd, CMSG_DATA(head), sizeof fd);
+    return fd;
+}
+
+/* 1: ready; 0: not in that time; -1: lost. A signal does not end the wait. */
+static int link_wait(const struct shim_link *link, short events, int wait_ms)
+{
+    int64_t until = shim_now_ms() + wait_ms;
+    struct pollfd ready = {link->fd, events, 0};
+
+    for (;;) {
+        int64_t left = until - shim_now_ms();
+        int count;
+
+        if (!shim_link_live(link))
+            return -1;
+        count = poll(&ready, 1, left > 0 ? (int)left : 0);
+        if (count != -1 || errno != EINTR)
+            return count > 0 ? 1 : count;
+        if (left <= 0)
+            return 0;
+    }
+}
+
+bool shim_link_room(const struct shim_link *link, int wait_ms)
+{
+    return link_wait(link, POLLOUT, wait_ms) > 0;
+}
+
+ssize_t shim_link_receive(const struct shim_link *link, void *frame, size_t size, int wait_ms,
+                          int *fd_out)
+{
+    union {
+        struct cmsghdr head;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    struct iovec piece = {frame, size};
+    struct msghdr message = {.msg_iov = &piece,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control};
+    ssize_t count;
+
+    *fd_out = -1;
+    if (!shim_link_live(link))
+        return -1;
+    if (wait_ms > 0) {
+        int ready = link_wait(link, POLLIN, wait_ms);
+
+        if (ready <= 0)
+            return ready;
+    }
+    count = recvmsg(link->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (count > 0)
+        *fd_out = fd_of(&message);
+    if (count > 0 && (message.msg_flags & MSG_TRUNC) == 0)
+        return count;
+    return count < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+}

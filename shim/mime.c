@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Forms. libcurl has no way to read a curl_mime again, so what the application puts into one is
+ * noted: the name of a part, its text when it is short, its size. The description that the sidecar
+ * gets is itself multipart text, with files left empty. The old curl_httppost can be read back. */
+#include "shim/shim_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BOUNDARY "flyball-form"
+
+struct part {
+    struct part *next;
+    const void *key; /* libcurl's part */
+    char *name;
+    char *text; /* NULL: not short text */
+    size_t bytes;
+    bool file;
+    void *subform; /* a curl_mime inside; NULL: none */
+    const struct shim_curl *curl;
+};
+
+struct form {
+    const struct shim_curl *curl;
+    struct part *parts, **tail;
+};
+
+static char *copy_bytes(const char *bytes, size_t count)
+{
+    char *copy = malloc(count + 1);
+
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy, bytes, count);
+    copy[count] = '\0';
+    return copy;
+}
+
+/* A part that cannot be noted is only not described: the sidecar then cannot read the model, and
+ * refuses. */
+void shim_mime_made(const curl_mime *mime, const struct shim_curl *curl)
+{
+    struct form *form = mime != NULL ? calloc(1, sizeof *form) : NULL;
+
+    if (form == NULL)
+        return;
+    form->curl = curl;
+    form->tail = &form->parts;
+    if (!shim_map_put(mime, SHIM_MIME_FORM, form))
+        free(form);
+}
+
+void shim_mime_part_added(const curl_mime *mime, const curl_mimepart *key)
+{
+    struct form *form = shim_map_find(mime, SHIM_MIME_FORM);
+    struct part *part = form != NULL && key != NULL ? calloc(1, sizeof *part) : NULL;
+
+    if (part == NULL)
+        return;
+    part->key = key;
+    part->curl = form->curl;
+    if (!shim_map_put(key, SHIM_MIME_PART, part)) {
+        free(part);
+        return;
+    }
+    *form->tail = part;
+    form->tail = &part->next;
+}
+
+void shim_mime_freed(const curl_mime *mime)
+{
+    struct form *form = shim_map_find(mime, SHIM_MIME_FORM);
+
+    if (form == NULL)
+        return;
+    shim_map_take(mime, SHIM_MIME_FORM);
+    while (form->parts != NULL) {
+        struct part *part = form->parts;
+
+        form->parts = part->next;
+        shim_map_take(part->key, SHIM_MIME_PART);
+        if (part->subform != NULL)
+            shim_mime_freed(part->subform);
+        free(part->name);
+        free(part->text);
+        free(part);
+    }
+    free(form);
+}
+
+void shim_mime_named(const curl_mimepart *key, const char *name)
+{
+    struct part *part = shim_map_find(key, SHIM_MIME_PART);
+
+    if (part == NULL)
+        return;
+    free(part->name);
+    part->name = name != NULL ? strdup(name) : NULL;
+}
+
+/* text NULL: the content is a file's or a callback's, of so many bytes as far as is known. */
+void shim_mime_filled(const curl_mimepart *key, const char *text, size_t bytes)
+{
+    struct part *part = shim_map_find(key, SHIM_MIME_PART);
+
+    if (part == NULL)
+        return;
+    if (text != NULL && bytes == CURL_ZERO_TERMINATED)
+        bytes = strlen(text);
+    free(part->text);
+    part->text = text != NULL && bytes <= SHIM_FORM_TEXT ? copy_bytes(text, bytes) : NULL;
+    part->bytes = bytes;
+    part->file = text == NULL;
+}
+
+void shim_mime_nested(const curl_mimepart *key, curl_mime *mime)
+{
+    struct part *part = shim_map_find(key, SHIM_MIME_PART);
+
+    if (part != NULL)
+        part->subform = mime;
+}
+
+const struct shim_curl *shim_mime_curl(const curl_mime *mime)
+{
+    const struct form *form = shim_map_find(mime, SHIM_MIME_FORM);
+
+    return form != NULL ? form->curl : NULL;
+}
+
+const struct shim_curl *shim_mime_part_curl(const curl_mimepart *key)
+{
+    const struct part *part = shim_map_find(key, SHIM_MIME_PART);
+
+    return part != NULL ? part->curl : NULL;
+}
+
+/* ---- describing --------------------------------------------------------------------------- */
+
+struct sink {
+    int fd;
+    size_t count;
+    bool failed;
+};
+
+static void put(struct sink *sink, const char *bytes, size_t count)
+{
+    if (sink->failed || count > WIRE_BODY_MAX - sink->count ||
+        write(sink->fd, bytes, count) != (ssize_t)count)
+        sink->failed = true;
+    else
+        sink->count += count;
+}
+
+static void put_text(struct sink *sink, const char *text)
+{
+    put(sink, text, strlen(text));
+}
+
+static void put_form(struct sink *sink, const struct form *form)
+{
+    char size[64];
+
+    for (const struct part *part = form->parts; part != NULL; part = part->next) {
+        put_text(sink, "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"");
+        put_text(sink, part->name != NULL ? part->name : "");
+        put_text(sink, part->file ? "\"; filename=\"\"\r\n" : "\"\r\n");
+        (void)snprintf(size, sizeof size, "Content-Length: %zu\r\n\r\n", part->bytes);
+        put_text(sink, size);
+        if (part->text != NULL)
+            put(sink, part->text, part->bytes);
+        put_text(sink, "\r\n");
+    }
+    put_text(sink, "--" BOUNDARY "--\r\n");
+}
+
+static size_t append_form(void *data, const char *bytes, size_t count)
+{
+    struct sink *sink = data;
+
+    put(sink, bytes, count);
+    return sink->failed ? 0 : count;
+}
+
+bool shim_form_describe(const struct shim_handle *handle, int memfd, size_t *count_out)
+{
+    struct sink sink = {memfd, 0, false};
+
+    if (handle->method == SHIM_FORM) {
+        if (handle->form != NULL && handle->curl->formget(handle->form, &sink, append_form) != 0)
+            return false;
+    } else {
+        const struct form *form = shim_map_find(handle->mime, SHIM_MIME_FORM);
+
+        if (form != NULL)
+            put_form(&sink, form);
+    }
+    *count_out = sink.count;
+    return !sink.failed;
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The preloaded object, inside. Nothing outside this folder includes this file.
+ *
+ * The model. hooks_*.c export libcurl's names as thin doors. bind.c finds the real libcurl of every
+ * caller. handle.c keeps, beside each easy handle, what libcurl will not tell (option.c). A governed
+ * transfer is a call (call.c): its body is collected (body.c), the sidecar asked (link.c, start.c),
+ * then either the answer is copied to the sidecar as the application takes it (tap.c) or libcurl is
+ * pointed at ourselves and fed a refusal (answer.c).
+ *
+ * Caveats. We are a guest: no thread, no stdio of our own, no signal, no lock held across a call of
+ * libcurl or of the application, errno kept, every descriptor close-on-exec and high, DT_NEEDED libc.
+ * Whatever goes wrong: a governed call is refused, any other passes. A handle belongs to one thread
+ * at a time (libcurl's rule); the table of handles has a lock, known to the fork handlers. */
+#ifndef FLYBALL_SHIM_INT_H
+#define FLYBALL_SHIM_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#define CURL_DISABLE_DEPRECATION
+#define CURL_DISABLE_TYPECHECK
+#include <curl/curl.h>
+#undef curl_easy_setopt
+#undef curl_easy_getinfo
+#undef curl_share_setopt
+#undef curl_multi_setopt
+
+#include "shim/refusal.h"
+#include "shim/wire.h"
+
+#define SHIM_EXPORT __attribute__((visibility("default")))
+/* Where the current function will return to: the application's code, or libcurl's own. */
+#define SHIM_CALLER() __builtin_extract_return_addr(__builtin_return_address(0))
+
+/* Ceilings of this folder. */
+#define SHIM_CURLS_MAX   8u            /* libcurls in one process */
+#define SHIM_HOST_MAX    300u          /* "host:port" with the NUL */
+#define SHIM_PATH_MAX    4096u         /* a longer path cannot be read: refused */
+#define SHIM_TAP_KEEP    (256u * 1024) /* delivered bytes kept until the sidecar has them */
+#define SHIM_TAP_UNSENT  (1024u * 1024) /* unsent bytes that are too many after SHIM_TAP_STALL_MS */
+#define SHIM_TAP_STALL_MS 2000
+#define SHIM_CLAIM_MS    2000 /* trying to take a call to a restarted sidecar */
+#define SHIM_START_MS    3000 /* trying to reach a sidecar that is being started */
+#define SHIM_MULTI_MS    20   /* curl_multi_add_handle waits no longer */
+#define SHIM_OLDEST_CURL 0x075000u /* 7.80: CURLOPT_PREREQFUNCTION; refused by CURLcode below */
+#define SHIM_HOP_MS      1000 /* a redirect to a governed host inside a multi handle */
+#define SHIM_FORM_TEXT   4096u /* a form's part above this is described, not copied */
+
+/* ---- bind.c: the real libcurls ------------------------------------------------------------ */
+
+struct shim_curl {
+    uintptr_t text_start, text_end; /* the object's mapped range */
+    const char *path;
+    unsigned number;  /* its place in the table, for the per-libcurl doors */
+    unsigned version; /* curl_version_info()->version_num */
+#define CALL(field, name) __typeof__(name) *field;
+#define MUST(field, name) CALL(field, name)
+#include "shim/curl_calls.def"
+#undef CALL
+#undef MUST
+};
+
+/* Finds libc's own dlopen and dlsym and reads the environment; once, from the constructor or the
+ * first hook, whichever comes first. */
+void shim_init(void);
+/* The libcurl whose code holds this address: a call that comes from there is libcurl's own and is
+ * passed through. NULL: it is the application's. */
+const struct shim_curl *shim_curl_at(const void *address);
+/* The libcurl that this caller's calls reach; NULL when there is none to be found. */
+const struct shim_curl *shim_curl_of_caller(const void *caller);
+/* The libcurl that defines this function; learns it when it is new. NULL: not a libcurl, or ours. */
+const struct shim_curl *shim_curl_of_function(const void *function);
+const struct shim_curl *shim_curl_number(unsigned number);
+/* For the dlsym stub: what to hand out for this name, NULL: whatever the real dlsym says. */
+void *shim_dlsym_pick(void *handle, const char *name);
+/* The directory of the file we were loaded from; "" when it is not known. */
+const char *shim_directory(void);
+/* Every lock of ours: short, never held while foreign code runs. Around fork all are taken, in this
+ * order; the child starts with free ones. */
+enum shim_lock { SHIM_LOCK_CURLS, SHIM_LOCK_MAP, SHIM_LOCK_START, SHIM_LOCK_HOSTS, SHIM_LOCKS };
+void shim_lock(enum shim_lock lock);
+void shim_unlock(enum shim_lock lock);
+
+/* ---- handle.c, option.c: what stands beside a libcurl handle ------------------------------ */
+
+enum shim_slot {
+#define OPTION(slot, option, kind, start) slot,
+#define ALSO(slot, option, kind)
+#include "shim/options.def"
+#undef OPTION
+#undef ALSO
+    SHIM_SLOTS
+};
+
+enum shim_method { SHIM_GET, SHIM_HEAD, SHIM_POST, SHIM_PUT, SHIM_MIME, SHIM_FORM };
+
+struct shim_value {
+    CURLoption option; /* the member of the slot that was set; 0: never set */
+    int64_t number;    /* the value, a pointer's bits, or a char * of ours */
+};
+
+struct shim_call;
+
+struct shim_handle {
+    CURL *easy;
+    const struct shim_curl *curl;
+    CURLM *multi;          /* added to it by the application; NULL: not */
+    struct shim_call *call; /* in flight; NULL: none */
+    bool blind; /* we were not there when it was made: its options are not known */
+    enum shim_method method;
+    bool no_body; /* CURLOPT_NOBODY */
+    struct shim_value slots[SHIM_SLOTS];
+    uint64_t overridden; /* bit per slot: libcurl holds our value, the shadow the application's */
+    void *mime;          /* CURLOPT_MIMEPOST */
+    void *form;          /* CURLOPT_HTTPPOST */
+    void *copied_body;   /* our copy for CURLOPT_COPYPOSTFIELDS */
+    size_t copied_bytes;
+};
+
+struct shim_multi {
+    CURLM *multi;
+    const struct shim_curl *curl;
+    struct shim_call *waiting; /* calls without a verdict yet, linked by next_waiting */
+};
+
+/* Entries are found by libcurl's pointer and live until it is freed. NULL: not known (or, for _add,
+ * out of memory). */
+struct shim_handle *shim_handle_find(const CURL *easy);
+struct shim_handle *shim_handle_add(CURL *easy, const struct shim_curl *curl);
+/* Taken out of the table before libcurl frees its handle (which may come back at once, to another
+ * thread), freed after it: cleaning up may still call our callbacks. */
+void shim_handle_forget(struct shim_handle *handle);
+void shim_handle_free(struct shim_handle *handle); /* its call must be over */
+struct shim_multi *shim_multi_find(const CURLM *multi);
+struct shim_multi *shim_multi_add(CURLM *multi, const struct shim_curl *curl);
+void shim_multi_remove(struct shim_multi *multi); /* before libcurl frees its own */
+/* Calls each(handle) for every handle that is in this multi handle; no lock is held meanwhile. */
+void shim_multi_each(const CURLM *multi, void (*each)(struct shim_handle *handle));
+/* A generic map from one of libcurl's pointers to one of ours, under the same lock. */
+enum shim_kind { SHIM_EASY, SHIM_MULTI, SHIM_MIME_FORM, SHIM_MIME_PART };
+void *shim_map_find(const void *key, enum shim_kind kind);
+bool shim_map_put(const void *key, enum shim_kind kind, void *value); /* false: out of memory */
+void shim_map_take(const void *key, enum shim_kind kind);
+
+/* curl_easy_setopt with the value as 64 bits, re-passed by the option's type class. */
+CURLcode shim_setopt_raw(const struct shim_curl *curl, CURL *easy, CURLoption option,
+                         int64_t value);
+/* The application's setopt: keeps the shadow, and libcurl's state where we have not overridden. */
+CURLcode shim_setopt(struct shim_handle *handle, CURLoption option, int64_t value);
+void shim_options_reset(struct shim_handle *handle);
+bool shim_options_copy(struct shim_handle *to, const struct shim_handle *from);
+int64_t shim_option(const struct shim_handle *handle, enum shim_slot slot);
+const char *shim_option_text(const struct shim_handle *handle, enum shim_slot slot);
+void *shim_option_pointer(const struct shim_handle *handle, enum shim_slot slot);
+/* Gives libcurl our value for a slot until shim_restore(). option: which member of the slot. */
+CURLcode shim_override(struct shim_handle *handle, enum shim_slot slot, CURLoption option,
+                       int64_t value);
+void shim_restore(struct shim_handle *handle); /* every overridden slot, to the shadow */
+
+/* ---- target.c: is this transfer governed? ------------------------------------------------- */
+
+struct shim_target {
+    char method[32];
+    char host[SHIM_HOST_MAX]; /* lower case, ":port" where the URL or CURLOPT_PORT has one */
+    char path[SHIM_PATH_MAX];
+    enum refusal_shape shape;
+    bool governed;
+};
+
+/* Reads where the handle is about to go. url NULL: the handle's own; else that of a redirect, with
+ * its method. What cannot be read by libcurl's rules is not governed: libcurl will not send it. */
+void shim_target_read(const struct shim_handle *handle, const char *url, const char *method,
+                      struct shim_target *out);
+/* One part of the above, for tests: the host and path of a URL by libcurl's rules. */
+bool shim_url_read(const struct shim_curl *curl, const char *url, long port,
+                   struct shim_target *out);
+/* Forgets the list of hosts that a sidecar wrote; the next transfer reads it again. */
+void shim_hosts_forget(void);
+
+/* ---- body.c, mime.c: the request's body --------------------------------------------------- */
+
+struct shim_body {
+    const unsigned char *bytes; /* what will be sent; NULL with 0 bytes: none */
+    size_t count;
+    int memfd;        /* the same, sealed, for the sidecar; -1: none */
+    bool mapped;      /* bytes is a mapping of ours */
+    bool drained;     /* taken from the application's read callback: we must play it back */
+    size_t read_at;   /* how far the playback is */
+    uint32_t *pieces; /* how much each of the application's reads gave, so that chunks stay */
+    size_t piece_count, piece_at, piece_left;
+    bool rewritten;
+};
+
+enum shim_body_result { SHIM_BODY_OK, SHIM_BODY_UNREADABLE, SHIM_BODY_TOO_LARGE, SHIM_BODY_NO_MEMORY };
+enum shim_body_result shim_body_collect(struct shim_handle *handle, struct shim_body *out);
+/* Makes the body the one in memfd (owned by the body afterwards). */
+bool shim_body_replace(struct shim_body *body, int memfd, size_t count);
+/* Makes libcurl send this body, where that needs anything. */
+bool shim_body_install(struct shim_handle *handle, struct shim_body *body);
+void shim_body_rewind(struct shim_body *body); /* the playback, to its beginning */
+void shim_body_release(struct shim_body *body);
+/* Describes a curl_mime or curl_httppost as multipart text: names, short parts, sizes. */
+bool shim_form_describe(const struct shim_handle *handle, int memfd, size_t *count_out);
+
+/* What the application did to a curl_mime. Each does nothing when the form is not known. */
+void shim_mime_made(const curl_mime *mime, const struct shim_curl *curl);
+void shim_mime_freed(const curl_mime *mime);
+void shim_mime_part_added(const curl_mime *mime, const curl_mimepart *key);
+void shim_mime_named(const curl_mimepart *key, const char *name);
+void shim_mime_filled(const curl_mimepart *key, const char *text, size_t bytes);
+void shim_mime_nested(const curl_mimepart *key, curl_mime *mime);
+/* Which libcurl made it; NULL: not known. */
+const struct shim_curl *shim_mime_curl(const curl_mime *mime);
+const struct shim_curl *shim_mime_part_curl(const curl_mimepart *part);
+
+/* ---- link.c, start.c: the sidecar --------------------------------------------------------- */
+
+/* A connection. The number may be closed and reused by the host at any time, so it is only ever used
+ * after a look at the socket's cookie. */
+struct shim_link {
+    int fd;
+    uint64_t cookie;
+};
+#define SHIM_LINK_NONE ((struct shim_link){-1, 0})
+
+enum shim_link_result { SHIM_LINK_OK, SHIM_LINK_FULL, SHIM_LINK_LOST };
+
+/* Connects, starting a sidecar when none runs. False: reason_out says why. */
+bool shim_link_open(struct shim_link *link, char *reason_out, size_t reason_size);
+void shim_link_close(struct shim_link *link);
+bool shim_link_live(const struct shim_link *link);
+/* Never blocks. fd -1: none goes with it. */
+enum shim_link_result shim_link_send(const struct shim_link *link, const void *frame,
+                                     size_t count, int fd);
+/* The next frame if there is one: its length, 0 when there is none, -1 when the link is lost. Waits
+ * up to wait_ms. fd_out: a descriptor that came with it, or -1. */
+ssize_t shim_link_receive(const struct shim_link *link, void *frame, size_t size, int wait_ms,
+                          int *fd_out);
+/* Waits until a frame may be sent. */
+bool shim_link_room(const struct shim_link *link, int wait_ms);
+/* Moves a descriptor out of the host's way: high, close-on-exec; closes the old one. */
+int shim_fd_away(int fd);
+/* Starts a sidecar and waits until it answers or fails. True: it may be connected to now. */
+bool shim_start(char *reason_out, size_t reason_size);
+
+/* ---- environment (env.c) ------------------------------------------------------------------ */
+
+struct shim_env {
+    char home[512];    /* the state directory; "" when none can be found */
+    bool has_run;
+    unsigned char run_id[16];
+    unsigned char token[16];
+};
+/* As it was when the process started: what the program does to its environment is of no interest. */
+const struct shim_env *shim_env(void);
+void shim_env_read(void);
+/* Calls each(data, "NAME=value") for what the sidecar needs to know of a process without a run. */
+void shim_env_each(void (*each)(void *data, const char *entry), void *data);
+int64_t shim_now_ms(void); /* monotonic */
+void shim_uuid7(unsigned char out[16]);
+void shim_uuid_text(const unsigned char id[16], char out[37]);
+
+/* ---- call.c, verdict.c, tap.c, answer.c: a governed transfer ------------------------------- */
+
+/* Bytes of the answer on their way to the sidecar: [from, from + used) of the stream. */
+struct shim_tap {
+    unsigned char *bytes;
+    size_t used, size;
+    uint64_t from;
+    uint64_t sent;      /* offset up to which frames have left */
+    uint64_t acked;     /* offset that a restarted sidecar would go on from */
+    int64_t stalled_ms; /* since when nothing left; 0: it flows */
+    bool lost;
+    bool head_sent;     /* RESPONSE has left */
+    bool in_headers;    /* CURLOPT_HEADER: the write callback is getting header lines */
+    uint64_t passed;    /* body bytes that the application has accepted */
+};
+
+enum shim_call_state { SHIM_CALL_WAITING, SHIM_CALL_ADMITTED, SHIM_CALL_REFUSED };
+
+struct shim_call {
+    struct shim_handle *handle;
+    struct shim_call *next_waiting;
+    enum shim_call_state state;
+    unsigned char id[16];
+    pid_t pid; /* who made it: a forked child leaves it alone */
+    struct shim_link link;
+    struct shim_target target;
+    struct shim_body body;
+    struct shim_tap tap;
+    bool sent;
+    bool settled; /* END has left; the transfer may go on elsewhere */
+    int64_t sent_ms;
+    int64_t heard_ms; /* the last frame of the sidecar */
+    int64_t asked_ms; /* since when we wait without being told to */
+    int listener, peer; /* our ends of a refusal or of a wait; -1 */
+    uint64_t listener_cookie, peer_cookie;
+    char *answer; /* HTTP bytes of the refusal */
+    size_t answer_bytes;
+    bool curl_error; /* refuse by CURLcode, not by an HTTP answer */
+    bool blocked;    /* refused, and libcurl could not even be pointed at ourselves */
+    char text[512];  /* why */
+};
+
+enum shim_begun {
+    SHIM_PASS,      /* not governed: libcurl may have it */
+    SHIM_CALL,      /* handle->call is set and the handle prepared for its state */
+    SHIM_NO_MEMORY, /* governed, and not even a refusal can be made: fail the transfer */
+};
+
+/* Before a transfer: recognises, asks, prepares the handle. multi: in curl_multi_add_handle. */
+enum shim_begun shim_call_begin(struct shim_handle *handle, bool multi);
+/* After a transfer, once: settles, and puts the handle's options back. code: how it ended. */
+void shim_call_end(struct shim_handle *handle, CURLcode code);
+/* Prepares the handle for the call's state: the real transfer, a refusal, a wait. */
+void shim_call_prepare(struct shim_call *call);
+/* Takes the call to a restarted sidecar; false: it is lost. */
+bool shim_call_claim(struct shim_call *call);
+
+/* verdict.c. Sends the question; false: refused already, for want of a sidecar. */
+bool shim_call_ask(struct shim_call *call);
+/* Waits up to wait_ms for the state to change from WAITING. True: it has. */
+bool shim_call_poll(struct shim_call *call, int wait_ms);
+/* Fills in a refusal of our own, for when there is no sidecar to make one. */
+void shim_call_refuse(struct shim_call *call, const char *reason, const char *detail);
+
+/* tap.c. What the write callback is while a governed transfer runs; data: struct shim_handle. */
+size_t shim_tap_write(char *bytes, size_t size, size_t count, void *data);
+size_t shim_tap_header(char *bytes, size_t size, size_t count, void *data);
+/* A new request of the same transfer (a redirect, a retry): its answer starts anew. */
+void shim_tap_restart(struct shim_call *call);
+/* Reports the end. */
+void shim_tap_finish(struct shim_call *call, CURLcode code);
+void shim_tap_release(struct shim_tap *tap);
+
+/* answer.c. Points the handle at ourselves: for a refusal, or to wait inside a multi handle. False:
+ * this libcurl cannot do it. */
+bool shim_answer_install(struct shim_call *call);
+/* Where even that cannot be had: lets libcurl fail the transfer before it connects anywhere. */
+bool shim_answer_block(struct shim_handle *handle);
+void shim_answer_release(struct shim_call *call);
+/* In the pre-request callback of such a transfer. */
+int shim_answer_prereq(struct shim_call *call);
+
+/* multi.c: looks after the waiting calls of a multi handle, before and after libcurl's turn. True: a
+ * transfer was changed, and libcurl has to be given another turn. */
+bool shim_multi_turn(struct shim_multi *multi);
+void shim_multi_wait(struct shim_multi *multi, struct shim_call *call);
+void shim_multi_forget(struct shim_call *call);
+
+/* hooks_*.c, for dlsym: the hook of a function that makes a handle, for one libcurl. */
+typedef void (*shim_function)(void);
+shim_function shim_easy_init_door(const struct shim_curl *curl);
+shim_function shim_multi_init_door(const struct shim_curl *curl);
+
+/* Bits of a function pointer, for shim_override(). */
+int64_t shim_bits(void (*function)(void));
+
+#endif

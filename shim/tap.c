@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The tap: what the application accepted of a governed answer is copied to the sidecar. Bytes count
+ * once they are accepted: on PAUSE libcurl delivers them again. Sending never blocks the host; what
+ * does not fit the socket is kept, and when too much is kept for too long the call is marked, so that
+ * the sidecar charges its hold. Delivered bytes are kept until the sidecar says that a restarted one
+ * would know them (at most SHIM_TAP_KEEP). */
+#include "shim/shim_int.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const told_headers[] = {"content-type", "content-encoding", "retry-after",
+                                           "date", "x-should-retry"};
+
+/* ---- frames ------------------------------------------------------------------------------- */
+
+static void put_headers(struct shim_call *call, struct wire_writer *w)
+{
+    const struct shim_curl *curl = call->handle->curl;
+    struct curl_header *header;
+    char line[512];
+    char *type = NULL;
+
+    if (curl->easy_header == NULL) {
+        (void)curl->easy_getinfo(call->handle->easy, CURLINFO_CONTENT_TYPE, &type);
+        (void)snprintf(line, sizeof line, "content-type: %s", type != NULL ? type : "");
+        wire_put_text(w, WIRE_HEADER, line);
+        return;
+    }
+    for (size_t i = 0; i < sizeof told_headers / sizeof told_headers[0]; i++) {
+        if (curl->easy_header(call->handle->easy, told_headers[i], 0, CURLH_HEADER, -1, &header) !=
+            CURLHE_OK)
+            continue;
+        (void)snprintf(line, sizeof line, "%s: %s", told_headers[i], header->value);
+        wire_put_text(w, WIRE_HEADER, line);
+    }
+}
+
+/* libcurl undoes Content-Encoding when the application asked for encodings and did not forbid it. */
+static bool decoded(const struct shim_handle *handle)
+{
+    return shim_option_text(handle, SLOT_ENCODING) != NULL &&
+           shim_option(handle, SLOT_DECODING) != 0;
+}
+
+static enum shim_link_result send_head(struct shim_call *call)
+{
+    unsigned char frame[4096];
+    struct wire_writer w;
+    long status = 0;
+    enum shim_link_result result;
+
+    (void)call->handle->curl->easy_getinfo(call->handle->easy, CURLINFO_RESPONSE_CODE, &status);
+    wire_begin(&w, frame, sizeof frame, WIRE_RESPONSE);
+    wire_put_number(&w, WIRE_STATUS, (uint64_t)status);
+    wire_put_number(&w, WIRE_FLAGS, decoded(call->handle) ? WIRE_DECODED : 0);
+    put_headers(call, &w);
+    result = shim_link_send(&call->link, frame, w.used, -1);
+    call->tap.head_sent = result == SHIM_LINK_OK;
+    return result;
+}
+
+static enum shim_link_result send_piece(struct shim_call *call)
+{
+    unsigned char frame[sizeof(struct wire_head) + sizeof(uint64_t) + WIRE_DATA_MAX];
+    struct shim_tap *tap = &call->tap;
+    size_t at = (size_t)(tap->sent - tap->from), count = tap->used - at;
+    struct wire_writer w;
+    enum shim_link_result result;
+
+    if (count > WIRE_DATA_MAX)
+        count = WIRE_DATA_MAX;
+    wire_begin(&w, frame, sizeof frame, WIRE_DATA);
+    wire_raw(&w, &tap->sent, sizeof tap->sent);
+    wire_raw(&w, tap->bytes + at, count);
+    result = shim_link_send(&call->link, frame, w.used, -1);
+    if (result == SHIM_LINK_OK)
+        tap->sent += count;
+    return result;
+}
+
+static enum shim_link_result send_some(struct shim_call *call)
+{
+    struct shim_tap *tap = &call->tap;
+    enum shim_link_result result = SHIM_LINK_OK;
+
+    if (!tap->head_sent)
+        result = send_head(call);
+    while (result == SHIM_LINK_OK && tap->sent < tap->from + tap->used)
+        result = send_piece(call);
+    if (result == SHIM_LINK_OK)
+        tap->stalled_ms = 0;
+    else if (tap->stalled_ms == 0)
+        tap->stalled_ms = shim_now_ms();
+    return result;
+}
+
+/* ---- keeping ------------------------------------------------------------------------------ */
+
+static bool keep(struct shim_tap *tap, const void *bytes, size_t count)
+{
+    if (count > tap->size - tap->used) {
+        size_t size = tap->size == 0 ? 16384 : tap->size;
+        unsigned char *grown;
+
+        while (size < tap->used + count)
+            size *= 2;
+        grown = realloc(tap->bytes, size);
+        if (grown == NULL)
+            return false;
+        tap->bytes = grown;
+        tap->size = size;
+    }
+    memcpy(tap->bytes + tap->used, bytes, count);
+    tap->used += count;
+    return true;
+}
+
+/* Forgets what a restarted sidecar would know, and what is too old to keep but has been sent. */
+static void forget(struct shim_tap *tap)
+{
+    uint64_t end = tap->from + tap->used, to = tap->acked;
+
+    if (end > to + SHIM_TAP_KEEP)
+        to = end - SHIM_TAP_KEEP;
+    if (to > tap->sent)
+        to = tap->sent;
+    if (to <= tap->from || to - tap->from < tap->used / 2)
+        return; /* moving bytes for little is not worth it */
+    tap->used -= (size_t)(to - tap->from);
+    memmove(tap->bytes, tap->bytes + (to - tap->from), tap->used);
+    tap->from = to;
+}
+
+static void tap_lose(struct shim_tap *tap)
+{
+    tap->lost = true;
+    free(tap->bytes);
+    tap->bytes = NULL;
+    tap->used = tap->size = 0;
+}
+
+/* ---- acknowledgements --------------------------------------------------------------------- */
+
+static void read_acks(struct shim_call *call)
+{
+    unsigned char frame[512];
+    struct wire_reader r;
+    struct wire_head head;
+    struct wire_value value;
+    ssize_t count;
+    int fd;
+
+    while ((count = shim_link_receive(&call->link, frame, sizeof frame, 0, &fd)) > 0) {
+        if (fd >= 0)
+            (void)close(fd);
+        if (!wire_open(&r, frame, (size_t)count, &head) || head.type != WIRE_ACK)
+            continue;
+        while (wire_next(&r, &value))
+            if (value.tag == WIRE_OFFSET && wire_number(&value) <= call->tap.sent)
+                call->tap.acked = wire_number(&value);
+    }
+}
+
+/* ---- the flow ----------------------------------------------------------------------------- */
+
+/* False: the sidecar is gone and the call could not be taken to another one. */
+static bool flow(struct shim_call *call)
+{
+    struct shim_tap *tap = &call->tap;
+    enum shim_link_result result;
+
+    read_acks(call);
+    result = send_some(call);
+    if (result == SHIM_LINK_LOST && shim_call_claim(call))
+        result = send_some(call);
+    if (result == SHIM_LINK_LOST)
+        return false;
+    if (tap->from + tap->used - tap->sent > SHIM_TAP_UNSENT && tap->stalled_ms != 0 &&
+        shim_now_ms() - tap->stalled_ms > SHIM_TAP_STALL_MS)
+        tap_lose(tap);
+    forget(tap);
+    return true;
+}
+
+/* With CURLOPT_HEADER the write callback gets the header lines first, a line a call, and again for
+ * every further response. A JSON or SSE body never starts like a status line. */
+static bool is_header(struct shim_call *call, const char *bytes, size_t count)
+{
+    struct shim_tap *tap = &call->tap;
+
+    if (shim_option(call->handle, SLOT_HEADER_IN_BODY) == 0)
+        return false;
+    if (!tap->in_headers && tap->passed == 0 && count >= 5 && memcmp(bytes, "HTTP/", 5) == 0)
+        tap->in_headers = true;
+    if (!tap->in_headers)
+        return false;
+    if (count <= 2 && (bytes[0] == '\r' || bytes[0] == '\n'))
+        tap->in_headers = false;
+    return true;
+}
+
+static bool take(struct shim_call *call, const char *bytes, size_t count)
+{
+    struct shim_tap *tap = &call->tap;
+
+    if (count == 0 || call->settled || call->pid != getpid() || is_header(call, bytes, count))
+        return true;
+    tap->passed += count;
+    if (tap->lost)
+        return true;
+    if (!keep(tap, bytes, count))
+        tap_lose(tap);
+    return tap->lost || flow(call);
+}
+
+static size_t to_application(const struct shim_handle *handle, void *data, char *bytes,
+                             size_t size, size_t count)
+{
+    curl_write_callback writer;
+    int64_t bits = shim_option(handle, SLOT_WRITE);
+
+    if (bits == 0)
+        return fwrite(bytes, size, count, data);
+    memcpy(&writer, &bits, sizeof writer);
+    return writer(bytes, size, count, data);
+}
+
+size_t shim_tap_write(char *bytes, size_t size, size_t count, void *data)
+{
+    struct shim_handle *handle = data;
+    size_t taken = to_application(handle, shim_option_pointer(handle, SLOT_WRITE_DATA), bytes,
+                                  size, count);
+    int saved_errno = errno;
+    bool go_on = true;
+
+    if (handle->call != NULL && taken != CURL_WRITEFUNC_PAUSE)
+        go_on = take(handle->call, bytes, taken < size * count ? taken : size * count);
+    errno = saved_errno;
+    return go_on || taken != size * count ? taken : 0;
+}
+
+/* Without a header callback, libcurl gives header lines to the write callback with CURLOPT_HEADERDATA:
+ * to ours, with the application's data. So we are the header callback meanwhile. */
+size_t shim_tap_header(char *bytes, size_t size, size_t count, void *data)
+{
+    struct shim_handle *handle = data;
+
+    return to_application(handle, shim_option_pointer(handle, SLOT_HEADER_DATA), bytes, size,
+                          count);
+}
+
+void shim_tap_restart(struct shim_call *call)
+{
+    call->tap.head_sent = false;
+    call->tap.in_headers = false;
+}
+
+/* ---- the end ------------------------------------------------------------------------------ */
+
+static uint64_t egress_of(struct shim_call *call)
+{
+    const struct shim_curl *curl = call->handle->curl;
+    curl_off_t body = 0;
+    long head = 0;
+
+    (void)curl->easy_getinfo(call->handle->easy, CURLINFO_REQUEST_SIZE, &head);
+    (void)curl->easy_getinfo(call->handle->easy, CURLINFO_SIZE_UPLOAD_T, &body);
+    return (uint64_t)head + (uint64_t)body;
+}
+
+static void put_end(struct shim_call *call, struct wire_writer *w, CURLcode code)
+{
+    uint64_t flags = (call->sent ? WIRE_WAS_SENT : 0) | (call->tap.lost ? WIRE_TAP_LOST : 0) |
+                     (code != CURLE_OK ? WIRE_BROKEN : 0);
+
+    wire_put_number(w, WIRE_FLAGS, flags);
+    wire_put_number(w, WIRE_CURL_CODE, (uint64_t)code);
+    wire_put_number(w, WIRE_OFFSET, call->tap.passed);
+    wire_put_number(w, WIRE_EGRESS, egress_of(call));
+    wire_put_number(w, WIRE_SENT_MS,
+                    call->sent ? (uint64_t)(shim_now_ms() - call->sent_ms) : 0);
+}
+
+/* Everything that is kept has to leave before END; the host waits for a full socket, for a while. */
+static bool drain(struct shim_call *call)
+{
+    int64_t until = shim_now_ms() + SHIM_TAP_STALL_MS;
+
+    while (!call->tap.lost && flow(call)) {
+        int64_t left = until - shim_now_ms();
+
+        if (call->tap.sent == call->tap.from + call->tap.used && call->tap.head_sent)
+            return true;
+        if (left <= 0 || !shim_link_room(&call->link, (int)left))
+            break;
+    }
+    tap_lose(&call->tap);
+    return shim_link_live(&call->link);
+}
+
+void shim_tap_finish(struct shim_call *call, CURLcode code)
+{
+    unsigned char frame[512];
+    struct wire_writer w;
+
+    if (call->settled)
+        return;
+    call->settled = true;
+    if (call->sent && !drain(call))
+        return;
+    wire_begin(&w, frame, sizeof frame, WIRE_END);
+    put_end(call, &w, code);
+    if (shim_link_send(&call->link, frame, w.used, -1) == SHIM_LINK_LOST &&
+        shim_call_claim(call)) {
+        (void)send_some(call);
+        (void)shim_link_send(&call->link, frame, w.used, -1);
+    }
+}
+
+void shim_tap_release(struct shim_tap *tap)
+{
+    free(tap->bytes);
+    *tap = (struct shim_tap){0};
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Asking the sidecar. One question per call; while it is open the sidecar says that it lives, and
+ * whether the wait is as it should be. Silence, a closed connection, an answer that cannot be read:
+ * the call is refused, here, with the reason. */
+#include "shim/shim_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+/* ---- refusing without a sidecar ----------------------------------------------------------- */
+
+void shim_call_refuse(struct shim_call *call, const char *reason, const char *detail)
+{
+    const char *const reasons[] = {reason, NULL};
+    char call_id[37], run_id[37] = "";
+    struct refusal refusal = {
+        .shape = call->target.shape,
+        .class = REFUSAL_UNAVAILABLE,
+        .message = call->text,
+        .call_id = call_id,
+        .run_id = shim_env()->has_run ? run_id : NULL,
+        .reasons = reasons,
+        .hint = "the call was not sent",
+    };
+
+    shim_uuid_text(call->id, call_id);
+    shim_uuid_text(shim_env()->run_id, run_id);
+    (void)snprintf(call->text, sizeof call->text,
+                   "flyball: %s: the spending of this call cannot be recorded: %s; it was not sent",
+                   reason, detail);
+    free(call->answer);
+    call->answer = refusal_answer(&refusal, &call->answer_bytes);
+    call->curl_error = call->answer == NULL;
+    call->state = SHIM_CALL_REFUSED;
+    shim_link_close(&call->link);
+}
+
+/* ---- the question ------------------------------------------------------------------------- */
+
+/* A body that is signed, or whose length the application has fixed in a header, must go as it is. */
+static bool must_not_rewrite(const struct shim_handle *handle)
+{
+    static const char *const fixed[] = {"content-length:", "content-md5:", "digest:",
+                                        "content-digest:", "x-amz-content-sha256:",
+                                        "content-encoding:"};
+    const struct curl_slist *line = shim_option_pointer(handle, SLOT_HEADERS);
+
+    if (shim_option_text(handle, SLOT_SIGV4) != NULL)
+        return true;
+    for (; line != NULL; line = line->next)
+        for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
+            if (strncasecmp(line->data, fixed[i], strlen(fixed[i])) == 0)
+                return true;
+    return handle->method == SHIM_MIME || handle->method == SHIM_FORM;
+}
+
+static void put_content_type(const struct shim_handle *handle, struct wire_writer *w)
+{
+    static const char name[] = "content-type:";
+    const struct curl_slist *line = shim_option_pointer(handle, SLOT_HEADERS);
+    char value[256];
+
+    if (handle->method == SHIM_MIME) {
+        wire_put_text(w, WIRE_CONTENT_TYPE, "multipart/form-data; boundary=flyball-form");
+        return;
+    }
+    for (; line != NULL; line = line->next)
+        if (strncasecmp(line->data, name, sizeof name - 1) == 0) {
+            (void)snprintf(value, sizeof value, "%s",
+                           line->data + sizeof name - 1 + strspn(line->data + sizeof name - 1, " "));
+            wire_put_text(w, WIRE_CONTENT_TYPE, value);
+            return;
+        }
+}
+
+static int64_t timeout_of(const struct shim_handle *handle)
+{
+    int64_t timeout = shim_option(handle, SLOT_TIMEOUT);
+
+    return handle->slots[SLOT_TIMEOUT].option == CURLOPT_TIMEOUT ? timeout * 1000 : timeout;
+}
+
+static void put_env(void *data, const char *entry)
+{
+    wire_put_text(data, WIRE_ENV, entry);
+}
+
+static void put_run(struct wire_writer *w)
+{
+    const struct shim_env *env = shim_env();
+
+    if (env->has_run) {
+        wire_put(w, WIRE_RUN_ID, env->run_id, sizeof env->run_id);
+        wire_put(w, WIRE_TOKEN, env->token, sizeof env->token);
+    } else {
+        shim_env_each(put_env, w);
+    }
+}
+
+static void put_question(const struct shim_call *call, struct wire_writer *w, uint64_t flags)
+{
+    const struct shim_handle *handle = call->handle;
+    const struct shim_target *target = &call->target;
+
+    if (must_not_rewrite(handle))
+        flags |= WIRE_NO_REWRITE;
+    if (shim_option(handle, SLOT_CONNECT_ONLY) != 0)
+        flags |= WIRE_RAW_SOCKET;
+    wire_put(w, WIRE_CALL_ID, call->id, sizeof call->id);
+    put_run(w);
+    wire_put_text(w, WIRE_METHOD, target->method);
+    wire_put_text(w, WIRE_HOST, target->host);
+    wire_put_text(w, WIRE_PATH, target->path);
+    put_content_type(handle, w);
+    wire_put_number(w, WIRE_FLAGS, flags);
+    wire_put_number(w, WIRE_BODY_BYTES, call->body.memfd >= 0 ? call->body.count : 0);
+    if (timeout_of(handle) > 0)
+        wire_put_number(w, WIRE_WAIT_MS, (uint64_t)timeout_of(handle));
+}
+
+/* The body is the sidecar's now; libcurl sends from memory. */
+static void body_handed_over(struct shim_body *body)
+{
+    if (body->memfd >= 0)
+        (void)close(body->memfd);
+    body->memfd = -1;
+}
+
+static bool ask(struct shim_call *call, uint64_t flags, char *reason, size_t reason_size)
+{
+    unsigned char *frame = malloc(WIRE_FRAME_MAX);
+    struct wire_writer w;
+    bool ok = false;
+
+    if (frame == NULL)
+        return false;
+    wire_begin(&w, frame, WIRE_FRAME_MAX, WIRE_ADMIT);
+    put_question(call, &w, flags);
+    if (w.overflow)
+        (void)snprintf(reason, reason_size, "the question to the sidecar is too long");
+    else if (shim_link_send(&call->link, frame, w.used, call->body.memfd) == SHIM_LINK_OK)
+        ok = true;
+    else
+        (void)snprintf(reason, reason_size, "the sidecar closed the connection");
+    free(frame);
+    return ok;
+}
+
+bool shim_call_ask(struct shim_call *call)
+{
+    static const uint64_t flags[] = {
+        [SHIM_BODY_OK] = 0,
+        [SHIM_BODY_UNREADABLE] = WIRE_BODY_UNREADABLE,
+        [SHIM_BODY_TOO_LARGE] = WIRE_BODY_TOO_LARGE,
+        [SHIM_BODY_NO_MEMORY] = WIRE_BODY_UNREADABLE,
+    };
+    char reason[400] = "out of memory";
+    enum shim_body_result result = SHIM_BODY_OK;
+
+    if (call->body.memfd < 0)
+        result = shim_body_collect(call->handle, &call->body);
+    if (!shim_link_open(&call->link, reason, sizeof reason) ||
+        !ask(call, flags[result], reason, sizeof reason)) {
+        shim_call_refuse(call, "ledger_read_failure", reason);
+        return false;
+    }
+    body_handed_over(&call->body);
+    call->heard_ms = call->asked_ms = shim_now_ms();
+    return true;
+}
+
+/* ---- the answer --------------------------------------------------------------------------- */
+
+static void take_refusal(struct shim_call *call, const struct wire_value *answer)
+{
+    char *copy = answer->count > 0 ? malloc(answer->count) : NULL;
+
+    call->state = SHIM_CALL_REFUSED;
+    if (copy == NULL) {
+        call->curl_error = true;
+        return;
+    }
+    memcpy(copy, answer->bytes, answer->count);
+    free(call->answer);
+    call->answer = copy;
+    call->answer_bytes = answer->count;
+}
+
+static void take_admission(struct shim_call *call, uint64_t body_bytes, int *fd)
+{
+    if (*fd >= 0) {
+        int memfd = shim_fd_away(*fd);
+
+        *fd = -1;
+        if (!shim_body_replace(&call->body, memfd, (size_t)body_bytes)) {
+            shim_call_refuse(call, "ledger_read_failure", "the rewritten request cannot be mapped");
+            return;
+        }
+        body_handed_over(&call->body);
+    }
+    call->state = SHIM_CALL_ADMITTED;
+}
+
+static void take_verdict(struct shim_call *call, struct wire_reader *r, int *fd)
+{
+    struct wire_value value, answer = {0, NULL, 0};
+    uint64_t decision = 0, body_bytes = 0;
+
+    while (wire_next(r, &value)) {
+        if (value.tag == WIRE_DECISION)
+            decision = wire_number(&value);
+        else if (value.tag == WIRE_ANSWER)
+            answer = value;
+        else if (value.tag == WIRE_BODY_BYTES)
+            body_bytes = wire_number(&value);
+        else if (value.tag == WIRE_TEXT)
+            (void)wire_text(&value, call->text, sizeof call->text);
+    }
+    if (decision == WIRE_ADMITTED) {
+        take_admission(call, body_bytes, fd);
+    } else if (decision == WIRE_REFUSED || decision == WIRE_REFUSED_CURL) {
+        call->curl_error = decision == WIRE_REFUSED_CURL;
+        take_refusal(call, &answer);
+    } else {
+        shim_call_refuse(call, "ledger_read_failure", "the sidecar's verdict cannot be read");
+    }
+}
+
+static void take_mismatch(struct shim_call *call, struct wire_reader *r)
+{
+    struct wire_value value;
+    uint64_t version = 0;
+    char detail[160];
+
+    while (wire_next(r, &value))
+        if (value.tag == WIRE_VERSION_IS)
+            version = wire_number(&value);
+    (void)snprintf(detail, sizeof detail,
+                   "this libflyball.so speaks version %u, the running flyballd version %u; end the "
+                   "old one",
+                   WIRE_VERSION, (unsigned)version);
+    shim_call_refuse(call, "version_mismatch", detail);
+}
+
+static void take_frame(struct shim_call *call, const unsigned char *frame, size_t count, int *fd)
+{
+    struct wire_reader r;
+    struct wire_head head;
+    struct wire_value value;
+
+    call->heard_ms = shim_now_ms();
+    if (!wire_open(&r, frame, count, &head)) {
+        shim_call_refuse(call, "ledger_read_failure", "the sidecar speaks another language");
+    } else if (head.type == WIRE_MISMATCH || head.version != WIRE_VERSION) {
+        take_mismatch(call, &r);
+    } else if (head.type == WIRE_VERDICT) {
+        take_verdict(call, &r, fd);
+    } else if (head.type == WIRE_HEARTBEAT) {
+        while (wire_next(&r, &value))
+            if (value.tag == WIRE_FLAGS && (wire_number(&value) & WIRE_HELD_OPEN) != 0)
+                call->asked_ms = call->heard_ms;
+    }
+}
+
+/* Alive but mute, or alive and never done. */
+static void check_patience(struct shim_call *call)
+{
+    int64_t now = shim_now_ms();
+
+    if (now - call->heard_ms > WIRE_SILENCE_MS)
+        shim_call_refuse(call, "ledger_read_failure", "the sidecar does not answer");
+    else if (now - call->asked_ms > WIRE_PATIENCE_MS)
+        shim_call_refuse(call, "ledger_write_failure", "the ledger did not answer for 10 s");
+}
+
+bool shim_call_poll(struct shim_call *call, int wait_ms)
+{
+    unsigned char *frame = malloc(WIRE_FRAME_MAX);
+    int64_t until = shim_now_ms() + wait_ms;
+
+    if (frame == NULL)
+        shim_call_refuse(call, "ledger_read_failure", "out of memory");
+    else if (call->pid != getpid())
+        shim_call_refuse(call, "ledger_read_failure", "the call belongs to the parent process");
+    while (call->state == SHIM_CALL_WAITING) {
+        int64_t left = until - shim_now_ms();
+        int ask_ms = left > WIRE_SILENCE_MS ? WIRE_SILENCE_MS + 1 : (int)(left > 0 ? left : 0), fd;
+        ssize_t count = shim_link_receive(&call->link, frame, WIRE_FRAME_MAX, ask_ms, &fd);
+
+        if (count > 0)
+            take_frame(call, frame, (size_t)count, &fd);
+        else if (count < 0)
+            shim_call_refuse(call, "ledger_read_failure", "the sidecar closed the connection");
+        else
+            check_patience(call);
+        if (fd >= 0)
+            (void)close(fd);
+        if (count == 0 && shim_now_ms() >= until)
+            break;
+    }
+    free(frame);
+    return call->state != SHIM_CALL_WAITING;
+}
