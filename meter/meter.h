@@ -203,17 +203,22 @@ struct meter_price {
 const struct meter_price_book *meter_price_book_shipped(void);
 const char *meter_price_book_date(const struct meter_price_book *book);
 /* A book from the text of a price file (docs/PRICES.md; the user's override), over a base book: rows
- * of the text win, whole models at a time. METER_BAD_PRICES: *error names line, column and value, a
- * price per million tokens entered as per token (or the reverse) with the guess. METER_NOMEM. */
+ * of the text win, whole models at a time; aliases of the base follow. base may be NULL and must
+ * outlive the book. METER_BAD_PRICES: *error names line, column and value, a price per million tokens
+ * entered as per token (or the reverse) with the guess. METER_NOMEM. */
 METER_MUST_CHECK enum meter_err meter_price_book_parse(const char *text, size_t bytes,
                                                        const struct meter_price_book *base,
                                                        struct meter_price_book **book_out,
                                                        struct meter_error *error);
 void meter_price_book_free(struct meter_price_book *book); /* NULL is fine; never the shipped one */
+/* The book as the text of a price file, sorted, aliases on a model's first line; free() it. NULL: out
+ * of memory. */
+METER_MUST_CHECK char *meter_price_book_text(const struct meter_price_book *book,
+                                             size_t *bytes_out);
 
 /* The price of a model at a time (seconds since the epoch, the request's start). Exact id or alias
- * first; then one trailing date ("-2026-03-05", "-20260305"), one "models/" in front. Nothing fuzzy.
- * METER_NO_PRICE: none. */
+ * first; then without one "models/" in front, a fine-tuned model as "ft:base", without one trailing
+ * date ("-2026-03-05", "-20260305"). Nothing fuzzy. METER_NO_PRICE: none. */
 METER_MUST_CHECK enum meter_err meter_price_find(const struct meter_price_book *book,
                                                  const struct meter_provider *provider,
                                                  const char *model, int64_t when_s,
@@ -221,7 +226,8 @@ METER_MUST_CHECK enum meter_err meter_price_find(const struct meter_price_book *
 
 /* The rates for a prompt of this many tokens (all input buckets together; tiers are cliffs on the
  * whole prompt) at this service tier. tier_name_out: "" or "272000+ priority"; static or the book's.
- * A tier that the row does not list is priced at the dearest listed one. */
+ * A tier that the row does not list is priced, rate by rate, at the dearest listed one ("dearest");
+ * so is a listed one for a prompt tier that has the standard one alone. */
 void meter_price_rates(const struct meter_price *price, uint64_t prompt_tokens,
                        enum meter_tier tier, struct meter_rates *out, const char **tier_name_out);
 
@@ -307,6 +313,7 @@ struct meter_usage {
     bool error;      /* an error answer, by status or by body */
     bool billable;   /* false: an error known not to be billed, a read-only call */
     bool output_begun; /* some text of the answer has been seen */
+    bool streamed; /* it came in events or elements; before any byte: it was asked for so */
     unsigned warnings; /* enum meter_warning bits */
     enum meter_tier tier; /* as served */
     uint64_t tokens[METER_BUCKETS];
@@ -318,6 +325,7 @@ struct meter_usage {
     unsigned part_count;
     struct meter_part {
         char model[METER_MODEL_MAX];
+        bool in_reported; /* the figures on top contain it; tokens above is without it */
         uint64_t tokens[METER_BUCKETS];
     } parts[8];
 };

@@ -1,0 +1,624 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this folder share. Nobody outside it includes this.
+ *
+ * An answer goes through three machines, each of which can stop at any byte: decode (content
+ * encodings) -> sse (lines of an event stream) -> json (a scanner without a tree). A row of an API
+ * names the JSON paths that it wants; values found there arrive as fields, text as spans. */
+#ifndef FLYBALL_METER_INT_H
+#define FLYBALL_METER_INT_H
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "meter/meter.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+
+/* ---- prices (price*.c, money.c) ---- */
+
+#define PRICE_HIDDEN_TPS   250u /* tokens per second of a model that reasons out of sight */
+#define PRICE_ROWS_MAX     100000u
+#define PRICE_COLUMNS_MAX  64u
+
+/* The rates of one price, context tier and service tier. The rows of one price stand together, by
+ * prompt_from, then tier; its first row is the standard one from prompt size 0. */
+struct price_row {
+    const char *from;      /* "2026-08-21", "" */
+    int64_t from_s;        /* its first second; INT64_MIN: always */
+    uint64_t prompt_from;  /* the first size of the whole prompt that pays this */
+    enum meter_tier tier;
+    const char *tier_name; /* "272000+ priority", "" */
+    struct meter_rates rates;
+    uint64_t context_tokens;
+    uint64_t output_tokens;
+    uint64_t hidden_tokens_per_second;
+    bool free; /* zeros are meant, and what is absent costs nothing either */
+};
+
+/* An id or alias and the rows of its model, all dates. Sorted by provider, then name. */
+struct price_name {
+    const char *provider;
+    const char *name;
+    const char *row; /* "openai/gpt-5.6-sol" */
+    uint32_t first;
+    uint32_t count;
+};
+
+struct meter_price_book {
+    const char *date;
+    const struct price_row *rows;
+    const struct price_name *names;
+    size_t row_count;
+    size_t name_count;
+    void *owned[4]; /* what meter_price_book_free releases; all NULL: a constant book */
+};
+
+/* meter_price_find by the provider's name; a provider need not be in providers.def. */
+enum meter_err price_find(const struct meter_price_book *book, const char *provider,
+                          const char *model, int64_t when_s, struct meter_price *out);
+/* The entry of exactly this name, or NULL. */
+const struct price_name *price_name_find(const struct meter_price_book *book, const char *provider,
+                                         const char *name, size_t name_bytes);
+/* <0, 0, >0 as strcmp, by provider, then name. */
+int price_name_order(const char *provider_a, const char *name_a, const char *provider_b,
+                     const char *name_b);
+extern const char *const price_service_names[METER_TIERS]; /* "standard", "priority", ... */
+
+/* A row of a price file with its own line, and a file's rows with the buffer they point into. */
+struct price_line {
+    struct price_row row;
+    const char *provider;
+    const char *model;
+    char *aliases; /* "a,b" or NULL; may be cut */
+    unsigned line;
+};
+struct price_lines {
+    struct price_line *items;
+    size_t count;
+    char *text; /* a copy of the file, cut into cells */
+};
+enum meter_err price_lines_read(const char *text, size_t bytes, struct price_lines *lines,
+                                struct meter_error *error);
+void price_lines_release(struct price_lines *lines);
+
+/* Exact arithmetic on femto-dollars. false: does not fit, *out is untouched. */
+bool money_mul(meter_wide a, uint64_t b, meter_wide *out);
+bool money_add(meter_wide a, meter_wide b, meter_wide *out);
+/* Femto- to pico-dollars, rounded up; false above INT64_MAX. */
+bool money_pusd_from_fusd(meter_wide fusd, int64_t *pusd_out);
+
+/* Decimal text times 10^scale. */
+enum money_text {
+    MONEY_EXACT,
+    MONEY_ROUNDED_UP, /* it has more decimals */
+    MONEY_NOT_A_NUMBER,
+    MONEY_NEGATIVE,
+    MONEY_TOO_LARGE, /* for 64 bits */
+};
+/* *out is set for MONEY_EXACT and MONEY_ROUNDED_UP alone. */
+enum money_text money_parse(const char *text, size_t bytes, unsigned scale, uint64_t *out);
+/* value / 10^scale as decimal text without needless zeros; out needs METER_USD_TEXT, scale <= 15. */
+const char *money_text_of(uint64_t value, unsigned scale, char *out);
+
+/* ---- end of prices ---- */
+
+/* ---- numbers (number.c) ------------------------------------------------------------------- */
+
+uint64_t meter_add(uint64_t a, uint64_t b); /* saturates */
+uint64_t meter_mul(uint64_t a, uint64_t b); /* saturates */
+uint64_t meter_less(uint64_t a, uint64_t b); /* a - b, at least 0 */
+
+/* The text of a number as a whole count in 0..INT64_MAX: "6", "6.0", "1e3". false for everything
+ * else; *out is untouched. */
+bool meter_count_parse(const char *bytes, size_t count, int64_t *out);
+
+/* ---- text (text.c) ------------------------------------------------------------------------ */
+
+/* Classes of bytes, by what a tokenizer makes of them. */
+enum text_class {
+    TEXT_WORD,   /* ASCII letters */
+    TEXT_SPACE,  /* blanks, line ends, control bytes */
+    TEXT_DIGIT,
+    TEXT_MARK,   /* ASCII punctuation: what code and JSON are full of */
+    TEXT_DENSE,  /* beyond 40 bytes of letters and digits without a break: base64, hashes */
+    TEXT_LATIN,  /* letters with diacritics */
+    TEXT_GREEK,  /* Greek, Cyrillic */
+    TEXT_ARABIC, /* Arabic, Hebrew */
+    TEXT_INDIC,  /* Indic scripts, Thai */
+    TEXT_CJK,    /* Chinese, Japanese, Korean */
+    TEXT_RARE,   /* all other scripts, emoji */
+    TEXT_CLASSES
+};
+_Static_assert(TEXT_CLASSES <= METER_TEXT_CLASSES, "meter.h keeps room for every class");
+
+struct text {
+    uint64_t bytes[TEXT_CLASSES];
+    uint32_t run;  /* letters and digits since the last break */
+    uint8_t class; /* of the character that a continuation byte belongs to */
+};
+
+/* The tokenizer family that an estimate is for. */
+enum text_family { TEXT_OPENAI, TEXT_ANTHROPIC, TEXT_GEMINI, TEXT_FAMILIES };
+
+void text_begin(struct text *text); /* a new string: runs do not go on from the one before */
+void text_add(struct text *text, const char *bytes, size_t count);
+void text_merge(struct text *into, const struct text *from);
+bool text_empty(const struct text *text);
+/* Calibrated tokens of the bytes seen, + 10 %, rounded up. */
+uint64_t text_tokens(const struct text *text, enum text_family family);
+
+/* ---- the JSON scanner (json.c, json_path.c, json_token.c) ----------------------------------------------- */
+
+#define SCAN_NODES_MAX 120u /* path segments of one API */
+#define SCAN_SLOTS     16u  /* a power of two */
+#define SCAN_SHORT_MAX 256u /* a wanted scalar that spans feeds */
+
+enum scan_type { SCAN_NULL, SCAN_FALSE, SCAN_TRUE, SCAN_NUMBER, SCAN_STRING, SCAN_OBJECT, SCAN_ARRAY };
+
+/* What is wanted of the values at a path. */
+enum scan_want {
+    SCAN_BEGIN = 1 << 0, /* an object or array begins */
+    SCAN_END = 1 << 1,   /* the value is complete; scalars with their bytes */
+    SCAN_TEXT = 1 << 2,  /* a string's decoded text, in pieces */
+    SCAN_DEEP = 1 << 3,  /* the same wants hold for everything below */
+    SCAN_MUTE = 1 << 4,  /* not text, though all other strings are (scan_tree_all_text) */
+};
+
+/* "choices[].delta.content"; a last segment may begin with '*': any key that ends like the rest. */
+struct scan_path {
+    const char *path;
+    uint8_t wants;
+    uint8_t id;
+};
+
+/* A value, valid during the call alone. bytes: a scalar as it stands in the JSON, strings without
+ * their quotes and undecoded. cut: longer than SCAN_SHORT_MAX and spread over feeds: bytes hold its
+ * beginning. Whole when the document came in one feed. */
+struct scan_value {
+    enum scan_type type;
+    bool cut;
+    const char *bytes;
+    size_t count;
+    uint64_t text_bytes; /* of a string: decoded */
+    uint64_t at;   /* offset of its first byte, quotes included, from the first byte ever fed */
+    uint64_t size; /* bytes of it in the document, quotes included */
+};
+
+struct scan_ops {
+    void (*begin)(void *ctx, uint8_t id, uint64_t at);
+    void (*end)(void *ctx, uint8_t id, const struct scan_value *value);
+    void (*text)(void *ctx, uint8_t id, bool first, const char *bytes, size_t count);
+    void (*document)(void *ctx); /* a top-level value is complete (each element: scan_elements) */
+};
+
+struct scan_node {
+    uint64_t head; /* the first 8 bytes of the key, zero-filled */
+    const char *key;
+    uint8_t key_bytes;
+    uint8_t wants;
+    uint8_t id;
+    uint8_t next;    /* next member of the same parent and slot */
+    uint8_t element; /* node of the elements of an array */
+    uint8_t any;     /* member for keys with a suffix */
+    bool members;    /* some slot is used */
+    uint8_t slots[SCAN_SLOTS]; /* first members, by the hash of their keys */
+};
+
+static inline unsigned scan_slot(uint64_t head, size_t key_bytes)
+{
+    return (unsigned)((head ^ head >> 8 ^ key_bytes << 1) & (SCAN_SLOTS - 1));
+}
+
+/* The compiled paths of one API. Node 0: not wanted; node 1: the document. */
+struct scan_tree {
+    unsigned count;
+    uint8_t rest; /* node of all values that no path names: 0, or one that wants text */
+    struct scan_node nodes[SCAN_NODES_MAX];
+};
+void scan_tree_make(struct scan_tree *tree, const struct scan_path *paths, size_t count);
+/* Every string of the document is text, with the id of its path, or with rest_id. */
+void scan_tree_all_text(struct scan_tree *tree, uint8_t rest_id);
+
+enum scan_state {
+    AT_VALUE,
+    AT_FIRST_VALUE, /* after '[' */
+    AT_FIRST_NAME,  /* after '{' */
+    AT_NAME,        /* after ',' in an object */
+    AT_COLON,
+    AT_COMMA,       /* after a value */
+    AT_END,
+    AT_BAD,
+    IN_STRING, /* from here on: within a token */
+    IN_STRING_ESCAPE,
+    IN_STRING_UNICODE,
+    IN_NAME,
+    IN_NAME_ESCAPE,
+    IN_NAME_UNICODE,
+    IN_NUMBER,
+    IN_LITERAL,
+};
+
+/* States of a number, by the last character; N_NONE: it does not belong to the number. */
+enum scan_number { N_MINUS, N_ZERO, N_WHOLE, N_POINT, N_PART, N_E, N_SIGN, N_POWER, N_NONE };
+
+struct scan {
+    const struct scan_tree *tree;
+    const struct scan_ops *ops;
+    void *ctx;
+    uint64_t fed;           /* bytes of all earlier feeds */
+    uint64_t strings_bytes; /* UTF-8 bytes of all keys and strings so far, decoded */
+    uint64_t value_at;
+    uint64_t value_strings; /* strings_bytes where it began */
+    uint64_t container_at[16]; /* starts of the containers on a wanted path, by depth */
+    const char *taken;         /* start of the wanted scalar in this feed */
+    uint8_t state;
+    uint8_t node;      /* of the value that comes next or is being read */
+    uint8_t type;      /* of the scalar being read */
+    uint8_t base;      /* 1: in a top-level array of documents */
+    uint8_t escape;    /* digits of \uXXXX still to come */
+    uint8_t position;  /* in a literal */
+    uint8_t number;    /* state of the number's grammar */
+    bool text_first;
+    bool elements;     /* a top-level array is a sequence of documents */
+    bool many;         /* documents may follow one another */
+    bool spilled;
+    uint16_t depth;
+    uint16_t short_bytes;
+    uint32_t code;      /* \uXXXX */
+    uint32_t surrogate; /* the high half that waits for its other half */
+    uint8_t stack[METER_DEPTH_MAX];
+    char kept[SCAN_SHORT_MAX]; /* a key or wanted scalar that spans feeds */
+};
+
+void scan_init(struct scan *scan, const struct scan_tree *tree, const struct scan_ops *ops,
+               void *ctx);
+/* A new document begins; offsets go on. */
+void scan_restart(struct scan *scan);
+/* false: not JSON, and so it stays until scan_restart; *bad_at_out, if given, is the offset. */
+bool scan_feed(struct scan *scan, const char *bytes, size_t count, uint64_t *bad_at_out);
+bool scan_complete(const struct scan *scan); /* the document, or the array of them, is closed */
+bool scan_started(const struct scan *scan);  /* something but blanks has been read */
+
+/* The text of a JSON string (undecoded bytes, no quotes) as UTF-8 with a NUL. false: longer than
+ * room - 1, or it holds a NUL; out is then "". */
+bool scan_string_copy(const char *bytes, size_t count, char *out, size_t room);
+bool scan_string_is(const struct scan_value *value, const char *want);
+int scan_hex_digit(char c);      /* -1: none */
+char scan_escape(char letter);   /* what stands for after a backslash; 0: nothing */
+size_t scan_utf8(uint32_t code, char out[4]);
+/* For the scanner's own files. */
+void scan_keep(struct scan *scan, const char *bytes, size_t count);
+void scan_text_pass(struct scan *scan, const char *bytes, size_t count);
+void scan_surrogate_flush(struct scan *scan);
+bool scan_escape_letter(struct scan *scan, char letter);
+bool scan_escape_digit(struct scan *scan, char digit);
+enum scan_number scan_number_next(enum scan_number state, char c);
+
+/* ---- lines of an event stream (sse.c) ----------------------------------------------------- */
+
+struct sse_ops {
+    void (*data)(void *ctx, const char *bytes, size_t count); /* a piece of the event's data */
+    void (*line)(void *ctx);  /* another data line of the same event begins */
+    void (*event)(void *ctx); /* a blank line: the event is complete */
+};
+
+struct sse {
+    const struct sse_ops *ops;
+    void *ctx;
+    uint64_t line_bytes;
+    uint8_t state;
+    uint8_t name_bytes;
+    bool after_cr;   /* a line feed that comes now belongs to the line end before */
+    bool data_seen;  /* the event has a data line already */
+    bool long_line;  /* some line was longer than METER_EVENT_MAX */
+    char name[8];
+};
+
+void sse_init(struct sse *sse, const struct sse_ops *ops, void *ctx);
+void sse_feed(struct sse *sse, const char *bytes, size_t count);
+/* The next byte is in the middle of a line that does not matter any more. */
+void sse_skip_line(struct sse *sse);
+
+/* ---- content encodings (decode.c) --------------------------------------------------------- */
+
+struct decode;
+typedef void decode_sink(void *ctx, const char *bytes, size_t count);
+
+/* encodings: the header's value, "gzip, br", or NULL. Unknown names count as undecodable.
+ * NULL: out of memory. */
+struct decode *decode_new(const char *encodings, decode_sink *sink, void *ctx);
+enum meter_err decode_feed(struct decode *decode, const char *bytes, size_t count);
+bool decode_failed(const struct decode *decode); /* the bytes are not what the header says */
+bool decode_ended(const struct decode *decode);  /* every encoding came to its end */
+bool decode_plain(const struct decode *decode);  /* nothing is encoded, as far as can be seen */
+void decode_assume_plain(struct decode *decode); /* fresh: what comes is known not to be encoded */
+void decode_free(struct decode *decode);
+
+/* ---- recognising (provider.c) ------------------------------------------------------------- */
+
+struct meter_provider {
+    const char *name;
+    enum meter_shape shape;
+};
+
+struct meter_api {
+    const char *name;
+    enum meter_kind kind;
+    bool streams;     /* every answer is a stream (the path says so) */
+    bool cache_write; /* writes are priced at 5/4 and 2 x input where the row has no rate */
+    enum text_family family;
+    const struct request_reader *reader;
+    const struct answer_adapter *adapter;
+};
+
+const struct meter_provider *meter_provider_unknown(void);
+/* The API of a method and a percent-decoded path without query; NULL and METER_UNKNOWN: none. */
+const struct meter_api *meter_route(const struct meter_provider *provider, const char *method,
+                                    const char *path, enum meter_kind *kind_out);
+bool meter_glob(const char *pattern, const char *text); /* '*': any run of bytes */
+void meter_path_decode(const char *path, char *out, size_t room);
+
+/* ---- reading requests (request*.c) -------------------------------------------------------- */
+
+/* What is read of a request, one row each in request.c. */
+enum request_field {
+    REQUEST_TEXT, /* whatever no path names */
+    REQUEST_ROOT,
+    REQUEST_CONFIG, /* the object that the output cap stands in, where that is not the root */
+    REQUEST_MODEL,
+    REQUEST_STREAM,
+    REQUEST_CAP,
+    REQUEST_CAP_OLD, /* another key for the same */
+    REQUEST_FIXED,   /* something that forbids to add a cap */
+    REQUEST_CHOICES,
+    REQUEST_BUDGET,
+    REQUEST_TIER,
+    REQUEST_SPEED,
+    REQUEST_MESSAGE,
+    REQUEST_JSON,      /* re-serialised by the vendor: tools, schemas, arguments */
+    REQUEST_TOOL,      /* one tool */
+    REQUEST_TOOL_TYPE,
+    REQUEST_TOOL_USES, /* how often a server tool may run */
+    REQUEST_FUNCTIONS, /* one function of a tool that is a list of them */
+    REQUEST_SERVER_TOOL,
+    REQUEST_SEARCH_TOOL,
+    REQUEST_SEARCH_OPTIONS,
+    REQUEST_ALL_USES, /* how often all tools together */
+    REQUEST_REFERENCE, /* content that the body does not carry */
+    REQUEST_CACHE,
+    REQUEST_CACHE_TTL,
+    REQUEST_ITEM, /* an element of a list that may refer to a stored one */
+    REQUEST_ITEM_TYPE,
+    REQUEST_ITEM_BODY,
+    REQUEST_ITEM_SEALED,
+    REQUEST_IMAGE_URL,
+    REQUEST_FILE_DATA,
+    REQUEST_AUDIO_DATA,
+    REQUEST_IMAGE_DATA,
+    REQUEST_SOURCE, /* an object of media: type, media type, data, url */
+    REQUEST_SOURCE_TYPE,
+    REQUEST_SOURCE_MIME,
+    REQUEST_SOURCE_DATA,
+    REQUEST_FIELDS
+};
+
+struct request_reader {
+    const struct scan_path *paths;
+    size_t path_count;
+    uint64_t search_calls;   /* of a search tool that names no bound */
+    bool cache_write;        /* any request may write to the cache */
+    bool quoted_cap;         /* "100" is a number too */
+    const char *cap_prefix;  /* what to insert the cap with, right after the opening brace */
+    const char *config_prefix; /* ... where the object of the cap is missing: after the root's */
+    const char *null_prefix;   /* ... where that object is null: in its place */
+};
+
+/* The three ways to learn how many tokens a piece of media is. */
+enum media { MEDIA_IMAGE, MEDIA_PDF, MEDIA_AUDIO, MEDIA_TEXT, MEDIA_OTHER };
+
+struct media_count {
+    uint64_t pieces;
+    uint64_t tokens;  /* upper bound */
+    uint64_t typical;
+};
+
+/* One reading of a body. */
+struct request_read {
+    struct meter_request *out;
+    const struct request_reader *reader;
+    const char *body;
+    struct scan scan;
+    struct scan_tree tree;
+    struct text text;
+    enum text_family family;
+    enum meter_err err;
+    const char *err_text; /* what is wrong, static */
+    uint64_t err_at;
+    uint64_t messages, tools, fixed_tokens;
+    uint64_t json_bytes, json_strings, json_strings_at;
+    unsigned json_depth;
+    uint64_t media_strings; /* bytes of strings that are media, not text */
+    struct media_count media[MEDIA_OTHER + 1];
+    struct {
+        unsigned seen;
+        bool null;
+        uint64_t at, size;
+        int64_t value; /* -1: none */
+    } cap[2];
+    uint64_t root_at, config_at, config_size;
+    unsigned configs;
+    bool config_null, fixed;
+    bool item_named, item_sealed, item_needs_seal, item_body, item_foreign;
+    bool tool_search, tool_server;
+    uint64_t tool_uses, search_uses, all_uses;
+    enum media source;
+    bool source_plain; /* its data are text */
+    struct scan_value source_data;
+};
+
+extern const struct request_reader request_chat, request_responses, request_messages,
+    request_generate;
+
+/* request_field.c: what a field means. */
+void request_field_begin(struct request_read *read, uint8_t id, uint64_t at);
+void request_field_end(struct request_read *read, uint8_t id, const struct scan_value *value);
+/* request_media.c: media in the body, taken out of the text and counted by formula. */
+void request_image_url(struct request_read *read, const struct scan_value *value);
+void request_file_data(struct request_read *read, const struct scan_value *value);
+void request_audio_data(struct request_read *read, const struct scan_value *value);
+void request_image_data(struct request_read *read, const struct scan_value *value);
+void request_source_begin(struct request_read *read);
+void request_source_type(struct request_read *read, const struct scan_value *value);
+void request_source_mime(struct request_read *read, const struct scan_value *value);
+void request_source_data(struct request_read *read, const struct scan_value *value);
+void request_source_end(struct request_read *read);
+/* image.c: width and height of an image from the first bytes of its base64 text; false: not told. */
+bool image_size(const char *base64, size_t count, uint64_t *width_out, uint64_t *height_out);
+
+/* ---- reading answers (stream.c, answer.c, usage.c, openai.c, anthropic.c, gemini.c) --------- */
+
+/* Fields of one event; those before ANSWER_NUMBERS are counts of tokens, or of searches. */
+enum answer_field {
+    ANSWER_INPUT,
+    ANSWER_OUTPUT,
+    ANSWER_TOTAL,
+    ANSWER_CACHED,
+    ANSWER_WRITE,
+    ANSWER_WRITE_5M,
+    ANSWER_WRITE_1H,
+    ANSWER_REASONING,
+    ANSWER_TOOL_INPUT,
+    ANSWER_AUDIO_IN,
+    ANSWER_IMAGE_IN,
+    ANSWER_AUDIO_CACHED,
+    ANSWER_IMAGE_CACHED,
+    ANSWER_AUDIO_OUT,
+    ANSWER_IMAGE_OUT,
+    ANSWER_SEARCHES,
+    ANSWER_NUMBERS,
+    /* The others have a row each in answer.c. */
+    ANSWER_OTHER_TOKENS = ANSWER_NUMBERS,
+    ANSWER_USAGE,
+    ANSWER_MODEL,
+    ANSWER_TIER,
+    ANSWER_STATUS,
+    ANSWER_TYPE,
+    ANSWER_ERROR,
+    ANSWER_FINISH,
+    ANSWER_TOOL,
+    ANSWER_TEXT,
+    ANSWER_ITEM,
+    ANSWER_ITEM_TYPE,
+    ANSWER_ITEM_ACTION,
+    ANSWER_QUERY,
+    ANSWER_PROMPT_DETAIL, /* tokens by modality; the four lists stand in this order */
+    ANSWER_CACHE_DETAIL,
+    ANSWER_TOOL_DETAIL,
+    ANSWER_OUTPUT_DETAIL,
+    ANSWER_DETAIL_MODALITY,
+    ANSWER_DETAIL_TOKENS,
+    ANSWER_PARTS,
+    ANSWER_PART,
+    ANSWER_PART_MODEL,
+    ANSWER_PART_TYPE,
+    ANSWER_PART_NUMBER, /* ... + ANSWER_INPUT etc.: counts of a part */
+    ANSWER_FIELDS = ANSWER_PART_NUMBER + ANSWER_NUMBERS
+};
+
+/* What the type of an event means. */
+enum answer_mark {
+    ANSWER_ENDS = 1 << 0,   /* the protocol's own end */
+    ANSWER_ENDING = 1 << 1, /* the last figures: final if the transfer ends in order */
+    ANSWER_FAILS = 1 << 2,
+    ANSWER_ADDS = 1 << 3,   /* its calls are new ones */
+    ANSWER_SILENT = 1 << 4, /* its strings are no text: sound */
+    ANSWER_REPEATED = 1 << 5, /* its calls come again in another event */
+};
+
+struct answer_type {
+    const char *name;
+    uint8_t marks;
+};
+
+/* A pass of the answer that is billed beside the main figures, or apart from them. */
+struct answer_part {
+    char model[METER_MODEL_MAX];
+    bool main; /* the main figures contain it */
+    int64_t number[ANSWER_NUMBERS];
+};
+#define ANSWER_PARTS_MAX COUNT_OF(((struct meter_usage *)0)->parts)
+
+/* One event, or one whole document. Nothing of it counts before its end, but for its text where there
+ * is only one document. */
+struct answer_event {
+    uint32_t seen; /* bits of number */
+    bool bad_number, other_tokens, error, finish, pending, tier_seen, text_seen, parts_seen;
+    bool item_counts;
+    uint8_t marks;
+    uint8_t item;   /* enum meter_count, or METER_COUNTS */
+    uint8_t detail; /* the list that is being read */
+    uint8_t modality;
+    int64_t detail_tokens;
+    enum meter_tier tier;
+    uint64_t counts[METER_COUNTS];
+    int64_t number[ANSWER_NUMBERS]; /* from here on nothing is cleared for each event */
+    char model[METER_MODEL_MAX];
+    unsigned part_count;
+    struct answer_part part; /* the one that is being read */
+    struct answer_part parts[ANSWER_PARTS_MAX];
+    struct text text;
+};
+
+/* What all events so far said. */
+struct answer {
+    int64_t number[ANSWER_NUMBERS]; /* -1: not reported */
+    bool error, ended, ending, pending, output_begun, counted_output, tier_seen;
+    unsigned warnings;
+    enum meter_tier tier;
+    uint64_t counts[METER_COUNTS];
+    char model[METER_MODEL_MAX];
+    unsigned part_count;
+    struct answer_part parts[ANSWER_PARTS_MAX];
+    struct text text;
+};
+
+struct answer_adapter {
+    const struct scan_path *paths;
+    size_t path_count;
+    const struct answer_type *types; /* names of events and what they mean; the last has no name */
+    bool merges;  /* a figure stays until the same one comes again; else all go together */
+    bool usage_ends; /* figures come once, with the end */
+    unsigned adds;   /* bits of enum meter_count: each event's are new ones, not all so far */
+    /* Disjoint buckets from the figures; adds warnings. */
+    void (*buckets)(const struct answer *answer, const struct meter_request *request,
+                    struct meter_usage *usage);
+};
+
+extern const struct answer_adapter answer_chat, answer_responses, answer_messages,
+    answer_generate, answer_unknown;
+
+/* answer.c. ctx of the scanner: a struct answer_reader. */
+struct answer_reader {
+    const struct answer_adapter *adapter;
+    struct answer_event event;
+    struct answer answer;
+    bool committed; /* the event has been taken over */
+};
+extern const struct scan_ops answer_ops;
+void answer_init(struct answer_reader *reader, const struct answer_adapter *adapter);
+void answer_event_reset(struct answer_reader *reader);
+
+/* usage.c. */
+int64_t answer_or_zero(int64_t figure);
+/* Takes part out of *whole: the smaller of the two; a part that is larger sets the warning. */
+uint64_t answer_take(uint64_t *whole, int64_t part, unsigned *warnings);
+/* What kind and tokens a record has as a whole, from its buckets and the transfer's end. */
+struct answer_state {
+    const struct meter_request *request;
+    int status;
+    bool complete, undecodable, long_line, json_body;
+};
+void answer_usage(const struct answer *answer, const struct answer_adapter *adapter,
+                  const struct answer_state *state, struct meter_usage *out);
+
+#endif

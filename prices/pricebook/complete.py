@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What follows the merge: gaps that have one safe answer, snapshots that need no row, aliases."""
+
+import re
+
+from .tables import FEES, number
+
+DATE = re.compile(r"-(\d{8}|\d{4}-\d\d-\d\d)$")
+CHEAPER = ("batch", "flex")
+
+
+class Completer:
+    """Completes one provider's merged models."""
+
+    def __init__(self, evidence, cleared, notes):
+        self.evidence = evidence
+        self.provider = evidence.provider
+        self.cleared = cleared
+        self.notes = notes
+
+    def note(self, model, since, key, bucket, why):
+        """A line of the report for a figure that no catalogue gave for this very row."""
+        self.notes.filled.append((self.provider.name, model, since) + key + (bucket, why))
+
+    def fill_fees(self, model, rows):
+        """Fees are the provider's, not the row's: the default of the hand table where none is
+        listed, and the standard row's in every other."""
+        base = rows[0, "standard"]
+        for fee in FEES:
+            line = self.cleared.find("default", self.provider.name, model, None, fee)
+            if fee not in base and line is not None:
+                base[fee] = number(line, "value")
+            if fee in base:
+                for rates in rows.values():
+                    rates.setdefault(fee, base[fee])
+
+    def fill_kinds(self, model, since, rows):
+        """A model that takes images or sound and lists one input rate charges it for them."""
+        for bucket, kind in (("image_in", "image"), ("audio_in", "audio")):
+            if kind not in self.evidence.takes[model] or bucket in rows[0, "standard"]:
+                continue
+            for key, rates in rows.items():
+                if "input" in rates and bucket not in rates:
+                    rates[bucket] = rates["input"]
+                    self.note(model, since, key, bucket, "the input rate: no other is listed")
+
+    def fill_sound(self, model, since, rows):
+        """A model that gives nothing but sound charges its output rate for it."""
+        if self.evidence.gives[model] != {"audio"}:
+            return
+        for key, rates in rows.items():
+            if "output" in rates and "audio_out" not in rates:
+                rates["audio_out"] = rates["output"]
+                self.note(model, since, key, "audio_out", "the output rate: it gives only sound")
+
+    def fill_discounts(self, model, since, rows):
+        """A discounted row without a cache or kind rate takes the standard row's, which is never
+        less, but no cache read above its own input."""
+        for (start, service), rates in rows.items():
+            base = rows.get((start, "standard"), {})
+            if service not in CHEAPER:
+                continue
+            for bucket, rate in base.items():
+                if bucket in rates:
+                    continue
+                if bucket == "cache_read":
+                    rate = min(rate, rates.get("input", rate))
+                rates[bucket] = rate
+                self.note(model, since, (start, service), bucket, "the standard row's rate")
+
+    def fill_tiers(self, rows):
+        """A tier row without a rate that its base has, and without an input rate to default to,
+        would be free: it takes the base's."""
+        for (start, service), rates in rows.items():
+            if start:
+                for bucket, rate in rows.get((0, service), {}).items():
+                    if bucket in ("input", "output"):
+                        rates.setdefault(bucket, rate)
+
+    def fill_ceiling(self, model):
+        """No answer is longer than the context window; a ceiling that no source lists is that."""
+        base = model.periods[min(model.periods)][0, "standard"]
+        window = model.limits.get("context_tokens")
+        if window and "output_tokens" not in model.limits and "output" in base:
+            model.limits["output_tokens"] = window
+            self.note(model.name, "", (0, "standard"), "output_tokens", "the context window")
+
+    def complete(self, model):
+        """All gaps of one model."""
+        if model.free:
+            return
+        self.fill_ceiling(model)
+        for since, rows in model.periods.items():
+            self.fill_tiers(rows)
+            self.fill_fees(model.name, rows)
+            self.fill_kinds(model.name, since, rows)
+            self.fill_sound(model.name, since, rows)
+            self.fill_discounts(model.name, since, rows)
+
+
+def agrees(model, base):
+    """Whether no rate of a dated snapshot differs from the undated id's at the same place."""
+    for since, rows in model.periods.items():
+        held = base.periods.get(since)
+        if held is None:
+            return False
+        for key, rates in rows.items():
+            known = held.get(key, {})
+            if any(known.get(bucket, rate) != rate for bucket, rate in rates.items()
+                   if bucket not in FEES):
+                return False
+    return True
+
+
+def fold_snapshots(provider, models, notes):
+    """Drops dated ids that cost what their undated id costs: the lookup strips the date. What the
+    sources list for the snapshot alone, and the larger limits, go to the undated id. Must run
+    before the gaps are filled."""
+    for name in sorted(models):
+        base = models.get(DATE.sub("", name))
+        if base is None or base.name == name:
+            continue
+        if not agrees(models[name], base):
+            notes.snapshots.append((provider, name, base.name))
+            continue
+        for since, rows in models[name].periods.items():
+            for key, rates in rows.items():
+                held = base.periods[since].setdefault(key, {})
+                for bucket, rate in rates.items():
+                    held[bucket] = max(rate, held.get(bucket, rate))
+        for column, value in models[name].limits.items():
+            base.limits[column] = max(value, base.limits.get(column, 0))
+        del models[name]
+
+
+def undotted(name):
+    """The key under which a spelling with dashes for dots is the same id."""
+    return name.replace(".", "-")
+
+
+def name_aliases(provider, models, listed, cleared):
+    """model -> its other names: those that a catalogue lists outright, and the hand table's."""
+    aliases = {}
+    dotted = {undotted(name) for name in set(models) | set(listed) if "." in name}
+    for alias, target in sorted(listed.items()):
+        plain = DATE.sub("", alias)
+        spelling = "." not in plain and plain in dotted
+        known = alias in models or plain in models or plain in listed and plain != alias
+        if target in models and not spelling and not known:
+            aliases.setdefault(target, set()).add(alias)
+    for row in cleared.each("alias", provider):
+        if row["value"] in models:
+            models.pop(row["model"], None)
+            aliases.setdefault(row["value"], set()).add(row["model"])
+    return aliases

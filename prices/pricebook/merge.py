@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules that make one book of several catalogues. docs/PRICES.md states them."""
+
+import collections
+import statistics
+
+from . import decimals
+from .tables import BUCKETS, FEES, LIMITS, number
+
+CACHES = ("cache_read", "cache_write_5m", "cache_write_1h")
+# What is known of one model: periods maps 'from' ("" first) to {(start, service): {bucket: rate}}.
+Model = collections.namedtuple("Model", "name periods limits free hidden")
+
+
+class Notes:
+    """What the report tells: lists of tuples that begin with provider and model."""
+
+    def __init__(self):
+        for name in ("disagreements", "agreed", "outvoted", "rejected", "lone_caches", "singles",
+                     "tiers", "ignored", "filled", "carried", "uncarried", "limits", "unpriced",
+                     "snapshots", "incomplete"):
+            setattr(self, name, [])
+
+    def keep(self, provider, models):
+        """Forgets what was noted on ids that the book does not carry in the end."""
+        for name in ("disagreements", "agreed", "outvoted", "lone_caches", "singles", "tiers",
+                     "filled", "carried", "uncarried", "limits", "incomplete"):
+            setattr(self, name, [note for note in getattr(self, name)
+                                 if note[0] != provider or note[1] in models])
+        self.singles = [note for note in self.singles if note[0] != provider
+                        or note[3:5] in models[note[1]].periods.get(note[2], ())]
+
+
+class Merger:
+    """Merges the evidence on one provider."""
+
+    def __init__(self, evidence, cleared, supplement, notes):
+        self.evidence = evidence
+        self.provider = evidence.provider
+        self.cleared = cleared
+        self.notes = notes
+        self.by_hand = collections.defaultdict(list)
+        for row in supplement:
+            if row["provider"] == self.provider.name:
+                self.by_hand[row["model"]].append(row)
+
+    # ---- what may speak ------------------------------------------------------------------
+
+    def usable(self, offer, bucket, rate):
+        """The rate of an offer in the book's unit, or None: zero, ignored by hand, or absurd."""
+        where = (self.provider.name, offer.model, bucket)
+        line = self.cleared.find("ignore", self.provider.name, offer.model, offer.source, bucket,
+                                 offer.service)
+        if line is not None:
+            self.notes.ignored.append((self.provider.name, line["model"], offer.source,
+                                       line["reason"], bucket, rate))
+            return None
+        if rate == 0:
+            return None
+        exact = decimals.snap(rate)
+        ceiling = decimals.FEE_CEILING if bucket in FEES else decimals.TOKEN_CEILING
+        if exact is None or exact > ceiling or rate < 0:
+            why = "not a whole nano-dollar" if exact is None else "outside any true price"
+            self.notes.rejected.append(where + (offer.source, rate, why))
+            return None
+        return exact
+
+    def period_of(self, offer, froms):
+        """Which period an offer speaks for. An undated one was true on its snapshot's day; on a
+        day of change itself it still shows the old price."""
+        if offer.dated:
+            return offer.since
+        day = self.evidence.dates[offer.source]
+        return max(since for since in froms if since == "" or since < day)
+
+    def votes(self, model):
+        """{from: {(start, service): {bucket: [(source, rate)]}}} of one model's offers."""
+        offers = [offer for offer in self.evidence.offers if offer.model == model]
+        froms = {""} | {offer.since for offer in offers if offer.dated}
+        froms |= {row["from"] or "" for row in self.by_hand[model]}
+        table = {since: collections.defaultdict(lambda: collections.defaultdict(list))
+                 for since in sorted(froms)}
+        for offer in offers:
+            row = table[self.period_of(offer, froms)][offer.start, offer.service]
+            for bucket, rate in offer.rates.items():
+                exact = self.usable(offer, bucket, rate)
+                if exact is not None:
+                    row[bucket].append((offer.source, exact))
+        return table
+
+    # ---- one rate ------------------------------------------------------------------------
+
+    def guarded(self, where, votes):
+        """Votes without those that are 20 times or more under the median of the others."""
+        kept = []
+        for source, rate in votes:
+            others = [other for name, other in votes if name != source]
+            if len(others) >= 2 and rate * 20 <= statistics.median_low(others):
+                self.notes.rejected.append(where + (source, rate, "20 times under the others"))
+            else:
+                kept.append((source, rate))
+        return kept
+
+    def lone_cache(self, where, votes, row):
+        """A cache rate of one source, where two others price the row without one, is not believed:
+        absent means the dearer default."""
+        sources = {source for source, _ in votes}
+        without = {source for source, _ in row["input"]} - sources
+        if where[-1] not in CACHES or len(sources) != 1 or len(without) < 2:
+            return False
+        line = self.cleared.find("agreed", self.provider.name, where[1], None, where[-1])
+        if line is not None:
+            return False
+        self.notes.lone_caches.append(where + votes[0] + (", ".join(sorted(without)),))
+        return True
+
+    def choose(self, where, votes, row):
+        """The rate to take: what two sources agree on, else the highest; None: none."""
+        votes = self.guarded(where, votes)
+        if not votes or self.lone_cache(where, votes, row):
+            return None
+        votes = list(dict.fromkeys(votes))
+        values = collections.Counter(rate for _, rate in votes)
+        highest = max(values)
+        if len(values) == 1:
+            if len(votes) == 1 and where[-1] not in FEES:
+                self.notes.singles.append(where + votes[0])
+            return highest
+        shared = [rate for rate, count in values.items() if count >= 2]
+        if len(shared) == 1:
+            self.notes.outvoted.append(where + (votes, shared[0]))
+            return shared[0]
+        line = self.cleared.find("agreed", self.provider.name, where[1], None, where[-1])
+        if line is not None:
+            self.notes.agreed.append(where + (votes, highest, line["reason"]))
+        else:
+            self.notes.disagreements.append(where + (votes, highest))
+        return highest
+
+    # ---- one model -----------------------------------------------------------------------
+
+    def merge_row(self, model, since, key, row):
+        """All buckets of one row, in the book's order."""
+        where = (self.provider.name, model, since) + key
+        rates = {}
+        for bucket in BUCKETS:
+            if row.get(bucket):
+                rate = self.choose(where + (bucket,), row[bucket], row)
+                if rate is not None:
+                    rates[bucket] = rate
+        return rates
+
+    def lay_hand_rows(self, model, since, rows):
+        """The supplement's rows of one period, over the merged ones."""
+        for row in self.by_hand[model]:
+            if (row["from"] or "") != since:
+                continue
+            key = (int(row["prompt_from"] or 0), row["service"] or "standard")
+            rates = rows.setdefault(key, {})
+            for bucket in BUCKETS:
+                rate = number(row, bucket)
+                if rate is not None:
+                    rates[bucket] = rate
+
+    def carry(self, model, since, before, rows):
+        """Rows that nobody repeats in a later period go on, unless the price rose (a discount on a
+        lower price must not outlive it) or the row is a context tier of a service that has a new
+        price without one."""
+        base, priced = (0, "standard"), {service for start, service in rows if start == 0}
+        rose = any(rows.get(base, {}).get(bucket, 0) > rate
+                   for bucket, rate in before.get(base, {}).items())
+        for key, rates in before.items():
+            if key not in rows:
+                note = (self.provider.name, model, since) + key
+                ended = key[0] > 0 and key[1] in priced     # a tier that the new price has not
+                if ended or (rose and key != base):
+                    self.notes.uncarried.append(note)
+                else:
+                    rows[key] = dict(rates)
+                    self.notes.carried.append(note)
+            elif key == base:
+                self.carry_buckets(rates, rows[key], rose)
+
+    @staticmethod
+    def carry_buckets(before, rates, rose):
+        """Single rates of the standard row that nobody repeats; over a rise a kind of input costs
+        at least the new input rate, and caches are left to their defaults."""
+        for bucket, rate in before.items():
+            if not rose or bucket in FEES:
+                rates.setdefault(bucket, rate)
+            elif bucket in ("audio_in", "image_in"):
+                rates.setdefault(bucket, max(rate, rates["input"]))
+
+    def periods(self, model):
+        """All rows of a model, by period."""
+        periods, before = {}, {}
+        for since, table in self.votes(model).items():
+            rows = {key: self.merge_row(model, since, key, row) for key, row in table.items()}
+            rows = {key: rates for key, rates in rows.items() if rates}
+            self.lay_hand_rows(model, since, rows)
+            if not rows:
+                continue
+            self.carry(model, since, before, rows)
+            self.drop_idle_tiers(rows)
+            self.drop_incomplete(model, since, rows)
+            periods[since] = before = rows
+        return periods
+
+    def drop_incomplete(self, model, since, rows):
+        """A service row that lacks the input or output rate of its standard row would be free."""
+        base = rows.get((0, "standard"), {})
+        for key in sorted(rows):
+            lacks = [bucket for bucket in ("input", "output")
+                     if bucket in base and bucket not in rows[key]]
+            if lacks and key[0] == 0:
+                self.notes.incomplete.append((self.provider.name, model, since) + key + (lacks[0],))
+                del rows[key]
+
+    @staticmethod
+    def drop_idle_tiers(rows):
+        """A context tier that costs no more than its base is none."""
+        for start, service in sorted(rows, reverse=True):
+            base = rows.get((0, service), {})
+            rates = rows[start, service]
+            if start and all(rate <= base.get(bucket, -1) for bucket, rate in rates.items()):
+                del rows[start, service]
+
+    def limits(self, model):
+        """The larger where sources differ, so that a hold is never too small."""
+        limits = {}
+        for column in LIMITS:
+            votes = {source: value for (source, name), value in self.evidence.limits[model].items()
+                     if name == column and not self.cleared.find(
+                         "ignore", self.provider.name, model, source, column)}
+            votes.update({"by hand": int(number(row, column)) for row in self.by_hand[model]
+                          if row.get(column)})
+            if "by hand" in votes:
+                votes = {"by hand": votes["by hand"]}
+            if len(set(votes.values())) > 1:
+                self.notes.limits.append((self.provider.name, model, column,
+                                          sorted(votes.items()), max(votes.values())))
+            if votes and not (column == "output_tokens" and "embedding" in model):
+                limits[column] = max(votes.values())
+        return limits
+
+    def note_tiers(self, model, periods):
+        """Context tiers that some catalogues list and others, which price the model, do not."""
+        offers = [offer for offer in self.evidence.offers if offer.model == model]
+        present = {key[0] for rows in periods.values() for key in rows if key[0]}
+        for start in sorted(present):
+            for_it = {offer.source for offer in offers if offer.start == start}
+            against = {offer.source for offer in offers if offer.service == "standard"} - for_it
+            if for_it and against:
+                self.notes.tiers.append((self.provider.name, model, start, sorted(for_it),
+                                         sorted(against)))
+
+    def merge(self, model):
+        """One model, or None: no catalogue prices its input tokens."""
+        free = self.cleared.find("free", self.provider.name, model) is not None
+        periods = {"": {(0, "standard"): {}}} if free else self.periods(model)
+        for since in [since for since, rows in periods.items()
+                      if not free and "input" not in rows.get((0, "standard"), {})]:
+            del periods[since]
+        if not periods:
+            self.notes.unpriced.append((self.provider.name, model,
+                                        sorted(self.evidence.listed[model])))
+            return None
+        self.note_tiers(model, periods)
+        hidden = [row["hidden_tps"] for row in self.by_hand[model] if row.get("hidden_tps")]
+        return Model(model, periods, self.limits(model), free, hidden[0] if hidden else None)
+
+    def models(self):
+        """All models that a catalogue or a person lists."""
+        names = sorted(set(self.evidence.listed) | set(self.by_hand)
+                       | {row["model"] for row in self.cleared.each("free", self.provider.name)
+                          if "*" not in row["model"]})
+        wanted = [name for name in names
+                  if not self.cleared.find("ignore", self.provider.name, name, None, "model")]
+        merged = [self.merge(name) for name in wanted]
+        return {model.name: model for model in merged if model is not None}

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hand-kept tables (tab-separated, '#' comments, a header line) and what they mean."""
+
+import fnmatch
+import os
+import re
+import sys
+from decimal import Decimal, InvalidOperation
+
+TOKEN_BUCKETS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_in", "image_in",
+                 "output", "audio_out", "image_out")
+FEES = ("web_search", "file_search")
+BUCKETS = TOKEN_BUCKETS + FEES
+LIMITS = ("context_tokens", "output_tokens")
+SERVICES = ("standard", "priority", "flex", "batch", "fast")
+COLUMNS = ("provider", "model", "aliases", "from", "prompt_from", "service") + BUCKETS + LIMITS + (
+    "hidden_tps", "free")
+
+
+class TableError(Exception):
+    """A hand-kept table cannot be used; the text says where and why."""
+
+
+def read_table(path, required):
+    """The rows of a table as dicts, '-' as None; each has its place in '_at'."""
+    rows, header = [], None
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            line = line.rstrip("\n")
+            if not line or line.startswith("#"):
+                continue
+            cells = line.split("\t")
+            if header is None:
+                header = cells
+                missing = [name for name in required if name not in header]
+                if missing:
+                    raise TableError(f"{path}:{number}: no column {missing[0]}")
+                continue
+            if len(cells) != len(header):
+                raise TableError(f"{path}:{number}: {len(cells)} cells, header has {len(header)}")
+            row = {name: None if cell == "-" else cell for name, cell in zip(header, cells)}
+            row["_at"] = f"{os.path.basename(path)}:{number}"
+            rows.append(row)
+    return rows
+
+
+def number(row, column):
+    """The exact figure in a cell, or None."""
+    if row.get(column) is None:
+        return None
+    try:
+        value = Decimal(row[column])
+    except InvalidOperation:
+        raise TableError(f"{row['_at']}: {column}: {row[column]!r} is not a number") from None
+    if value < 0:
+        raise TableError(f"{row['_at']}: {column}: {row[column]} is negative")
+    return value
+
+
+class Cleared:
+    """cleared.tsv: what a person decided about the catalogues' rows, with reason and source."""
+
+    VERBS = ("ignore", "alias", "also", "free", "default", "agreed")
+
+    def __init__(self, path):
+        self.rows = read_table(path, ("verb", "source", "provider", "model", "service", "bucket",
+                                      "value", "reason", "reference"))
+        self.used = set()
+        for row in self.rows:
+            if row["verb"] not in self.VERBS:
+                raise TableError(f"{row['_at']}: verb {row['verb']!r} is none of "
+                                 + ", ".join(self.VERBS))
+            if not row["reason"] or not row["reference"]:
+                raise TableError(f"{row['_at']}: every line needs a reason and a reference")
+
+    def find(self, verb, provider, model, source=None, bucket=None, service=None):
+        """The first line that applies; '-' in a line applies to all, '*' is a wildcard in model."""
+        for row in self.rows:
+            if (row["verb"] == verb and row["provider"] == provider
+                    and fnmatch.fnmatchcase(model, row["model"] or "*")
+                    and row["source"] in (None, source) and row["bucket"] in (None, bucket)
+                    and row["service"] in (None, service)):
+                self.used.add(row["_at"])
+                return row
+        return None
+
+    def each(self, verb, provider):
+        """All lines of one verb, counted as used."""
+        found = [row for row in self.rows if row["verb"] == verb and row["provider"] == provider]
+        self.used.update(row["_at"] for row in found)
+        return found
+
+    def unused(self):
+        """Lines that decided nothing: most often stale after new snapshots."""
+        return [row for row in self.rows if row["_at"] not in self.used]
+
+
+class Provider:
+    """A line of providers.tsv."""
+
+    def __init__(self, row):
+        self.name = row["provider"]
+        self.inclusive = row["tier"] == "ge"
+        self.names = {source: (cell or "").split(",") for source, cell in row.items()
+                      if source not in ("provider", "tier", "hidden", "not", "_at")}
+        self._hidden = re.compile(row["hidden"] or "(?!)")
+        self._not = re.compile(row["not"] or "(?!)")
+
+    def start(self, threshold):
+        """The first prompt size of a tier, from a catalogue's threshold: 272000, 271999."""
+        size = int(threshold)
+        if (size + 1) % 1000 == 0:
+            size += 1
+        return size if self.inclusive else size + 1
+
+    def hides(self, model):
+        """Whether this model reasons out of sight."""
+        return bool(self._hidden.fullmatch(model)) and not self._not.fullmatch(model)
+
+
+def read_providers(path):
+    """The providers, in the order of the table."""
+    return [Provider(row) for row in read_table(path, ("provider", "tier", "hidden", "not"))]
+
+
+def warn(message):
+    """A line on stderr."""
+    print(f"prices/build: {message}", file=sys.stderr)
