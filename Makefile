@@ -22,11 +22,12 @@ FLAVOUR_fuzz    := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-rec
 FLAGS    := $(FLAVOUR_$(FLAVOUR))
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-            -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-format-nonliteral
+            -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-format-nonliteral -Wno-format-truncation
 ifeq ($(DEV),1)
 WARN     += -Werror
 endif
-BASE     := -std=gnu11 -I. -I$(G) -MMD -MP -D_GNU_SOURCE -fno-common $(WARN) $(FLAGS)
+VERSION  := 0.1.0
+BASE     := -std=gnu11 -DFLYBALL_VERSION='"$(VERSION)"' -I. -I$(G) -MMD -MP -D_GNU_SOURCE -fno-common $(WARN) $(FLAGS)
 
 PC       := pkg-config
 LIBS_meter   := $(shell $(PC) --libs jansson libbrotlidec libzstd zlib)
@@ -40,10 +41,12 @@ SRC_governor := $(wildcard governor/*.c)
 SRC_store    := $(wildcard store/*.c)
 SRC_sidecar  := $(filter-out sidecar/main.c,$(wildcard sidecar/*.c))
 SRC_cli      := $(filter-out cli/main.c,$(wildcard cli/*.c))
+SRC_client   := shim/client.c shim/link.c shim/start.c shim/refusal.c
 SRC_shim     := $(wildcard shim/*.c) $(wildcard shim/*.S)
 objects       = $(patsubst %.S,$(B)/%.o,$(patsubst %.c,$(B)/%.o,$(1)))
 
-ARCHIVES := $(B)/libcli.a $(B)/libsidecar.a $(B)/libstore.a $(B)/libgovernor.a $(B)/libmeter.a
+ARCHIVES := $(B)/libcli.a $(B)/libsidecar.a $(B)/libstore.a $(B)/libgovernor.a $(B)/libmeter.a \
+            $(B)/libclient.a
 
 .PHONY: all help clean
 all: $(B)/flyball $(B)/flyballd $(B)/libflyball.so
@@ -72,6 +75,7 @@ $(B)/libgovernor.a: $(call objects,$(SRC_governor))
 $(B)/libstore.a: $(call objects,$(SRC_store))
 $(B)/libsidecar.a: $(call objects,$(SRC_sidecar))
 $(B)/libcli.a: $(call objects,$(SRC_cli))
+$(B)/libclient.a: $(call objects,$(SRC_client))
 $(B)/libshim.a: $(call objects,$(SRC_shim))
 $(B)/lib%.a:
 	@mkdir -p $(@D)

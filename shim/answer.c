@@ -40,10 +40,10 @@ static bool listen_somewhere(struct shim_call *call, char name[40])
 
     if (fd < 0)
         return false;
-    call->listener = shim_fd_away(fd);
+    call->listener = client_fd_away(fd);
     call->listener_cookie = cookie_of(call->listener);
-    shim_uuid7(id);
-    shim_uuid_text(id, name);
+    client_uuid7(id);
+    client_uuid_text(id, name);
     memcpy(address.sun_path + 1, name, strlen(name)); /* after the NUL that makes it abstract */
     size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
     return bind(call->listener, (const struct sockaddr *)&address, size) == 0 &&
@@ -149,7 +149,7 @@ static bool accept_ours(struct shim_call *call)
 
     while ((fd = accept4(call->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
         if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid == getpid()) {
-            call->peer = shim_fd_away(fd);
+            call->peer = client_fd_away(fd);
             call->peer_cookie = cookie_of(call->peer);
             return true;
         }
@@ -172,7 +172,7 @@ static void hand_over_peer(struct shim_call *call)
     struct wire_writer w;
 
     wire_begin(&w, frame, sizeof frame, WIRE_POKE);
-    (void)shim_link_send(&call->link, frame, w.used, call->peer);
+    (void)client_send(&call->link, frame, w.used, call->peer);
     close_ours(&call->peer, call->peer_cookie);
 }
 

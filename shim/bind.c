@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <link.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 void *(*shim_real_dlopen)(const char *file, int mode);
 void *(*shim_real_dlsym)(void *handle, const char *name);
@@ -15,8 +16,8 @@ void *(*shim_real_dlsym)(void *handle, const char *name);
 static struct shim_curl curls[SHIM_CURLS_MAX];
 static atomic_uint curl_count;
 static pthread_mutex_t locks[SHIM_LOCKS] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
-                                            PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER};
-static char directory[512];
+                                            PTHREAD_MUTEX_INITIALIZER};
+static struct client_place place;
 static const void *own_base;
 
 void shim_lock(enum shim_lock lock)
@@ -68,14 +69,13 @@ static void own_directory(void)
         return;
     own_base = info.dli_fbase;
     slash = strrchr(info.dli_fname, '/');
-    if (slash == NULL || (size_t)(slash - info.dli_fname) >= sizeof directory)
-        return;
-    memcpy(directory, info.dli_fname, (size_t)(slash - info.dli_fname));
+    if (slash != NULL && (size_t)(slash - info.dli_fname) < sizeof place.directory)
+        memcpy(place.directory, info.dli_fname, (size_t)(slash - info.dli_fname));
 }
 
-const char *shim_directory(void)
+const struct client_place *shim_place(void)
 {
-    return directory;
+    return &place;
 }
 
 static void init_once(void)
@@ -85,6 +85,8 @@ static void init_once(void)
     memcpy(&shim_real_dlopen, &real_dlopen, sizeof real_dlopen);
     memcpy(&shim_real_dlsym, &real_dlsym, sizeof real_dlsym);
     own_directory();
+    if (getauxval(AT_SECURE) == 0)
+        (void)client_home(place.home, sizeof place.home);
     shim_env_read();
     (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
 }

@@ -34,7 +34,7 @@ static int memfd_make(void)
 {
     int fd = memfd_create("flyball-body", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-    return fd < 0 ? fd : shim_fd_away(fd);
+    return fd < 0 ? fd : client_fd_away(fd);
 }
 
 static bool map(struct shim_body *body)

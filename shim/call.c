@@ -34,9 +34,9 @@ static void note_sent(struct shim_call *call)
 
     if (!call->sent) {
         call->sent = true;
-        call->sent_ms = shim_now_ms();
+        call->sent_ms = client_now_ms();
         wire_begin(&w, frame, sizeof frame, WIRE_SENT);
-        if (shim_link_send(&call->link, frame, w.used, -1) == SHIM_LINK_LOST)
+        if (client_send(&call->link, frame, w.used, -1) == CLIENT_LOST)
             (void)shim_call_claim(call);
     }
     shim_tap_restart(call);
@@ -68,9 +68,9 @@ static struct shim_call *call_new(struct shim_handle *handle, const struct shim_
     call->handle = handle;
     call->target = *target;
     call->pid = getpid();
-    call->link = SHIM_LINK_NONE;
+    call->link = CLIENT_LINK_NONE;
     call->body.memfd = call->listener = call->peer = -1;
-    shim_uuid7(call->id);
+    client_uuid7(call->id);
     handle->call = call;
     return call;
 }
@@ -233,7 +233,7 @@ static bool send_claim(struct shim_call *call)
     }
     wire_put_number(&w, WIRE_FLAGS, call->sent ? WIRE_WAS_SENT : 0);
     wire_put_number(&w, WIRE_OFFSET, call->tap.from);
-    return shim_link_send(&call->link, frame, w.used, -1) == SHIM_LINK_OK;
+    return client_send(&call->link, frame, w.used, -1) == CLIENT_OK;
 }
 
 /* The offset from which the sidecar wants the bytes; -1: it will not have the call. */
@@ -248,7 +248,7 @@ static int64_t read_claim(struct shim_call *call)
     ssize_t count;
 
     do {
-        count = shim_link_receive(&call->link, frame, sizeof frame, SHIM_CLAIM_MS, &fd);
+        count = client_receive(&call->link, frame, sizeof frame, SHIM_CLAIM_MS, &fd);
         if (fd >= 0)
             (void)close(fd);
         if (count <= 0 || !wire_open(&r, frame, (size_t)count, &head))
@@ -268,14 +268,14 @@ bool shim_call_claim(struct shim_call *call)
     char reason[300];
     int64_t offset;
 
-    shim_link_close(&call->link);
+    client_close(&call->link);
     if (call->pid != getpid() || !shim_link_open(&call->link, reason, sizeof reason) ||
         !send_claim(call))
         return false;
     offset = read_claim(call);
     if (offset < 0 || (uint64_t)offset < tap->from ||
         (uint64_t)offset > tap->from + tap->used) {
-        shim_link_close(&call->link);
+        client_close(&call->link);
         return false;
     }
     tap->sent = tap->acked = (uint64_t)offset;
@@ -305,7 +305,7 @@ void shim_call_end(struct shim_handle *handle, CURLcode code)
             shim_tap_finish(call, code);
         tell_why(handle);
         shim_multi_forget(call);
-        shim_link_close(&call->link);
+        client_close(&call->link);
         shim_answer_release(call);
     }
     shim_restore(handle);

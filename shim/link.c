@@ -2,11 +2,12 @@
 /* The connection to the sidecar, one per call. The host may close any descriptor and get its number
  * back for a file of its own, so every use looks at the socket's cookie first, and only send() and
  * recv() are used, which do nothing to a file. */
-#include "shim/shim_int.h"
+#include "shim/client.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 /* High numbers: programs that close or select() on low ones leave ours alone. */
-int shim_fd_away(int fd)
+int client_fd_away(int fd)
 {
     struct rlimit limit = {0, 0};
     rlim_t from = 800;
@@ -37,18 +38,18 @@ static bool cookie_of(int fd, uint64_t *cookie_out)
     return getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookie_out, &size) == 0;
 }
 
-bool shim_link_live(const struct shim_link *link)
+bool client_live(const struct client_link *link)
 {
     uint64_t cookie;
 
     return link->fd >= 0 && cookie_of(link->fd, &cookie) && cookie == link->cookie;
 }
 
-void shim_link_close(struct shim_link *link)
+void client_close(struct client_link *link)
 {
-    if (shim_link_live(link))
+    if (client_live(link))
         (void)close(link->fd);
-    *link = SHIM_LINK_NONE;
+    *link = CLIENT_LINK_NONE;
 }
 
 /* A path above 107 bytes does not fit a socket address: then by a descriptor of its directory. */
@@ -68,17 +69,18 @@ static bool address_of(const char *home, struct sockaddr_un *address, int *dir_o
 }
 
 /* 0, or the errno of the failure. */
-static int link_connect(struct shim_link *link)
+static int connect_to(struct client_link *link, const char *home)
 {
-    const struct timeval patience = {SHIM_START_MS / 1000, 0};
+    const struct timeval patience = {CLIENT_START_MS / 1000, 0};
     struct sockaddr_un address;
     int dir, failed = 0, fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return errno;
-    fd = shim_fd_away(fd);
+    fd = client_fd_away(fd);
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (!address_of(shim_env()->home, &address, &dir) ||
+    errno = 0;
+    if (!address_of(home, &address, &dir) ||
         connect(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
         !cookie_of(fd, &link->cookie))
         failed = errno != 0 ? errno : EIO;
@@ -92,28 +94,31 @@ static int link_connect(struct shim_link *link)
     return 0;
 }
 
-bool shim_link_open(struct shim_link *link, char *reason_out, size_t reason_size)
+bool client_open(struct client_link *link, const struct client_place *place, bool start,
+                 bool *started_out, char *reason_out, size_t reason_size)
 {
     int failed;
 
-    *link = SHIM_LINK_NONE;
-    if (shim_env()->home[0] == '\0') {
+    *link = CLIENT_LINK_NONE;
+    *started_out = false;
+    if (place->home[0] == '\0') {
         (void)snprintf(reason_out, reason_size, "no state directory: set FLYBALL_HOME or HOME");
         return false;
     }
-    failed = link_connect(link);
-    if (failed == ECONNREFUSED || failed == ENOENT) {
-        if (!shim_start(reason_out, reason_size))
+    failed = connect_to(link, place->home);
+    if (start && (failed == ECONNREFUSED || failed == ENOENT)) {
+        if (!client_start(place, reason_out, reason_size))
             return false;
-        failed = link_connect(link);
+        *started_out = true;
+        failed = connect_to(link, place->home);
     }
     if (failed != 0)
-        (void)snprintf(reason_out, reason_size, "%s/sock: %s", shim_env()->home,
+        (void)snprintf(reason_out, reason_size, "%s/sock: %s", place->home,
                        strerrordesc_np(failed));
     return failed == 0;
 }
 
-enum shim_link_result shim_link_send(const struct shim_link *link, const void *frame, size_t count,
+enum client_result client_send(const struct client_link *link, const void *frame, size_t count,
                                      int fd)
 {
     union {
@@ -123,8 +128,8 @@ enum shim_link_result shim_link_send(const struct shim_link *link, const void *f
     struct iovec piece = {(void *)(uintptr_t)frame, count};
     struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
 
-    if (!shim_link_live(link))
-        return SHIM_LINK_LOST;
+    if (!client_live(link))
+        return CLIENT_LOST;
     if (fd >= 0) {
         memset(&control, 0, sizeof control);
         control.head.cmsg_level = SOL_SOCKET;
@@ -135,8 +140,8 @@ enum shim_link_result shim_link_send(const struct shim_link *link, const void *f
         message.msg_controllen = sizeof control;
     }
     if (sendmsg(link->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)count)
-        return SHIM_LINK_OK;
-    return errno == EAGAIN || errno == ENOBUFS || errno == EINTR ? SHIM_LINK_FULL : SHIM_LINK_LOST;
+        return CLIENT_OK;
+    return errno == EAGAIN || errno == ENOBUFS || errno == EINTR ? CLIENT_FULL : CLIENT_LOST;
 }
 
 static int fd_of(struct msghdr *message)
@@ -151,16 +156,16 @@ static int fd_of(struct msghdr *message)
 }
 
 /* 1: ready; 0: not in that time; -1: lost. A signal does not end the wait. */
-static int link_wait(const struct shim_link *link, short events, int wait_ms)
+static int link_wait(const struct client_link *link, short events, int wait_ms)
 {
-    int64_t until = shim_now_ms() + wait_ms;
+    int64_t until = client_now_ms() + wait_ms;
     struct pollfd ready = {link->fd, events, 0};
 
     for (;;) {
-        int64_t left = until - shim_now_ms();
+        int64_t left = until - client_now_ms();
         int count;
 
-        if (!shim_link_live(link))
+        if (!client_live(link))
             return -1;
         count = poll(&ready, 1, left > 0 ? (int)left : 0);
         if (count != -1 || errno != EINTR)
@@ -170,12 +175,12 @@ static int link_wait(const struct shim_link *link, short events, int wait_ms)
     }
 }
 
-bool shim_link_room(const struct shim_link *link, int wait_ms)
+bool client_room(const struct client_link *link, int wait_ms)
 {
     return link_wait(link, POLLOUT, wait_ms) > 0;
 }
 
-ssize_t shim_link_receive(const struct shim_link *link, void *frame, size_t size, int wait_ms,
+ssize_t client_receive(const struct client_link *link, void *frame, size_t size, int wait_ms,
                           int *fd_out)
 {
     union {
@@ -190,7 +195,7 @@ ssize_t shim_link_receive(const struct shim_link *link, void *frame, size_t size
     ssize_t count;
 
     *fd_out = -1;
-    if (!shim_link_live(link))
+    if (!client_live(link))
         return -1;
     if (wait_ms > 0) {
         int ready = link_wait(link, POLLIN, wait_ms);

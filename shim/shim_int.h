@@ -29,6 +29,7 @@
 #undef curl_share_setopt
 #undef curl_multi_setopt
 
+#include "shim/client.h"
 #include "shim/refusal.h"
 #include "shim/wire.h"
 
@@ -44,7 +45,6 @@
 #define SHIM_TAP_UNSENT  (1024u * 1024) /* unsent bytes that are too many after SHIM_TAP_STALL_MS */
 #define SHIM_TAP_STALL_MS 2000
 #define SHIM_CLAIM_MS    2000 /* trying to take a call to a restarted sidecar */
-#define SHIM_START_MS    3000 /* trying to reach a sidecar that is being started */
 #define SHIM_MULTI_MS    20   /* curl_multi_add_handle waits no longer */
 #define SHIM_OLDEST_CURL 0x075000u /* 7.80: CURLOPT_PREREQFUNCTION; refused by CURLcode below */
 #define SHIM_HOP_MS      1000 /* a redirect to a governed host inside a multi handle */
@@ -77,11 +77,11 @@ const struct shim_curl *shim_curl_of_function(const void *function);
 const struct shim_curl *shim_curl_number(unsigned number);
 /* For the dlsym stub: what to hand out for this name, NULL: whatever the real dlsym says. */
 void *shim_dlsym_pick(void *handle, const char *name);
-/* The directory of the file we were loaded from; "" when it is not known. */
-const char *shim_directory(void);
+/* Where the sidecar is to be found, and started from. */
+const struct client_place *shim_place(void);
 /* Every lock of ours: short, never held while foreign code runs. Around fork all are taken, in this
  * order; the child starts with free ones. */
-enum shim_lock { SHIM_LOCK_CURLS, SHIM_LOCK_MAP, SHIM_LOCK_START, SHIM_LOCK_HOSTS, SHIM_LOCKS };
+enum shim_lock { SHIM_LOCK_CURLS, SHIM_LOCK_MAP, SHIM_LOCK_HOSTS, SHIM_LOCKS };
 void shim_lock(enum shim_lock lock);
 void shim_unlock(enum shim_lock lock);
 
@@ -217,40 +217,9 @@ void shim_mime_nested(const curl_mimepart *key, curl_mime *mime);
 const struct shim_curl *shim_mime_curl(const curl_mime *mime);
 const struct shim_curl *shim_mime_part_curl(const curl_mimepart *part);
 
-/* ---- link.c, start.c: the sidecar --------------------------------------------------------- */
-
-/* A connection. The number may be closed and reused by the host at any time, so it is only ever used
- * after a look at the socket's cookie. */
-struct shim_link {
-    int fd;
-    uint64_t cookie;
-};
-#define SHIM_LINK_NONE ((struct shim_link){-1, 0})
-
-enum shim_link_result { SHIM_LINK_OK, SHIM_LINK_FULL, SHIM_LINK_LOST };
-
-/* Connects, starting a sidecar when none runs. False: reason_out says why. */
-bool shim_link_open(struct shim_link *link, char *reason_out, size_t reason_size);
-void shim_link_close(struct shim_link *link);
-bool shim_link_live(const struct shim_link *link);
-/* Never blocks. fd -1: none goes with it. */
-enum shim_link_result shim_link_send(const struct shim_link *link, const void *frame,
-                                     size_t count, int fd);
-/* The next frame if there is one: its length, 0 when there is none, -1 when the link is lost. Waits
- * up to wait_ms. fd_out: a descriptor that came with it, or -1. */
-ssize_t shim_link_receive(const struct shim_link *link, void *frame, size_t size, int wait_ms,
-                          int *fd_out);
-/* Waits until a frame may be sent. */
-bool shim_link_room(const struct shim_link *link, int wait_ms);
-/* Moves a descriptor out of the host's way: high, close-on-exec; closes the old one. */
-int shim_fd_away(int fd);
-/* Starts a sidecar and waits until it answers or fails. True: it may be connected to now. */
-bool shim_start(char *reason_out, size_t reason_size);
-
 /* ---- environment (env.c) ------------------------------------------------------------------ */
 
 struct shim_env {
-    char home[512];    /* the state directory; "" when none can be found */
     bool has_run;
     unsigned char run_id[16];
     unsigned char token[16];
@@ -260,9 +229,6 @@ const struct shim_env *shim_env(void);
 void shim_env_read(void);
 /* Calls each(data, "NAME=value") for what the sidecar needs to know of a process without a run. */
 void shim_env_each(void (*each)(void *data, const char *entry), void *data);
-int64_t shim_now_ms(void); /* monotonic */
-void shim_uuid7(unsigned char out[16]);
-void shim_uuid_text(const unsigned char id[16], char out[37]);
 
 /* ---- call.c, verdict.c, tap.c, answer.c: a governed transfer ------------------------------- */
 
@@ -288,7 +254,7 @@ struct shim_call {
     enum shim_call_state state;
     unsigned char id[16];
     pid_t pid; /* who made it: a forked child leaves it alone */
-    struct shim_link link;
+    struct client_link link;
     struct shim_target target;
     struct shim_body body;
     struct shim_tap tap;
@@ -321,7 +287,9 @@ void shim_call_prepare(struct shim_call *call);
 /* Takes the call to a restarted sidecar; false: it is lost. */
 bool shim_call_claim(struct shim_call *call);
 
-/* verdict.c. Sends the question; false: refused already, for want of a sidecar. */
+/* verdict.c. A connection to the sidecar, starting one when none runs. */
+bool shim_link_open(struct client_link *link, char *reason_out, size_t reason_size);
+/* Sends the question; false: refused already, for want of a sidecar. */
 bool shim_call_ask(struct shim_call *call);
 /* Waits up to wait_ms for the state to change from WAITING. True: it has. */
 bool shim_call_poll(struct shim_call *call, int wait_ms);

@@ -3,13 +3,15 @@
  * made without an exit signal, so that the host's SIGCHLD and wait() see nothing; the sidecar itself
  * belongs to init (or the launcher). It keeps nothing of the host: no descriptor, no signal state, no
  * environment but a few names. It says on a pipe when it is ready, or why it is not. */
-#include "shim/shim_int.h"
+#include "shim/client.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -45,21 +47,21 @@ static void environment_pick(struct plan *plan)
 }
 
 /* build/release/libflyball.so has flyballd beside it; PREFIX/lib/flyball/ has it in PREFIX/bin. */
-static bool program_find(struct plan *plan)
+static bool program_find(struct plan *plan, const char *directory)
 {
     static const char *const places[] = {"%s/flyballd", "%s/../../bin/flyballd"};
 
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        (void)snprintf(plan->program, sizeof plan->program, places[i], shim_directory());
+        (void)snprintf(plan->program, sizeof plan->program, places[i], directory);
         if (access(plan->program, X_OK) == 0)
             return true;
     }
     return false;
 }
 
-static void plan_make(struct plan *plan, int ready_fd)
+static void plan_make(struct plan *plan, const char *home, int ready_fd)
 {
-    (void)snprintf(plan->home, sizeof plan->home, "%s", shim_env()->home);
+    (void)snprintf(plan->home, sizeof plan->home, "%s", home);
     (void)snprintf(plan->ready, sizeof plan->ready, "%d", ready_fd);
     plan->argv[0] = plan->program;
     plan->argv[1] = (char *)(uintptr_t) "--home";
@@ -119,12 +121,12 @@ static bool plan_run(const struct plan *plan)
 /* One line: "ready", "E<errno>" from exec, or the sidecar's own words for why it cannot serve. */
 static size_t read_line(int fd, char *text, size_t size)
 {
-    int64_t until = shim_now_ms() + SHIM_START_MS;
+    int64_t until = client_now_ms() + CLIENT_START_MS;
     size_t used = 0;
 
     while (used < size - 1) {
         struct pollfd ready = {fd, POLLIN, 0};
-        int64_t left = until - shim_now_ms();
+        int64_t left = until - client_now_ms();
         ssize_t count;
 
         if (left <= 0 || (poll(&ready, 1, (int)left) <= 0 && errno != EINTR))
@@ -156,24 +158,24 @@ static bool outcome(int fd, const struct plan *plan, char *reason_out, size_t re
     return false;
 }
 
-static bool start_once(char *reason_out, size_t reason_size)
+static bool start_once(const struct client_place *place, char *reason_out, size_t reason_size)
 {
     struct plan plan;
     int ends[2];
     bool ok;
 
-    if (!program_find(&plan)) {
-        (void)snprintf(reason_out, reason_size, "flyballd is not beside %s/libflyball.so",
-                       shim_directory());
+    if (!program_find(&plan, place->directory)) {
+        (void)snprintf(reason_out, reason_size, "there is no flyballd in or beside %s",
+                       place->directory);
         return false;
     }
     if (pipe2(ends, O_CLOEXEC) != 0) {
         (void)snprintf(reason_out, reason_size, "pipe: %s", strerrordesc_np(errno));
         return false;
     }
-    ends[0] = shim_fd_away(ends[0]);
-    ends[1] = shim_fd_away(ends[1]);
-    plan_make(&plan, ends[1]);
+    ends[0] = client_fd_away(ends[0]);
+    ends[1] = client_fd_away(ends[1]);
+    plan_make(&plan, place->home, ends[1]);
     ok = plan_run(&plan);
     (void)close(ends[1]);
     if (!ok)
@@ -184,35 +186,38 @@ static bool start_once(char *reason_out, size_t reason_size)
     return ok;
 }
 
-/* The last failure, for a second: a program that retries would start a process each time. */
-static int64_t failed_ms;
-static char failed_reason[256];
+/* The last failure, for a second: a program that retries would start a process each time. The text
+ * has one user at a time; who finds it taken does without. */
+static atomic_llong failed_ms;
+static atomic_flag text_taken = ATOMIC_FLAG_INIT;
+static char failed_text[256];
 
 static bool failed_just_now(char *reason_out, size_t reason_size)
 {
-    bool just_now;
+    long long when = atomic_load(&failed_ms);
 
-    shim_lock(SHIM_LOCK_START);
-    just_now = failed_ms != 0 && shim_now_ms() - failed_ms < RETRY_AFTER_MS;
-    if (just_now)
-        (void)snprintf(reason_out, reason_size, "%s", failed_reason);
-    shim_unlock(SHIM_LOCK_START);
-    return just_now;
+    if (when == 0 || client_now_ms() - when >= RETRY_AFTER_MS)
+        return false;
+    (void)snprintf(reason_out, reason_size, "the sidecar could not be started a moment ago");
+    if (!atomic_flag_test_and_set(&text_taken)) {
+        (void)snprintf(reason_out, reason_size, "%s", failed_text);
+        atomic_flag_clear(&text_taken);
+    }
+    return true;
 }
 
-bool shim_start(char *reason_out, size_t reason_size)
+bool client_start(const struct client_place *place, char *reason_out, size_t reason_size)
 {
-    bool ok;
-
     if (failed_just_now(reason_out, reason_size))
         return false;
-    ok = start_once(reason_out, reason_size);
-    shim_lock(SHIM_LOCK_START);
-    failed_ms = ok ? 0 : shim_now_ms();
-    if (!ok)
-        (void)snprintf(failed_reason, sizeof failed_reason, "%s", reason_out);
-    shim_unlock(SHIM_LOCK_START);
-    if (ok)
-        shim_hosts_forget();
-    return ok;
+    if (start_once(place, reason_out, reason_size)) {
+        atomic_store(&failed_ms, 0);
+        return true;
+    }
+    if (!atomic_flag_test_and_set(&text_taken)) {
+        (void)snprintf(failed_text, sizeof failed_text, "%s", reason_out);
+        atomic_flag_clear(&text_taken);
+    }
+    atomic_store(&failed_ms, client_now_ms());
+    return false;
 }

@@ -45,55 +45,55 @@ static bool decoded(const struct shim_handle *handle)
            shim_option(handle, SLOT_DECODING) != 0;
 }
 
-static enum shim_link_result send_head(struct shim_call *call)
+static enum client_result send_head(struct shim_call *call)
 {
     unsigned char frame[4096];
     struct wire_writer w;
     long status = 0;
-    enum shim_link_result result;
+    enum client_result result;
 
     (void)call->handle->curl->easy_getinfo(call->handle->easy, CURLINFO_RESPONSE_CODE, &status);
     wire_begin(&w, frame, sizeof frame, WIRE_RESPONSE);
     wire_put_number(&w, WIRE_STATUS, (uint64_t)status);
     wire_put_number(&w, WIRE_FLAGS, decoded(call->handle) ? WIRE_DECODED : 0);
     put_headers(call, &w);
-    result = shim_link_send(&call->link, frame, w.used, -1);
-    call->tap.head_sent = result == SHIM_LINK_OK;
+    result = client_send(&call->link, frame, w.used, -1);
+    call->tap.head_sent = result == CLIENT_OK;
     return result;
 }
 
-static enum shim_link_result send_piece(struct shim_call *call)
+static enum client_result send_piece(struct shim_call *call)
 {
     unsigned char frame[sizeof(struct wire_head) + sizeof(uint64_t) + WIRE_DATA_MAX];
     struct shim_tap *tap = &call->tap;
     size_t at = (size_t)(tap->sent - tap->from), count = tap->used - at;
     struct wire_writer w;
-    enum shim_link_result result;
+    enum client_result result;
 
     if (count > WIRE_DATA_MAX)
         count = WIRE_DATA_MAX;
     wire_begin(&w, frame, sizeof frame, WIRE_DATA);
     wire_raw(&w, &tap->sent, sizeof tap->sent);
     wire_raw(&w, tap->bytes + at, count);
-    result = shim_link_send(&call->link, frame, w.used, -1);
-    if (result == SHIM_LINK_OK)
+    result = client_send(&call->link, frame, w.used, -1);
+    if (result == CLIENT_OK)
         tap->sent += count;
     return result;
 }
 
-static enum shim_link_result send_some(struct shim_call *call)
+static enum client_result send_some(struct shim_call *call)
 {
     struct shim_tap *tap = &call->tap;
-    enum shim_link_result result = SHIM_LINK_OK;
+    enum client_result result = CLIENT_OK;
 
     if (!tap->head_sent)
         result = send_head(call);
-    while (result == SHIM_LINK_OK && tap->sent < tap->from + tap->used)
+    while (result == CLIENT_OK && tap->sent < tap->from + tap->used)
         result = send_piece(call);
-    if (result == SHIM_LINK_OK)
+    if (result == CLIENT_OK)
         tap->stalled_ms = 0;
     else if (tap->stalled_ms == 0)
-        tap->stalled_ms = shim_now_ms();
+        tap->stalled_ms = client_now_ms();
     return result;
 }
 
@@ -153,7 +153,7 @@ static void read_acks(struct shim_call *call)
     ssize_t count;
     int fd;
 
-    while ((count = shim_link_receive(&call->link, frame, sizeof frame, 0, &fd)) > 0) {
+    while ((count = client_receive(&call->link, frame, sizeof frame, 0, &fd)) > 0) {
         if (fd >= 0)
             (void)close(fd);
         if (!wire_open(&r, frame, (size_t)count, &head) || head.type != WIRE_ACK)
@@ -170,16 +170,16 @@ static void read_acks(struct shim_call *call)
 static bool flow(struct shim_call *call)
 {
     struct shim_tap *tap = &call->tap;
-    enum shim_link_result result;
+    enum client_result result;
 
     read_acks(call);
     result = send_some(call);
-    if (result == SHIM_LINK_LOST && shim_call_claim(call))
+    if (result == CLIENT_LOST && shim_call_claim(call))
         result = send_some(call);
-    if (result == SHIM_LINK_LOST)
+    if (result == CLIENT_LOST)
         return false;
     if (tap->from + tap->used - tap->sent > SHIM_TAP_UNSENT && tap->stalled_ms != 0 &&
-        shim_now_ms() - tap->stalled_ms > SHIM_TAP_STALL_MS)
+        client_now_ms() - tap->stalled_ms > SHIM_TAP_STALL_MS)
         tap_lose(tap);
     forget(tap);
     return true;
@@ -281,24 +281,24 @@ static void put_end(struct shim_call *call, struct wire_writer *w, CURLcode code
     wire_put_number(w, WIRE_OFFSET, call->tap.passed);
     wire_put_number(w, WIRE_EGRESS, egress_of(call));
     wire_put_number(w, WIRE_SENT_MS,
-                    call->sent ? (uint64_t)(shim_now_ms() - call->sent_ms) : 0);
+                    call->sent ? (uint64_t)(client_now_ms() - call->sent_ms) : 0);
 }
 
 /* Everything that is kept has to leave before END; the host waits for a full socket, for a while. */
 static bool drain(struct shim_call *call)
 {
-    int64_t until = shim_now_ms() + SHIM_TAP_STALL_MS;
+    int64_t until = client_now_ms() + SHIM_TAP_STALL_MS;
 
     while (!call->tap.lost && flow(call)) {
-        int64_t left = until - shim_now_ms();
+        int64_t left = until - client_now_ms();
 
         if (call->tap.sent == call->tap.from + call->tap.used && call->tap.head_sent)
             return true;
-        if (left <= 0 || !shim_link_room(&call->link, (int)left))
+        if (left <= 0 || !client_room(&call->link, (int)left))
             break;
     }
     tap_lose(&call->tap);
-    return shim_link_live(&call->link);
+    return client_live(&call->link);
 }
 
 void shim_tap_finish(struct shim_call *call, CURLcode code)
@@ -313,10 +313,10 @@ void shim_tap_finish(struct shim_call *call, CURLcode code)
         return;
     wire_begin(&w, frame, sizeof frame, WIRE_END);
     put_end(call, &w, code);
-    if (shim_link_send(&call->link, frame, w.used, -1) == SHIM_LINK_LOST &&
+    if (client_send(&call->link, frame, w.used, -1) == CLIENT_LOST &&
         shim_call_claim(call)) {
         (void)send_some(call);
-        (void)shim_link_send(&call->link, frame, w.used, -1);
+        (void)client_send(&call->link, frame, w.used, -1);
     }
 }
 

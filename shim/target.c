@@ -79,7 +79,7 @@ static char *hosts_read(void)
     struct stat info;
     int fd;
 
-    (void)snprintf(path, sizeof path, "%s/hosts", shim_env()->home);
+    (void)snprintf(path, sizeof path, "%s/hosts", shim_place()->home);
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd >= 0 && fstat(fd, &info) == 0 && info.st_size < HOSTS_FILE_MAX)
         text = calloc(1, (size_t)info.st_size + 1);

@@ -27,8 +27,8 @@ void shim_call_refuse(struct shim_call *call, const char *reason, const char *de
         .hint = "the call was not sent",
     };
 
-    shim_uuid_text(call->id, call_id);
-    shim_uuid_text(shim_env()->run_id, run_id);
+    client_uuid_text(call->id, call_id);
+    client_uuid_text(shim_env()->run_id, run_id);
     (void)snprintf(call->text, sizeof call->text,
                    "flyball: %s: the spending of this call cannot be recorded: %s; it was not sent",
                    reason, detail);
@@ -36,7 +36,16 @@ void shim_call_refuse(struct shim_call *call, const char *reason, const char *de
     call->answer = refusal_answer(&refusal, &call->answer_bytes);
     call->curl_error = call->answer == NULL;
     call->state = SHIM_CALL_REFUSED;
-    shim_link_close(&call->link);
+    client_close(&call->link);
+}
+
+bool shim_link_open(struct client_link *link, char *reason_out, size_t reason_size)
+{
+    bool started, ok = client_open(link, shim_place(), true, &started, reason_out, reason_size);
+
+    if (started)
+        shim_hosts_forget();
+    return ok;
 }
 
 /* ---- the question ------------------------------------------------------------------------- */
@@ -142,7 +151,7 @@ static bool ask(struct shim_call *call, uint64_t flags, char *reason, size_t rea
     put_question(call, &w, flags);
     if (w.overflow)
         (void)snprintf(reason, reason_size, "the question to the sidecar is too long");
-    else if (shim_link_send(&call->link, frame, w.used, call->body.memfd) == SHIM_LINK_OK)
+    else if (client_send(&call->link, frame, w.used, call->body.memfd) == CLIENT_OK)
         ok = true;
     else
         (void)snprintf(reason, reason_size, "the sidecar closed the connection");
@@ -159,17 +168,15 @@ bool shim_call_ask(struct shim_call *call)
         [SHIM_BODY_NO_MEMORY] = WIRE_BODY_UNREADABLE,
     };
     char reason[400] = "out of memory";
-    enum shim_body_result result = SHIM_BODY_OK;
+    enum shim_body_result result = shim_body_collect(call->handle, &call->body);
 
-    if (call->body.memfd < 0)
-        result = shim_body_collect(call->handle, &call->body);
     if (!shim_link_open(&call->link, reason, sizeof reason) ||
         !ask(call, flags[result], reason, sizeof reason)) {
         shim_call_refuse(call, "ledger_read_failure", reason);
         return false;
     }
     body_handed_over(&call->body);
-    call->heard_ms = call->asked_ms = shim_now_ms();
+    call->heard_ms = call->asked_ms = client_now_ms();
     return true;
 }
 
@@ -193,7 +200,7 @@ static void take_refusal(struct shim_call *call, const struct wire_value *answer
 static void take_admission(struct shim_call *call, uint64_t body_bytes, int *fd)
 {
     if (*fd >= 0) {
-        int memfd = shim_fd_away(*fd);
+        int memfd = client_fd_away(*fd);
 
         *fd = -1;
         if (!shim_body_replace(&call->body, memfd, (size_t)body_bytes)) {
@@ -252,7 +259,7 @@ static void take_frame(struct shim_call *call, const unsigned char *frame, size_
     struct wire_head head;
     struct wire_value value;
 
-    call->heard_ms = shim_now_ms();
+    call->heard_ms = client_now_ms();
     if (!wire_open(&r, frame, count, &head)) {
         shim_call_refuse(call, "ledger_read_failure", "the sidecar speaks another language");
     } else if (head.type == WIRE_MISMATCH || head.version != WIRE_VERSION) {
@@ -269,7 +276,7 @@ static void take_frame(struct shim_call *call, const unsigned char *frame, size_
 /* Alive but mute, or alive and never done. */
 static void check_patience(struct shim_call *call)
 {
-    int64_t now = shim_now_ms();
+    int64_t now = client_now_ms();
 
     if (now - call->heard_ms > WIRE_SILENCE_MS)
         shim_call_refuse(call, "ledger_read_failure", "the sidecar does not answer");
@@ -280,16 +287,16 @@ static void check_patience(struct shim_call *call)
 bool shim_call_poll(struct shim_call *call, int wait_ms)
 {
     unsigned char *frame = malloc(WIRE_FRAME_MAX);
-    int64_t until = shim_now_ms() + wait_ms;
+    int64_t until = client_now_ms() + wait_ms;
 
     if (frame == NULL)
         shim_call_refuse(call, "ledger_read_failure", "out of memory");
     else if (call->pid != getpid())
         shim_call_refuse(call, "ledger_read_failure", "the call belongs to the parent process");
     while (call->state == SHIM_CALL_WAITING) {
-        int64_t left = until - shim_now_ms();
+        int64_t left = until - client_now_ms();
         int ask_ms = left > WIRE_SILENCE_MS ? WIRE_SILENCE_MS + 1 : (int)(left > 0 ? left : 0), fd;
-        ssize_t count = shim_link_receive(&call->link, frame, WIRE_FRAME_MAX, ask_ms, &fd);
+        ssize_t count = client_receive(&call->link, frame, WIRE_FRAME_MAX, ask_ms, &fd);
 
         if (count > 0)
             take_frame(call, frame, (size_t)count, &fd);
@@ -299,7 +306,7 @@ bool shim_call_poll(struct shim_call *call, int wait_ms)
             check_patience(call);
         if (fd >= 0)
             (void)close(fd);
-        if (count == 0 && shim_now_ms() >= until)
+        if (count == 0 && client_now_ms() >= until)
             break;
     }
     free(frame);

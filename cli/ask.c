@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Talking to the sidecar, one question per connection. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "shim/wire.h"
+
+bool cli_place(struct client_place *place)
+{
+    ssize_t length;
+    char *slash;
+
+    place->directory[0] = '\0';
+    length = readlink("/proc/self/exe", place->directory, sizeof place->directory - 1);
+    place->directory[length > 0 ? length : 0] = '\0';
+    slash = strrchr(place->directory, '/');
+    if (slash != NULL)
+        *slash = '\0';
+    return client_home(place->home, sizeof place->home);
+}
+
+bool cli_connect(struct client_link *link, bool start, char *reason, size_t reason_size)
+{
+    struct client_place place;
+    bool started;
+
+    if (!cli_place(&place)) {
+        (void)snprintf(reason, reason_size, "no state directory: set FLYBALL_HOME or HOME");
+        return false;
+    }
+    return client_open(link, &place, start, &started, reason, reason_size);
+}
+
+bool cli_send(const struct client_link *link, json_t *request)
+{
+    char *text = json_dumps(request, JSON_COMPACT);
+    unsigned char *frame = malloc(WIRE_FRAME_MAX);
+    struct wire_writer w;
+    bool ok = false;
+
+    if (text != NULL && frame != NULL) {
+        wire_begin(&w, frame, WIRE_FRAME_MAX, WIRE_REQUEST);
+        wire_raw(&w, text, strlen(text));
+        ok = !w.overflow && client_send(link, frame, w.used, -1) == CLIENT_OK;
+    }
+    free(text);
+    free(frame);
+    json_decref(request);
+    return ok;
+}
+
+static void hear(struct cli_word *word, const unsigned char *frame, size_t count)
+{
+    struct wire_reader r;
+    struct wire_head head;
+    struct wire_value value;
+
+    word->said = CLI_SAID_LOST;
+    word->length = 0;
+    word->text[0] = '\0';
+    if (!wire_open(&r, frame, count, &head))
+        return;
+    if (head.type == WIRE_MISMATCH || head.version != WIRE_VERSION) {
+        word->said = CLI_SAID_DONE;
+        word->status = CLI_UNAVAILABLE;
+        (void)snprintf(word->text, sizeof word->text,
+                       "version_mismatch: the running flyballd speaks another version than this "
+                       "flyball (%u); end the old one",
+                       WIRE_VERSION);
+    } else if (head.type == WIRE_REPLY || head.type == WIRE_NOTICE) {
+        word->said = head.type == WIRE_REPLY ? CLI_SAID_REPLY : CLI_SAID_NOTICE;
+        word->length = r.left < sizeof word->text ? r.left : sizeof word->text - 1;
+        memcpy(word->text, r.at, word->length);
+        word->text[word->length] = '\0';
+    } else if (head.type == WIRE_DONE) {
+        word->said = CLI_SAID_DONE;
+        while (wire_next(&r, &value))
+            if (value.tag == WIRE_STATUS)
+                word->status = (int)wire_number(&value);
+            else if (value.tag == WIRE_TEXT)
+                (void)wire_text(&value, word->text, sizeof word->text);
+    } else {
+        word->said = CLI_SAID_NOTHING;
+    }
+}
+
+void cli_listen(const struct client_link *link, int wait_ms, struct cli_word *word)
+{
+    unsigned char *frame = malloc(WIRE_FRAME_MAX);
+    int fd = -1;
+    ssize_t count = frame != NULL ? client_receive(link, frame, WIRE_FRAME_MAX, wait_ms, &fd) : -1;
+
+    word->said = count < 0 ? CLI_SAID_LOST : CLI_SAID_NOTHING;
+    word->status = 0;
+    if (fd >= 0)
+        (void)close(fd);
+    if (count > 0)
+        hear(word, frame, (size_t)count);
+    free(frame);
+}
+
+/* Lines come in pieces: keeps what has no end yet. */
+struct lines {
+    void (*each)(void *data, const char *line, size_t length);
+    void *data;
+    char *kept;
+    size_t used, size;
+};
+
+static bool lines_add(struct lines *lines, const char *bytes, size_t count)
+{
+    size_t at = 0;
+    char *end;
+
+    if (lines->used + count > lines->size) {
+        size_t size = 2 * (lines->used + count);
+        char *grown = realloc(lines->kept, size);
+
+        if (grown == NULL)
+            return false;
+        lines->kept = grown;
+        lines->size = size;
+    }
+    memcpy(lines->kept + lines->used, bytes, count);
+    lines->used += count;
+    while ((end = memchr(lines->kept + at, '\n', lines->used - at)) != NULL) {
+        lines->each(lines->data, lines->kept + at, (size_t)(end - lines->kept) - at);
+        at = (size_t)(end - lines->kept) + 1;
+    }
+    lines->used -= at;
+    memmove(lines->kept, lines->kept + at, lines->used);
+    return true;
+}
+
+int cli_ask(json_t *request, void (*each)(void *data, const char *line, size_t length),
+            void *data)
+{
+    struct lines lines = {each, data, NULL, 0, 0};
+    struct cli_word *word = malloc(sizeof *word);
+    struct client_link link;
+    char reason[400] = "out of memory";
+    int code = CLI_UNAVAILABLE;
+
+    if (word == NULL || !cli_connect(&link, true, reason, sizeof reason)) {
+        json_decref(request);
+        free(word);
+        return cli_fail(CLI_UNAVAILABLE, "the sidecar is not to be had: %s", reason);
+    }
+    word->said = cli_send(&link, request) ? CLI_SAID_NOTHING : CLI_SAID_LOST;
+    while (word->said != CLI_SAID_LOST && word->said != CLI_SAID_DONE) {
+        cli_listen(&link, 3600000, word);
+        if (word->said == CLI_SAID_REPLY && !lines_add(&lines, word->text, word->length))
+            word->said = CLI_SAID_LOST;
+    }
+    if (word->said == CLI_SAID_DONE) {
+        code = word->status;
+        if (word->text[0] != '\0')
+            (void)cli_fail(code, "%s", word->text);
+    } else {
+        (void)cli_fail(code, "the sidecar closed the connection");
+    }
+    client_close(&link);
+    free(lines.kept);
+    free(word);
+    return code;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The operator's command. Only this folder writes to stdout and exits.
+ *
+ * Exit codes: 0 done; 1 the thing asked about does not hold; 2 usage or configuration; 3 the sidecar or
+ * the ledger is not to be had. `flyball run`: CMD's own; 124, 125, 126, 127 and 128+n as env(1) has
+ * them. */
+#ifndef FLYBALL_CLI_H
+#define FLYBALL_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "shim/client.h"
+#include "sidecar/sidecar.h"
+
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_NOT = 1,
+    CLI_USAGE = 2,
+    CLI_UNAVAILABLE = 3,
+    CLI_GOVERNED = 124,     /* ended by the governor */
+    CLI_UNGOVERNABLE = 125, /* CMD was not started */
+    CLI_NOT_EXECUTABLE = 126,
+    CLI_NOT_FOUND = 127,
+};
+
+struct cli_command {
+    const char *name;
+    const char *summary;
+    int (*run)(int argc, char **argv); /* argv[0] is the command's name */
+    const char *help;                  /* the text of --help */
+};
+extern const struct cli_command cli_commands[]; /* ends with a NULL name */
+
+/* An error in the way people expect: "flyball: ..." on stderr, a newline added. Returns code. */
+int cli_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "flyball NAME: ... try --help". Returns CLI_USAGE. */
+int cli_usage(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- asking the sidecar (ask.c) ----------------------------------------------------------- */
+
+/* Where the state directory and our own programs are. False: there is no state directory. */
+bool cli_place(struct client_place *place);
+/* A connection, starting a sidecar when none runs and start says so. False: *reason says why not. */
+bool cli_connect(struct client_link *link, bool start, char *reason, size_t reason_size);
+/* Sends a question (the reference is taken). */
+bool cli_send(const struct client_link *link, json_t *request);
+/* Asks, and calls each(data, line, length) for every line of the answer. The exit code of DONE; what it
+ * says is printed. */
+int cli_ask(json_t *request, void (*each)(void *data, const char *line, size_t length),
+            void *data);
+/* The next thing that the sidecar says on a link. */
+enum cli_said { CLI_SAID_NOTHING, CLI_SAID_REPLY, CLI_SAID_DONE, CLI_SAID_NOTICE, CLI_SAID_LOST };
+struct cli_word {
+    enum cli_said said;
+    int status;         /* CLI_SAID_DONE */
+    char text[65536];   /* REPLY, NOTICE: the bytes; DONE: why */
+    size_t length;
+};
+void cli_listen(const struct client_link *link, int wait_ms, struct cli_word *word);
+
+/* ---- commands ----------------------------------------------------------------------------- */
+
+int cli_run(int argc, char **argv);
+int cli_read(int argc, char **argv); /* status, runs, calls, events, receipts: by argv[0] */
+int cli_verify(int argc, char **argv);
+int cli_meter(int argc, char **argv);
+int cli_estimate_command(int argc, char **argv);
+int cli_doctor(int argc, char **argv);
+
+/* A governed program's start: how it can be governed, or why not (preflight.c). */
+enum cli_flight { CLI_FLIES, CLI_IS_MISSING, CLI_IS_NO_PROGRAM, CLI_CANNOT_BE_GOVERNED };
+enum cli_flight cli_preflight(const char *program, char *path_out, size_t path_size, char *why,
+                              size_t why_size);
+/* The file that is preloaded. False: it is not there, or its path cannot stand in LD_PRELOAD. */
+bool cli_preload(char *out, size_t size, char *why, size_t why_size);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of commands, with the text of each one's --help; docs/flyball.1 has the same options, which
+ * a test compares. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "cli/cli.h"
+
+int cli_fail(int code, const char *format, ...)
+{
+    va_list arguments;
+
+    (void)fflush(stdout);
+    (void)fputs("flyball: ", stderr);
+    va_start(arguments, format);
+    (void)vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    (void)fputc('\n', stderr);
+    return code;
+}
+
+int cli_usage(const char *name, const char *format, ...)
+{
+    va_list arguments;
+
+    (void)fprintf(stderr, "flyball %s: ", name);
+    va_start(arguments, format);
+    (void)vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    (void)fprintf(stderr, "; see `flyball %s --help`\n", name);
+    return CLI_USAGE;
+}
+
+#define SELECT_HELP                                                                                \
+    "  --run ID        the run whose id begins so (default: the newest run)\n"                     \
+    "  --session S     all runs of a session\n"                                                    \
+    "  --all           all runs\n"                                                                 \
+    "  --since T       not older than T: 2026-11-22, 2026-11-22T10:00:00Z, or 90m\n"               \
+    "  --json          one JSON object a line\n"
+
+const struct cli_command cli_commands[] = {
+    {"run", "run a program under limits", cli_run,
+     "usage: flyball run [LIMITS] [OPTIONS] -- CMD [ARG...]\n"
+     "\n"
+     "Runs CMD with its LLM calls held, metered and settled; the call that would pass a limit is\n"
+     "refused. Without any limit: 50 steps, 180,000 tokens, $0.50, 30 minutes.\n"
+     "\n"
+     "limits (0: unlimited):\n"
+     "  --max-cost USD          money, such as 5.00\n"
+     "  --max-tokens N          tokens, in and out\n"
+     "  --max-steps N           governed calls\n"
+     "  --max-time DUR          wall clock, such as 45s, 30m, 1h30m; ends CMD\n"
+     "  --max DIM=N             a dimension by name: cost_usd, llm_tokens, steps, wall_clock_ms\n"
+     "  --exhaustion DIM=POLICY hard_stop, approval_required or soft_warn\n"
+     "  --limits PROFILE        conservative, balanced or extended\n"
+     "\n"
+     "options:\n"
+     "  --session S             the session that this run belongs to (default: its own)\n"
+     "  --task T                the task\n"
+     "  --agent A               the agent\n"
+     "  --policy NAME           the policy of that name in the configuration (default: `default`)\n"
+     "  --config FILE           the configuration (default: $FLYBALL_CONFIG, else\n"
+     "                          ~/.config/flyball/flyball.yaml)\n"
+     "  --require LEVEL         metered: do not start CMD below that level\n"
+     "  --on-exhausted WHAT     deny (default), terminate, or pause\n"
+     "  --meter-only            refuse nothing, only count\n"
+     "  --summary FILE          the run's status as JSON, when it has ended\n"
+     "  --help                  this text\n"
+     "\n"
+     "exit code: CMD's own; 124 ended by the governor; 125 CMD could not be governed and was not\n"
+     "started; 126, 127 as env(1); 128+n by signal n; 2 usage.\n"},
+    {"status", "what a run has spent, holds and may spend", cli_read,
+     "usage: flyball status [OPTIONS]\n\n" SELECT_HELP},
+    {"runs", "all runs, a line each", cli_read,
+     "usage: flyball runs [OPTIONS]\n"
+     "\n"
+     "  --run ID        the run whose id begins so\n"
+     "  --session S     the runs of a session\n"
+     "  --all           all runs (the default)\n"
+     "  --since T       not older than T: 2026-11-22, 2026-11-22T10:00:00Z, or 90m\n"
+     "  --follow        go on as the ledger grows\n"
+     "  --json          one JSON object a line\n"},
+    {"calls", "the calls of a run: model, tokens, cost", cli_read,
+     "usage: flyball calls [OPTIONS]\n"
+     "\n" SELECT_HELP "  --follow        go on as the ledger grows\n"},
+    {"events", "what happened, in the order of the ledger's chain", cli_read,
+     "usage: flyball events [OPTIONS]\n"
+     "\n" SELECT_HELP "  --follow        go on as the ledger grows\n"},
+    {"receipts", "admission and settlement receipts, JSON lines", cli_read,
+     "usage: flyball receipts [OPTIONS]\n"
+     "\n"
+     "  --kind KIND     admission or settlement (default: both)\n" SELECT_HELP
+     "  --follow        go on as the ledger grows\n"},
+    {"verify", "prove the ledger: chain, sums, caps", cli_verify,
+     "usage: flyball verify [--head HEX] [--json]\n"
+     "\n"
+     "Recomputes the hash chain, every counter and every admission's arithmetic. Works with or without\n"
+     "a running sidecar. Exit code 0: all holds; 1: something does not, and what.\n"
+     "\n"
+     "  --head HEX      a head that was written down earlier must be in the chain: finds a tail\n"
+     "                  that was cut off, which nothing inside the ledger can tell\n"
+     "  --json          one JSON object\n"},
+    {"meter", "what a recorded exchange cost", cli_meter,
+     "usage: flyball meter FILE|-\n"
+     "\n"
+     "Meters recorded exchanges (request and response, JSON; one, an array, or a line each), and\n"
+     "prints what each reported and costs, a JSON object a line.\n"},
+    {"estimate", "what a request may cost at most, line by line", cli_estimate_command,
+     "usage: flyball estimate [--json] FILE|-\n"
+     "\n"
+     "Explains the hold of a request: a JSON object with method, url, headers and body, or a recorded\n"
+     "exchange.\n"
+     "\n"
+     "  --json          one JSON object\n"},
+    {"doctor", "whether Flyball can work here", cli_doctor,
+     "usage: flyball doctor [--json]\n"
+     "\n"
+     "Looks at the state directory, the sidecar, the ledger, the preloaded object and libcurl.\n"
+     "Exit code 0: all is well; 1: something is not, and what to do.\n"
+     "\n"
+     "  --json          one JSON object\n"},
+    {NULL, NULL, NULL, NULL},
+};

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The supervisor of a run: the parent of its program, and of what that leaves behind. Hands over the
+ * terminal, passes signals on, keeps the clock, takes the run to a restarted sidecar, ends the program
+ * when the governor says so. */
+#include "cli/launch.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2};
+
+/* ---- the terminal ------------------------------------------------------------------------- */
+
+static int own_terminal(void)
+{
+    for (int fd = 0; fd < 3; fd++)
+        if (isatty(fd) && tcgetpgrp(fd) == getpgrp())
+            return fd;
+    return -1;
+}
+
+/* A background process that does this is stopped by SIGTTOU, which is blocked here. */
+static void terminal_to(const struct launch *launch, pid_t group)
+{
+    if (launch->terminal >= 0)
+        (void)tcsetpgrp(launch->terminal, group);
+}
+
+/* ---- starting ----------------------------------------------------------------------------- */
+
+static void become_program(const struct launch *launch, const sigset_t *mask)
+{
+    (void)setpgid(0, 0);
+    terminal_to(launch, getpid());
+    (void)sigprocmask(SIG_SETMASK, mask, NULL);
+    (void)execvp(launch->path, launch->argv);
+    (void)fprintf(stderr, "flyball: %s: %s\n", launch->path, strerror(errno));
+    _exit(errno == ENOENT ? CLI_NOT_FOUND : CLI_NOT_EXECUTABLE);
+}
+
+static bool start(struct launch *launch)
+{
+    sigset_t ours, before;
+
+    sigemptyset(&ours);
+    for (size_t i = 0; i < sizeof passed_on / sizeof passed_on[0]; i++)
+        sigaddset(&ours, passed_on[i]);
+    sigaddset(&ours, SIGCHLD);
+    sigaddset(&ours, SIGTTOU);
+    (void)sigprocmask(SIG_BLOCK, &ours, &before);
+    sigdelset(&ours, SIGTTOU);
+    launch->signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
+    launch->terminal = own_terminal();
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* what CMD leaves behind stays below us */
+    launch->child = fork();
+    if (launch->child == 0)
+        become_program(launch, &before);
+    if (launch->child < 0 || launch->signals < 0)
+        return false;
+    (void)setpgid(launch->child, launch->child);
+    terminal_to(launch, launch->child);
+    return true;
+}
+
+/* ---- ending ------------------------------------------------------------------------------- */
+
+/* TERM to the group now, KILL when it does not help. */
+static void terminate(struct launch *launch)
+{
+    if (launch->governor_ended)
+        return;
+    launch->governor_ended = true;
+    launch->kill_ms = client_now_ms() + LAUNCH_TERM_MS;
+    (void)kill(-launch->child, SIGTERM);
+    (void)kill(-launch->child, SIGCONT);
+}
+
+static void time_is_up(struct launch *launch)
+{
+    char limit[SIDE_AMOUNT_TEXT];
+    int64_t limit_ms = launch->spec.limits[GOV_WALL].amount;
+
+    launch->deadline_ms = INT64_MAX;
+    (void)cli_send(&launch->link, json_pack("{s:s,s:s}", "verb", "run.exhausted", "dimension",
+                                            gov_dim_name(GOV_WALL)));
+    if (launch->spec.limits[GOV_WALL].policy != GOV_HARD_STOP)
+        return;
+    (void)fprintf(stderr, "flyball: the time of this run is up (%s); ending it\n",
+                  side_amount_text(GOV_WALL, limit_ms, limit));
+    terminate(launch);
+}
+
+static void check_clock(struct launch *launch)
+{
+    int64_t now = client_now_ms();
+
+    if (now >= launch->deadline_ms)
+        time_is_up(launch);
+    if (now >= launch->kill_ms) {
+        launch->kill_ms = INT64_MAX;
+        (void)kill(-launch->child, SIGKILL);
+    }
+}
+
+/* ---- children and signals ----------------------------------------------------------------- */
+
+/* CMD was stopped from its terminal: so are we, and it goes on when we do. */
+static void stop_along(struct launch *launch)
+{
+    terminal_to(launch, getpgrp());
+    (void)raise(SIGSTOP);
+    launch->terminal = own_terminal();
+    terminal_to(launch, launch->child);
+    (void)kill(-launch->child, SIGCONT);
+}
+
+static void reap(struct launch *launch)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+        if (pid != launch->child)
+            continue; /* an orphan that we adopted */
+        if (WIFSTOPPED(status) && launch->terminal >= 0) {
+            stop_along(launch);
+        } else if (!WIFSTOPPED(status)) {
+            launch->over = true;
+            launch->status = status;
+        }
+    }
+}
+
+static void read_signals(struct launch *launch)
+{
+    struct signalfd_siginfo info;
+
+    while (read(launch->signals, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGCHLD) {
+            reap(launch);
+        } else {
+            launch->interrupted = true;
+            (void)kill(-launch->child, (int)info.ssi_signo);
+        }
+    }
+}
+
+/* ---- the sidecar -------------------------------------------------------------------------- */
+
+#define ATTACH_MOST_MS 2000 /* back-off: 50 ms, doubled up to this */
+
+static void sidecar_lost(struct launch *launch)
+{
+    client_close(&launch->link);
+    launch->attach_wait_ms = launch->attach_wait_ms == 0 ? 50 : 2 * launch->attach_wait_ms;
+    if (launch->attach_wait_ms > ATTACH_MOST_MS)
+        launch->attach_wait_ms = ATTACH_MOST_MS;
+    launch->attach_ms = client_now_ms() + launch->attach_wait_ms;
+}
+
+/* Governed calls are refused as long as there is none; the program itself goes on. */
+static void sidecar_find(struct launch *launch)
+{
+    char reason[300];
+
+    launch->attach_ms = INT64_MAX;
+    if (!cli_connect(&launch->link, true, reason, sizeof reason) ||
+        !cli_send(&launch->link, json_pack("{s:s,s:s,s:s}", "verb", "run.attach", "run_id",
+                                           launch->run_id, "token", launch->token)))
+        sidecar_lost(launch);
+}
+
+static void listen_to(struct launch *launch, struct cli_word *word)
+{
+    do {
+        cli_listen(&launch->link, 0, word);
+        if (word->said == CLI_SAID_LOST)
+            sidecar_lost(launch);
+        else if (word->said == CLI_SAID_DONE && word->status == 0)
+            launch->attach_wait_ms = 0;
+        else if (word->said == CLI_SAID_NOTICE && launch_notice(word->text))
+            terminate(launch);
+    } while (word->said != CLI_SAID_NOTHING && word->said != CLI_SAID_LOST);
+}
+
+/* ---- the watch ---------------------------------------------------------------------------- */
+
+static int next_ms(const struct launch *launch)
+{
+    int64_t nearest = launch->deadline_ms, now = client_now_ms();
+
+    if (launch->kill_ms < nearest)
+        nearest = launch->kill_ms;
+    if (launch->attach_ms < nearest)
+        nearest = launch->attach_ms;
+    if (nearest == INT64_MAX)
+        return -1;
+    return nearest <= now ? 0 : (int)(nearest - now < 60000 ? nearest - now : 60000);
+}
+
+static void watch(struct launch *launch, struct cli_word *word)
+{
+    while (!launch->over) {
+        struct pollfd ready[] = {{launch->signals, POLLIN, 0}, {launch->link.fd, POLLIN, 0}};
+
+        (void)poll(ready, 2, next_ms(launch));
+        if (ready[0].revents != 0)
+            read_signals(launch);
+        if (launch->link.fd >= 0 && ready[1].revents != 0)
+            listen_to(launch, word);
+        if (client_now_ms() >= launch->attach_ms)
+            sidecar_find(launch);
+        if (!launch->over)
+            check_clock(launch);
+    }
+}
+
+static int exit_code_of(const struct launch *launch)
+{
+    if (launch->governor_ended)
+        return CLI_GOVERNED;
+    return WIFSIGNALED(launch->status) ? 128 + WTERMSIG(launch->status)
+                                       : WEXITSTATUS(launch->status);
+}
+
+int launch_supervise(struct launch *launch)
+{
+    struct cli_word *word = malloc(sizeof *word);
+    int64_t limit_ms = launch->spec.limits[GOV_WALL].amount;
+    int code;
+
+    launch->kill_ms = launch->attach_ms = INT64_MAX;
+    launch->deadline_ms = limit_ms > 0 ? client_now_ms() + limit_ms : INT64_MAX;
+    if (word == NULL || !start(launch)) {
+        free(word);
+        return cli_fail(CLI_UNGOVERNABLE, "%s cannot be started: %s", launch->argv[0],
+                        strerror(errno));
+    }
+    watch(launch, word);
+    free(word);
+    terminal_to(launch, getpgrp());
+    code = exit_code_of(launch);
+    launch_summary(launch, code);
+    (void)close(launch->signals);
+    return code;
+}

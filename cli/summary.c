@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a launcher tells people: warnings while the program runs, one line when it has ended. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "cli/launch.h"
+
+/* ---- notices ------------------------------------------------------------------------------ */
+
+static const char *whose(const char *scope, const char *window)
+{
+    if (strcmp(window, "daily") == 0)
+        return "of this day";
+    return strcmp(scope, "session") == 0 ? "of this session" : "of this run";
+}
+
+bool launch_notice(const char *text)
+{
+    json_t *json = json_loads(text, 0, NULL);
+    const char *kind = json_string_value(json_object_get(json, "notice"));
+    const char *name = json_string_value(json_object_get(json, "dimension"));
+    const char *scope = json_string_value(json_object_get(json, "scope"));
+    const char *window = json_string_value(json_object_get(json, "window"));
+    bool end = kind != NULL && strcmp(kind, "terminate") == 0;
+
+    if (kind != NULL && name != NULL && scope != NULL && window != NULL) {
+        enum gov_dim dim = gov_dim_by_name(name);
+        char consumed[SIDE_AMOUNT_TEXT], limit[SIDE_AMOUNT_TEXT];
+
+        (void)side_amount_text(dim, json_integer_value(json_object_get(json, "consumed")),
+                               consumed);
+        (void)side_amount_text(dim, json_integer_value(json_object_get(json, "limit")), limit);
+        if (strcmp(kind, "warning") == 0)
+            (void)fprintf(stderr, "flyball: warning: %lld %% of the %s %s is used: %s of %s; %s\n",
+                          (long long)json_integer_value(json_object_get(json, "percent")),
+                          gov_dim_phrase(dim), whose(scope, window), consumed, limit,
+                          gov_guidance(dim));
+        else
+            (void)fprintf(stderr,
+                          "flyball: the %s %s is used up: %s of %s; further calls are refused\n",
+                          gov_dim_phrase(dim), whose(scope, window), consumed, limit);
+    }
+    json_decref(json);
+    return end;
+}
+
+/* ---- the end ------------------------------------------------------------------------------ */
+
+static enum gov_state state_of(const struct launch *launch)
+{
+    if (launch->governor_ended)
+        return GOV_FAILED;
+    return launch->interrupted || (WIFSIGNALED(launch->status) && WTERMSIG(launch->status) == SIGINT)
+               ? GOV_CANCELLED
+               : GOV_COMPLETED;
+}
+
+/* Waits until the run is closed in the ledger, so that whoever asks next sees it so. */
+static bool close_run(struct launch *launch, int exit_code)
+{
+    struct cli_word *word = malloc(sizeof *word);
+    bool done = false;
+
+    if (word == NULL ||
+        !cli_send(&launch->link, json_pack("{s:s,s:i,s:i}", "verb", "run.close", "exit", exit_code,
+                                           "state", (int)state_of(launch)))) {
+        free(word);
+        return false;
+    }
+    do {
+        cli_listen(&launch->link, LAUNCH_PATIENCE_MS, word);
+        if (word->said == CLI_SAID_NOTICE)
+            (void)launch_notice(word->text);
+        done = word->said == CLI_SAID_DONE;
+    } while (!done && word->said != CLI_SAID_LOST && word->said != CLI_SAID_NOTHING);
+    done = done && word->status == 0;
+    free(word);
+    return done;
+}
+
+struct status {
+    json_t *json;
+    char *line;
+};
+
+static void take_status(void *data, const char *line, size_t length)
+{
+    struct status *status = data;
+
+    status->json = json_loadb(line, length, 0, NULL);
+    status->line = strndup(line, length);
+}
+
+static void write_summary(const char *file, const char *line)
+{
+    FILE *out = fopen(file, "we");
+
+    if (out == NULL || fprintf(out, "%s\n", line) < 0 || fclose(out) != 0)
+        (void)cli_fail(0, "--summary %s: %s", file, strerror(errno));
+}
+
+static long long count_of(const json_t *status, const char *name)
+{
+    return json_integer_value(json_object_get(json_object_get(status, "calls"), name));
+}
+
+static const char *text_of(const json_t *status, const char *map, const char *name)
+{
+    const char *text = json_string_value(json_object_get(json_object_get(status, map), name));
+
+    return text != NULL ? text : "";
+}
+
+static void print_line(const struct launch *launch, const json_t *status)
+{
+    const char *limit = text_of(status, "limits", "cost_usd");
+    long long refused = count_of(status, "refused"), estimated = count_of(status, "estimated");
+
+    (void)fprintf(stderr, "flyball: run %.13s %s: $%s spent", launch->run_id,
+                  json_string_value(json_object_get(status, "state")),
+                  text_of(status, "spent", "cost_usd"));
+    if (*limit != '\0')
+        (void)fprintf(stderr, " of $%s", limit);
+    (void)fprintf(stderr, ", %lld tokens, %lld calls",
+                  (long long)json_integer_value(
+                      json_object_get(json_object_get(status, "spent"), "llm_tokens")),
+                  count_of(status, "admitted"));
+    if (refused > 0)
+        (void)fprintf(stderr, ", %lld refused", refused);
+    if (estimated > 0)
+        (void)fprintf(stderr, ", %lld estimated", estimated);
+    (void)fprintf(stderr, "; level %s\n", json_string_value(json_object_get(status, "level")));
+}
+
+void launch_summary(struct launch *launch, int exit_code)
+{
+    struct status status = {NULL, NULL};
+
+    if (!close_run(launch, exit_code)) {
+        (void)cli_fail(0, "run %.13s: the sidecar is gone; the ledger has what was spent",
+                       launch->run_id);
+        return;
+    }
+    client_close(&launch->link);
+    (void)cli_ask(json_pack("{s:s,s:s}", "verb", "status", "run", launch->run_id), take_status,
+                  &status);
+    if (status.json != NULL)
+        print_line(launch, status.json);
+    if (status.line != NULL && launch->summary_file != NULL)
+        write_summary(launch->summary_file, status.line);
+    json_decref(status.json);
+    free(status.line);
+}

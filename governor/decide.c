@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The decision on a call. First what is exhausted whatever the form of the call; then the largest form
+ * that fits what is neither spent nor held; what only holds keep from fitting waits. */
+#include "governor/governor.h"
+
+#include <string.h>
+
+#define FEMTO_PER_PICO 1000
+
+static int64_t add_sat(int64_t a, int64_t b)
+{
+    int64_t sum;
+
+    return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+static int64_t to_amount(uint64_t count)
+{
+    return count > INT64_MAX ? INT64_MAX : (int64_t)count;
+}
+
+/* What a call of this form takes of a dimension. */
+static int64_t need(const struct meter_hold_line *line, enum gov_dim dim, uint64_t cap)
+{
+    switch (dim) {
+    case GOV_STEPS:
+        return 1;
+    case GOV_TOKENS:
+        return to_amount(meter_hold_tokens(line, cap));
+    case GOV_COST:
+        return line->priced ? meter_hold_cost(line, cap) : 0;
+    default:
+        return 0;
+    }
+}
+
+/* Limits of these dimensions are kept by holding; the others stop at the next call. */
+static bool is_held(enum gov_dim dim)
+{
+    return dim == GOV_STEPS || dim == GOV_TOKENS || dim == GOV_COST;
+}
+
+static bool binds(const struct gov_limit *limit)
+{
+    return limit->amount > 0 && limit->policy != GOV_SOFT_WARN;
+}
+
+/* ---- exhausted ---------------------------------------------------------------------------- */
+
+enum gov_reason gov_reason_of_dim(enum gov_dim dim)
+{
+    static const enum gov_reason by_dim[] = {
+#define X(number, text, phrase, reason) [number] = reason,
+        GOV_DIM_MAP(X)
+#undef X
+    };
+
+    return by_dim[dim];
+}
+
+static enum gov_reason reason_of(const struct gov_scope *scope, enum gov_dim dim)
+{
+    if (scope->kind == GOV_RUN)
+        return gov_reason_of_dim(dim);
+    return scope->kind == GOV_SESSION ? GOV_REASON_SESSION : GOV_REASON_DAILY;
+}
+
+static void find(struct gov_finding *finding, enum gov_reason reason, unsigned scope,
+                 enum gov_dim dim)
+{
+    if (finding->count == 0) {
+        finding->scope = scope;
+        finding->dim = dim;
+    }
+    for (unsigned i = 0; i < finding->count; i++)
+        if (finding->reasons[i] == reason)
+            return;
+    if (finding->count < GOV_CODES_MAX)
+        finding->reasons[finding->count++] = reason;
+}
+
+static bool is_exhausted(const struct gov_scope *scope, enum gov_dim dim,
+                         const struct meter_hold_line *line, uint64_t smallest)
+{
+    int64_t limit = scope->limits[dim].amount;
+
+    if (!binds(&scope->limits[dim]))
+        return false;
+    if (is_held(dim))
+        return add_sat(scope->spent[dim], need(line, dim, smallest)) > limit;
+    return scope->spent[dim] >= limit;
+}
+
+static void find_exhausted(const struct gov_scope *scopes, unsigned count,
+                           const struct meter_hold_line *line, uint64_t smallest,
+                           struct gov_verdict *out)
+{
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+        for (unsigned i = 0; i < count; i++) {
+            if (!is_exhausted(&scopes[i], (enum gov_dim)dim, line, smallest))
+                continue;
+            find(&out->finding, reason_of(&scopes[i], (enum gov_dim)dim), i, (enum gov_dim)dim);
+            if (scopes[i].kind == GOV_RUN && scopes[i].limits[dim].policy == GOV_HARD_STOP &&
+                !out->ends_run) {
+                out->ends_run = true;
+                out->ended_scope = i;
+            }
+        }
+}
+
+/* ---- unknown ------------------------------------------------------------------------------ */
+
+/* A limit on money without a price, or on either without a bound, cannot be kept. */
+static bool is_unknown(const struct gov_scope *scopes, unsigned count, const struct gov_call *call,
+                       struct gov_finding *finding)
+{
+    const struct meter_hold_line *line = &call->line;
+    bool boundless = line->input_tokens == UINT64_MAX ||
+                     (line->full_cap == UINT64_MAX && !call->clamp);
+
+    for (unsigned i = 0; i < count; i++) {
+        bool cost = binds(&scopes[i].limits[GOV_COST]) && (!line->priced || boundless);
+        bool tokens = binds(&scopes[i].limits[GOV_TOKENS]) && boundless;
+
+        if (cost || tokens) {
+            find(finding, GOV_REASON_PRICE_UNKNOWN, i, cost ? GOV_COST : GOV_TOKENS);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- fitting ------------------------------------------------------------------------------ */
+
+/* The largest cap whose need is at most room; false: not even 0. */
+static bool cap_within(const struct meter_hold_line *line, enum gov_dim dim, int64_t room,
+                       uint64_t *cap_out)
+{
+    meter_wide left, per_token;
+
+    if (room < need(line, dim, 0))
+        return false;
+    if (dim == GOV_TOKENS) {
+        left = (meter_wide)(uint64_t)room - line->input_tokens;
+        per_token = line->choices;
+    } else {
+        left = (meter_wide)(uint64_t)room * FEMTO_PER_PICO - line->input_fusd;
+        per_token = (meter_wide)line->choices * line->output_rate;
+    }
+    left = per_token == 0 ? UINT64_MAX : left / per_token;
+    *cap_out = left > UINT64_MAX ? UINT64_MAX : (uint64_t)left;
+    return true;
+}
+
+struct fit {
+    bool fits;     /* the smallest form does, beside what is held */
+    uint64_t most; /* the largest cap that does */
+    uint64_t fair; /* the largest that leaves half of the free headroom */
+};
+
+static void fit_dim(const struct gov_scope *scope, enum gov_dim dim,
+                    const struct meter_hold_line *line, struct fit *fit)
+{
+    int64_t taken = add_sat(scope->spent[dim], scope->held[dim]);
+    int64_t room = scope->limits[dim].amount - taken;
+    uint64_t most = 0, fair = 0;
+
+    if (taken > scope->limits[dim].amount || !cap_within(line, dim, room, &most)) {
+        fit->fits = false;
+        return;
+    }
+    if (!cap_within(line, dim, room / 2, &fair))
+        fair = 0;
+    if (most < fit->most)
+        fit->most = most;
+    if (fair < fit->fair)
+        fit->fair = fair;
+}
+
+static struct fit fit_all(const struct gov_scope *scopes, unsigned count,
+                          const struct meter_hold_line *line, uint64_t smallest)
+{
+    struct fit fit = {true, UINT64_MAX, UINT64_MAX};
+
+    for (unsigned i = 0; i < count; i++) {
+        const struct gov_scope *scope = &scopes[i];
+
+        if (binds(&scope->limits[GOV_STEPS]) &&
+            add_sat(add_sat(scope->spent[GOV_STEPS], scope->held[GOV_STEPS]), 1) >
+                scope->limits[GOV_STEPS].amount)
+            fit.fits = false;
+        if (binds(&scope->limits[GOV_TOKENS]))
+            fit_dim(scope, GOV_TOKENS, line, &fit);
+        if (binds(&scope->limits[GOV_COST]))
+            fit_dim(scope, GOV_COST, line, &fit);
+    }
+    if (fit.most < smallest)
+        fit.fits = false;
+    return fit;
+}
+
+/* Others in flight, or in line, in a scope whose headroom this call would take. */
+static bool is_shared(const struct gov_scope *scopes, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if ((binds(&scopes[i].limits[GOV_TOKENS]) || binds(&scopes[i].limits[GOV_COST])) &&
+            (scopes[i].in_flight > 0 || scopes[i].behind > 0))
+            return true;
+    return false;
+}
+
+/* Only in scopes with a limit that is kept by holding does anybody wait for anybody. */
+static bool is_behind_others(const struct gov_scope *scopes, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        for (unsigned dim = GOV_STEPS; dim <= GOV_COST; dim++)
+            if (scopes[i].ahead > 0 && binds(&scopes[i].limits[dim]))
+                return true;
+    return false;
+}
+
+static uint64_t choose_cap(const struct gov_call *call, const struct fit *fit, uint64_t smallest,
+                           bool shared)
+{
+    uint64_t cap = fit->most;
+
+    if (call->line.full_cap <= fit->most)
+        return call->line.full_cap; /* also when nothing limits it and none is known */
+    if (call->line.full_cap == UINT64_MAX && cap > GOV_CAP_GUESS)
+        cap = GOV_CAP_GUESS;
+    if (shared && fit->fair < cap)
+        cap = fit->fair > smallest ? fit->fair : smallest;
+    return cap;
+}
+
+static void admit(const struct gov_call *call, uint64_t cap, struct gov_verdict *out)
+{
+    out->outcome = GOV_ADMIT;
+    out->clamped = cap != call->line.full_cap;
+    out->cap = cap;
+    if (cap == UINT64_MAX) /* no limit depends on it */
+        cap = GOV_CAP_GUESS;
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+        out->hold[dim] = need(&call->line, (enum gov_dim)dim, cap);
+}
+
+/* ---- the decision ------------------------------------------------------------------------- */
+
+static void refuse_ended(enum gov_state state, const struct gov_finding *ended,
+                         struct gov_verdict *out)
+{
+    out->outcome = GOV_REFUSE;
+    if (state == GOV_FAILED)
+        out->finding = *ended;
+    find(&out->finding, GOV_REASON_RUN_ENDED, 0, GOV_DIMS);
+}
+
+void gov_decide(enum gov_state state, const struct gov_finding *ended,
+                const struct gov_scope *scopes, unsigned scope_count, const struct gov_call *call,
+                struct gov_verdict *out)
+{
+    uint64_t smallest = call->clamp ? call->line.smallest_cap : call->line.full_cap;
+    struct fit fit;
+
+    memset(out, 0, sizeof *out);
+    out->finding.dim = GOV_DIMS;
+    if (state != GOV_RUNNING && state != GOV_PAUSED) {
+        refuse_ended(state, ended, out);
+        return;
+    }
+    if (is_unknown(scopes, scope_count, call, &out->finding)) {
+        out->outcome = GOV_REFUSE;
+        return;
+    }
+    find_exhausted(scopes, scope_count, &call->line, smallest, out);
+    if (out->finding.count > 0) {
+        out->outcome = GOV_REFUSE;
+        return;
+    }
+    fit = fit_all(scopes, scope_count, &call->line, smallest);
+    if (!fit.fits || is_behind_others(scopes, scope_count)) {
+        out->outcome = GOV_WAIT;
+        find(&out->finding, GOV_REASON_BUSY, 0, GOV_DIMS);
+        return;
+    }
+    admit(call, choose_cap(call, &fit, smallest, is_shared(scopes, scope_count)), out);
+}
+
+/* ---- thresholds --------------------------------------------------------------------------- */
+
+unsigned gov_thresholds(int64_t spent, int64_t limit, const uint8_t *percents, unsigned count,
+                        uint8_t *logged, uint8_t reached[])
+{
+    unsigned found = 0;
+
+    if (limit <= 0 || spent < 0)
+        return 0;
+    for (unsigned i = 0; i < count && i < 8; i++) {
+        bool there = (meter_wide)(uint64_t)spent * 100 >= (meter_wide)(uint64_t)limit * percents[i];
+
+        if (!there || (*logged & (1u << i)) != 0)
+            continue;
+        *logged = (uint8_t)(*logged | (1u << i));
+        reached[found++] = percents[i];
+    }
+    return found;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The governor's words, from the lists in governor.h. */
+#include "governor/governor.h"
+
+#include <string.h>
+
+static const struct {
+    const char *name, *phrase;
+} dims[] = {
+#define X(number, text, words, reason) [number] = {text, words},
+    GOV_DIM_MAP(X)
+#undef X
+};
+
+const char *gov_dim_name(enum gov_dim dim)
+{
+    return dim < GOV_DIMS ? dims[dim].name : "";
+}
+
+const char *gov_dim_phrase(enum gov_dim dim)
+{
+    return dim < GOV_DIMS ? dims[dim].phrase : "budget";
+}
+
+enum gov_dim gov_dim_by_name(const char *name)
+{
+    unsigned dim = 0;
+
+    while (dim < GOV_DIMS && strcmp(dims[dim].name, name) != 0)
+        dim++;
+    return (enum gov_dim)dim;
+}
+
+static const char *const policies[] = {
+#define X(number, text) [number] = text,
+    GOV_POLICY_MAP(X)
+#undef X
+};
+
+const char *gov_policy_name(enum gov_policy policy)
+{
+    return policy < GOV_POLICIES ? policies[policy] : "";
+}
+
+enum gov_policy gov_policy_by_name(const char *name)
+{
+    unsigned policy = 0;
+
+    while (policy < GOV_POLICIES && strcmp(policies[policy], name) != 0)
+        policy++;
+    return (enum gov_policy)policy;
+}
+
+static const struct {
+    const char *name, *phrase;
+} scopes[] = {
+#define X(name, number, text, words) [number] = {text, words},
+    GOV_SCOPE_MAP(X)
+#undef X
+};
+
+const char *gov_scope_name(enum gov_scope_kind kind)
+{
+    return kind < GOV_SCOPES ? scopes[kind].name : "";
+}
+
+const char *gov_scope_phrase(enum gov_scope_kind kind)
+{
+    return kind < GOV_SCOPES ? scopes[kind].phrase : "";
+}
+
+const char *gov_window_name(enum gov_window window)
+{
+    return window == GOV_DAILY ? "daily" : "";
+}
+
+static const char *const reasons[] = {
+#define X(name, number, text) [number] = text,
+    GOV_REASON_MAP(X)
+#undef X
+};
+
+const char *gov_reason_text(enum gov_reason reason)
+{
+    return reason < GOV_REASONS ? reasons[reason] : "";
+}
+
+static const char *const states[] = {
+#define X(name, number, text) [number] = text,
+    GOV_STATE_MAP(X)
+#undef X
+};
+
+const char *gov_state_name(enum gov_state state)
+{
+    return state < GOV_STATES ? states[state] : "";
+}
+
+const char *gov_guidance(enum gov_dim dim)
+{
+    static const char *const sentences[GOV_DIMS] = {
+        [GOV_STEPS] = "fewer, larger calls go further; raise --max-steps for the next run",
+        [GOV_TOKENS] = "shorten the context or start afresh; raise --max-tokens for the next run",
+        [GOV_COST] = "a cheaper model or a shorter context goes further; raise --max-cost for the "
+                     "next run",
+        [GOV_WALL] = "the run ends when the time is up; raise --max-time for the next run",
+    };
+
+    return dim < GOV_DIMS && sentences[dim] != NULL ? sentences[dim] : "";
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading the question of a call: which provider and model, what it may cost at most. A large body is
+ * read by the worker; then the writer decides. */
+#include "sidecar/side_int.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct reading {
+    struct side_job job;
+    struct side_call *call;
+    enum meter_err err;
+    struct meter_error error;
+};
+
+/* The same question again is known by this: where it goes, and its body. */
+static void hash_question(struct side_call *call)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    unsigned size = sizeof call->hash;
+
+    memset(call->hash, 0, sizeof call->hash);
+    if (context == NULL)
+        return;
+    if (EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
+        EVP_DigestUpdate(context, call->method, strlen(call->method) + 1) == 1 &&
+        EVP_DigestUpdate(context, call->host, strlen(call->host) + 1) == 1 &&
+        EVP_DigestUpdate(context, call->path, strlen(call->path) + 1) == 1 &&
+        EVP_DigestUpdate(context, call->body, call->body_bytes) == 1)
+        (void)EVP_DigestFinal_ex(context, call->hash, &size);
+    EVP_MD_CTX_free(context);
+}
+
+/* In the loop, or in the worker: touches nothing of the call that the loop changes meanwhile. */
+static enum meter_err read_question(struct side_call *call, struct meter_error *error)
+{
+    const struct meter_target target = {
+        .method = call->method,
+        .host = call->host,
+        .path = call->path,
+        .content_type = call->content_type[0] != '\0' ? call->content_type : NULL,
+        .provider = side_run_provider(call->run, call->host),
+    };
+
+    hash_question(call);
+    return meter_request_read(&target, call->body, call->body_bytes, &call->request, error);
+}
+
+/* ---- to the writer ------------------------------------------------------------------------ */
+
+static bool price_of(const struct side_call *call, struct meter_price *out)
+{
+    const struct side_spec *spec = &call->run->spec;
+    const struct meter_price_book *book = side_run_book(call->run);
+    int64_t now_s = side_now_ns() / 1000000000;
+    const char *slash;
+    char provider[METER_NAME_MAX];
+    const struct meter_provider *named;
+
+    if (call->request.api != NULL && meter_price_find(book, call->request.provider,
+                                                      call->request.model, now_s, out) == METER_OK)
+        return true;
+    slash = strchr(spec->unknown_row, '/');
+    if (call->request.api == NULL || spec->unknown_model != SIDE_UNKNOWN_ROW || slash == NULL ||
+        (size_t)(slash - spec->unknown_row) >= sizeof provider)
+        return false;
+    memcpy(provider, spec->unknown_row, (size_t)(slash - spec->unknown_row));
+    provider[slash - spec->unknown_row] = '\0';
+    named = meter_provider_by_name(provider);
+    return named != NULL && meter_price_find(book, named, slash + 1, now_s, out) == METER_OK;
+}
+
+/* The line of a model without a price: unknown, unless the user has said that it may go. */
+static void line_unknown(const struct side_call *call, struct meter_hold_line *line)
+{
+    if (call->request.api == NULL)
+        line->input_tokens = UINT64_MAX; /* nobody has read the body */
+    if (call->run->spec.unknown_model != SIDE_UNKNOWN_WARN)
+        return;
+    line->priced = true;
+    line->input_fusd = 0;
+    line->output_rate = 0;
+    if (line->input_tokens == UINT64_MAX)
+        line->input_tokens = call->body_bytes;
+}
+
+static void copy_name(char *out, size_t size, const char *name)
+{
+    (void)snprintf(out, size, "%.*s", (int)size - 1, name);
+}
+
+static void admission_fill(struct side_call *call, const struct meter_price *price,
+                           struct side_op *op)
+{
+    struct store_admission *admission = &op->event.admission;
+    const struct meter_request *request = &call->request;
+
+    copy_name(admission->provider, sizeof admission->provider,
+              meter_provider_name(request->provider));
+    copy_name(admission->api, sizeof admission->api, meter_api_name(request->api));
+    copy_name(admission->model, sizeof admission->model, request->model);
+    copy_name(admission->row, sizeof admission->row, price != NULL ? price->row : "");
+    admission->cap_asked =
+        request->output_cap >= 0 ? (uint64_t)request->output_cap : UINT64_MAX;
+    admission->input_tokens = request->typical_input_tokens;
+    admission->pid = call->conn->pid;
+    admission->pid_start = side_pid_start(call->conn->pid);
+    memcpy(admission->boot_id, call->side->boot_id, sizeof admission->boot_id);
+    admission->flags = (request->stream ? STORE_STREAM : 0) |
+                       (price == NULL ? STORE_UNPRICED : 0) |
+                       (request->kind == METER_READ_ONLY ? STORE_READ_ONLY_CALL : 0);
+}
+
+static void ask_writer(struct side_call *call)
+{
+    struct side_op *op = side_op_new(SIDE_OP_ADMIT, call->run, side_call_decided, call);
+    struct meter_price price;
+    bool priced = price_of(call, &price);
+    int64_t patience_ms = call->run->spec.busy_wait_ms;
+
+    if (op == NULL) {
+        side_call_refuse(call, GOV_REASON_LEDGER_READ, "out of memory");
+        return;
+    }
+    memcpy(op->call_id, call->id, sizeof op->call_id);
+    memcpy(op->request_hash, call->hash, sizeof op->request_hash);
+    meter_hold_line_make(&call->request, priced ? &price : NULL, &op->call.line);
+    if (!priced)
+        line_unknown(call, &op->call.line);
+    op->call.clamp = call->run->spec.clamp && call->request.rewritable &&
+                     (call->flags & WIRE_NO_REWRITE) == 0;
+    admission_fill(call, priced ? &price : NULL, op);
+    if (call->wait_ms > 0 && call->wait_ms < patience_ms)
+        patience_ms = call->wait_ms;
+    op->deadline_ms = side_now_ms() + patience_ms;
+    op->refused_status = strcmp(meter_api_name(call->request.api), "responses") == 0 ? 400 : 402;
+    call->priced = priced;
+    call->read_only = call->request.kind == METER_READ_ONLY;
+    call->admitting = op;
+    side_post(call->side, op);
+}
+
+/* ---- what was read ------------------------------------------------------------------------ */
+
+static void question_read(struct side_call *call, enum meter_err err,
+                          const struct meter_error *error)
+{
+    char detail[400];
+
+    if (err == METER_OK || (call->run->spec.meter_only && err != METER_NOMEM)) {
+        ask_writer(call);
+        return;
+    }
+    (void)snprintf(detail, sizeof detail, "%s%s%s", meter_strerror(err),
+                   error->text[0] != '\0' ? ": " : "", error->text);
+    side_call_refuse(call,
+                     err == METER_TOO_LARGE ? GOV_REASON_TOO_LARGE
+                     : err == METER_NOMEM   ? GOV_REASON_LEDGER_READ
+                                            : GOV_REASON_UNREADABLE,
+                     detail);
+}
+
+static void work_reading(struct side_job *job)
+{
+    struct reading *reading = (struct reading *)job;
+
+    reading->err = read_question(reading->call, &reading->error);
+}
+
+static void done_reading(struct side *side, struct side_job *job)
+{
+    struct reading *reading = (struct reading *)job;
+    struct side_call *call = reading->call;
+
+    (void)side;
+    call->reading = NULL;
+    if (call->gone)
+        side_call_free(call);
+    else
+        question_read(call, reading->err, &reading->error);
+    free(reading);
+}
+
+static void read_by_worker(struct side_call *call)
+{
+    struct reading *reading = calloc(1, sizeof *reading);
+
+    if (reading == NULL) {
+        side_call_refuse(call, GOV_REASON_LEDGER_READ, "out of memory");
+        return;
+    }
+    reading->job.work = work_reading;
+    reading->job.done = done_reading;
+    reading->call = call;
+    call->reading = &reading->job;
+    side_work(call->side, &reading->job);
+}
+
+void side_call_ask(struct side_call *call)
+{
+    struct meter_error error = {{0}};
+
+    call->shape = (enum refusal_shape)meter_shape_of(
+        side_run_provider(call->run, call->host) != NULL
+            ? side_run_provider(call->run, call->host)
+            : meter_provider_by_host(call->host),
+        call->path);
+    if ((call->flags & WIRE_BODY_TOO_LARGE) != 0)
+        side_call_refuse(call, GOV_REASON_TOO_LARGE, "the body is larger than 256 MiB");
+    else if ((call->flags & WIRE_BODY_UNREADABLE) != 0)
+        side_call_refuse(call, GOV_REASON_UNREADABLE,
+                         "the program hands its body out piece by piece");
+    else if ((call->flags & WIRE_RAW_SOCKET) != 0)
+        side_call_refuse(call, GOV_REASON_UNREADABLE, "the program wants the bare connection");
+    else if (call->body_bytes > SIDE_WORK_ABOVE)
+        read_by_worker(call);
+    else
+        question_read(call, read_question(call, &error), &error);
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The configuration files: the system's, and over it the user's. */
+#include "sidecar/side_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SYSTEM_FILE "/etc/flyball/flyball.yaml"
+
+static bool copy_text(struct side_reader *reader, const yaml_node_t *node, char *out, size_t size)
+{
+    const char *text = side_read_text(reader, node);
+
+    if (text == NULL)
+        return false;
+    if (strlen(text) >= size)
+        return side_read_fail(reader, node, "'%.40s...' is longer than %zu characters", text,
+                              size - 1);
+    memcpy(out, text, strlen(text) + 1);
+    return true;
+}
+
+static bool read_choice(struct side_reader *reader, const yaml_node_t *node, const char *yes,
+                        const char *no, bool *out)
+{
+    const char *text = side_read_text(reader, node);
+
+    if (text == NULL)
+        return false;
+    if (strcmp(text, yes) != 0 && strcmp(text, no) != 0)
+        return side_read_fail(reader, node, "'%s' is none of %s, %s", text, yes, no);
+    *out = strcmp(text, yes) == 0;
+    return true;
+}
+
+/* ---- providers, prices -------------------------------------------------------------------- */
+
+static bool provider_name(struct side_reader *reader, const yaml_node_t *value)
+{
+    char *name = reader->provider.name;
+
+    return copy_text(reader, value, name, sizeof reader->provider.name) &&
+           (meter_provider_by_name(name) != NULL ||
+            side_read_fail(reader, value, "no provider is called '%s'", name));
+}
+
+static bool provider_host(struct side_reader *reader, const yaml_node_t *node)
+{
+    struct side_spec *spec = reader->spec;
+    char *host;
+
+    if (spec->provider_count == SIDE_PROVIDERS_MAX)
+        return side_read_fail(reader, node, "more than %u hosts", SIDE_PROVIDERS_MAX);
+    host = spec->providers[spec->provider_count].host;
+    if (!copy_text(reader, node, host, sizeof spec->providers[0].host))
+        return false;
+    for (char *c = host; *c != '\0'; c++)
+        *c = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
+    if (*host == '\0' || strpbrk(host, "/ \t@") != NULL)
+        return side_read_fail(reader, node, "'%s' is not a host or host:port", host);
+    spec->provider_count++;
+    return true;
+}
+
+static bool provider_hosts(struct side_reader *reader, const yaml_node_t *value)
+{
+    return side_read_list(reader, value, provider_host);
+}
+
+static bool read_provider(struct side_reader *reader, const yaml_node_t *node)
+{
+    static const struct side_key keys[] = {
+        {"name", provider_name},
+        {"hosts", provider_hosts},
+        {"upstream", NULL},
+        {NULL, NULL},
+    };
+    unsigned first = reader->spec->provider_count;
+
+    memset(&reader->provider, 0, sizeof reader->provider);
+    if (!side_read_map(reader, node, keys))
+        return false;
+    if (reader->provider.name[0] == '\0')
+        return side_read_fail(reader, node, "a provider needs a 'name'");
+    for (unsigned i = first; i < reader->spec->provider_count; i++)
+        memcpy(reader->spec->providers[i].name, reader->provider.name,
+               sizeof reader->provider.name);
+    return true;
+}
+
+static bool read_providers(struct side_reader *reader, const yaml_node_t *value)
+{
+    reader->spec->provider_count = 0;
+    return side_read_list(reader, value, read_provider);
+}
+
+/* A relative file is meant from where the configuration stands. */
+static bool prices_override(struct side_reader *reader, const yaml_node_t *value)
+{
+    const char *text = side_read_text(reader, value), *slash = strrchr(reader->file, '/');
+    char *real;
+    char path[1024];
+
+    if (text == NULL)
+        return false;
+    if (*text == '/' || slash == NULL)
+        (void)snprintf(path, sizeof path, "%s", text);
+    else
+        (void)snprintf(path, sizeof path, "%.*s/%s", (int)(slash - reader->file), reader->file,
+                       text);
+    real = realpath(path, NULL);
+    if (real == NULL || strlen(real) >= sizeof reader->spec->price_file) {
+        free(real);
+        return side_read_fail(reader, value, "%s: %s", path, strerror(errno));
+    }
+    memcpy(reader->spec->price_file, real, strlen(real) + 1);
+    free(real);
+    return true;
+}
+
+static bool prices_unknown(struct side_reader *reader, const yaml_node_t *value)
+{
+    const char *text = side_read_text(reader, value);
+
+    if (text == NULL)
+        return false;
+    if (strcmp(text, "deny") == 0) {
+        reader->spec->unknown_model = SIDE_UNKNOWN_DENY;
+    } else if (strcmp(text, "warn") == 0) {
+        reader->spec->unknown_model = SIDE_UNKNOWN_WARN;
+    } else if (strncmp(text, "price=", 6) == 0 && strchr(text, '/') != NULL) {
+        reader->spec->unknown_model = SIDE_UNKNOWN_ROW;
+        (void)snprintf(reader->spec->unknown_row, sizeof reader->spec->unknown_row, "%s", text + 6);
+    } else {
+        return side_read_fail(reader, value, "'%s' is none of deny, warn, price=PROVIDER/MODEL",
+                              text);
+    }
+    return true;
+}
+
+static bool read_prices(struct side_reader *reader, const yaml_node_t *value)
+{
+    static const struct side_key keys[] = {
+        {"override", prices_override}, {"unknown_model", prices_unknown}, {NULL, NULL}};
+
+    return side_read_map(reader, value, keys);
+}
+
+/* ---- the rest ----------------------------------------------------------------------------- */
+
+static bool read_clamp(struct side_reader *reader, const yaml_node_t *value)
+{
+    return read_choice(reader, value, "fit", "off", &reader->spec->clamp);
+}
+
+static bool read_refuse(struct side_reader *reader, const yaml_node_t *value)
+{
+    return read_choice(reader, value, "curl-error", "http", &reader->spec->refuse_curl);
+}
+
+static bool read_busy_wait(struct side_reader *reader, const yaml_node_t *value)
+{
+    const char *text = side_read_text(reader, value);
+
+    return text != NULL &&
+           (side_duration_parse(text, &reader->spec->busy_wait_ms) ||
+            side_read_fail(reader, value, "'%s' is not a duration, such as 45s", text));
+}
+
+static bool read_top(struct side_reader *reader, const yaml_node_t *node)
+{
+    static const struct side_key keys[] = {
+        {"governance", side_read_governance},
+        {"session_budget_limits", side_read_session_limits},
+        {"windows", side_read_windows},
+        {"providers", read_providers},
+        {"prices", read_prices},
+        {"clamp_output", read_clamp},
+        {"busy_wait", read_busy_wait},
+        {"refuse", read_refuse},
+        {"timezone", NULL},
+        {"ceilings", NULL},
+        {"guardrails", NULL},
+        {"quality", NULL},
+        {"ask_usage", NULL},
+        {"approval_timeout", NULL},
+        {"routing", NULL},
+        {"agents", NULL},
+        {"notify", NULL},
+        {"guard", NULL},
+        {"keys", NULL},
+        {"cacert", NULL},
+        {"anchor", NULL},
+        {"on_unavailable", NULL},
+        {"retention", NULL},
+        {NULL, NULL},
+    };
+
+    return side_read_map(reader, node, keys);
+}
+
+/* ---- files -------------------------------------------------------------------------------- */
+
+static bool read_document(struct side_reader *reader, FILE *file)
+{
+    yaml_parser_t parser;
+    yaml_document_t document;
+    bool ok = false;
+
+    if (!yaml_parser_initialize(&parser))
+        return side_fail(reader->error, "%s: out of memory", reader->file);
+    yaml_parser_set_input_file(&parser, file);
+    if (!yaml_parser_load(&parser, &document)) {
+        (void)side_fail(reader->error, "%s:%zu:%zu: %s", reader->file, parser.problem_mark.line + 1,
+                        parser.problem_mark.column + 1,
+                        parser.problem != NULL ? parser.problem : "not YAML");
+    } else {
+        const yaml_node_t *root = yaml_document_get_root_node(&document);
+
+        reader->document = &document;
+        ok = root == NULL || read_top(reader, root); /* an empty file asks for nothing */
+        yaml_document_delete(&document);
+    }
+    yaml_parser_delete(&parser);
+    return ok;
+}
+
+static bool read_file(struct side_reader *reader, const char *path, bool must)
+{
+    FILE *file = fopen(path, "re");
+    bool ok;
+
+    if (file == NULL)
+        return (!must && (errno == ENOENT || errno == ENOTDIR)) ||
+               side_fail(reader->error, "%s: %s", path, strerror(errno));
+    reader->file = path;
+    ok = read_document(reader, file);
+    (void)fclose(file);
+    return ok;
+}
+
+static bool read_users(struct side_reader *reader, const char *file, const char *const *env)
+{
+    const char *by_env = side_env_find(env, "FLYBALL_CONFIG");
+    const char *base = side_env_find(env, "XDG_CONFIG_HOME"), *home = side_env_find(env, "HOME");
+    char path[1024];
+
+    if (file != NULL || (by_env != NULL && *by_env != '\0'))
+        return read_file(reader, file != NULL ? file : by_env, true);
+    if (base != NULL && *base == '/')
+        (void)snprintf(path, sizeof path, "%s/flyball/flyball.yaml", base);
+    else if (home != NULL && *home == '/')
+        (void)snprintf(path, sizeof path, "%s/.config/flyball/flyball.yaml", home);
+    else
+        return true;
+    return read_file(reader, path, false);
+}
+
+bool side_config_read(struct side_spec *spec, const char *file, const char *policy,
+                      const char *const *env, struct side_error *error)
+{
+    struct side_reader reader = {.spec = spec, .error = error, .policy = policy};
+
+    if (!read_file(&reader, SYSTEM_FILE, false) || !read_users(&reader, file, env))
+        return false;
+    if (policy != NULL && !reader.policy_found)
+        return side_fail(error, "no policy is called '%s'", policy);
+    return true;
+}

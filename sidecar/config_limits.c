@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Limits, policies and windows, as the configuration has them. */
+#include "sidecar/side_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- limits ------------------------------------------------------------------------------- */
+
+/* Reads one amount into a scratch run description, whose rules and messages it shares. */
+static bool read_amount(struct side_reader *reader, const yaml_node_t *node, enum gov_dim dim,
+                        const char *what, int64_t *out)
+{
+    const char *text = side_read_text(reader, node);
+    struct side_error error = {{0}};
+    struct side_spec *scratch;
+    char in_ms[48];
+    bool ok;
+
+    if (text == NULL)
+        return false;
+    if (dim == GOV_WALL && *text != '\0' && strspn(text, "0123456789") == strlen(text)) {
+        (void)snprintf(in_ms, sizeof in_ms, "%.40sms", text); /* the dimension's unit */
+        text = in_ms;
+    }
+    scratch = calloc(1, sizeof *scratch);
+    if (scratch == NULL)
+        return side_read_fail(reader, node, "out of memory");
+    ok = side_spec_limit(scratch, dim, text, what, SIDE_FILE, &error);
+    *out = scratch->limits[dim].amount;
+    free(scratch);
+    return ok || side_read_fail(reader, node, "%s", error.text);
+}
+
+static bool budget(struct side_reader *reader, const yaml_node_t *value, enum gov_dim dim,
+                   const char *what)
+{
+    if (!read_amount(reader, value, dim, what, &reader->spec->limits[dim].amount))
+        return false;
+    reader->spec->source[dim] = SIDE_FILE;
+    return true;
+}
+
+#define BUDGET(name, dim)                                                                          \
+    static bool budget_##name(struct side_reader *reader, const yaml_node_t *value)                \
+    {                                                                                              \
+        return budget(reader, value, dim, #name);                                                  \
+    }
+BUDGET(max_cost_usd, GOV_COST)
+BUDGET(token_budget, GOV_TOKENS)
+BUDGET(steps, GOV_STEPS)
+BUDGET(wall_clock_ms, GOV_WALL)
+#undef BUDGET
+
+static bool read_budgets(struct side_reader *reader, const yaml_node_t *value)
+{
+    static const struct side_key keys[] = {
+        {"max_cost_usd", budget_max_cost_usd},
+        {"token_budget", budget_token_budget},
+        {"steps", budget_steps},
+        {"wall_clock_ms", budget_wall_clock_ms},
+        {"tool_calls", NULL},
+        {"network_egress_bytes", NULL},
+        {"storage_write_bytes", NULL},
+        {"error_burst", NULL},
+        {"long_running_command_seconds", NULL},
+        {NULL, NULL},
+    };
+
+    return side_read_map(reader, value, keys);
+}
+
+/* A mapping whose keys are dimensions: data is the limits that get each amount. */
+static bool read_dim(struct side_reader *reader, const yaml_node_t *name_node, const char *name,
+                     const yaml_node_t *value, void *data)
+{
+    struct gov_limit *limits = data;
+    enum gov_dim dim = gov_dim_by_name(name);
+
+    if (dim == GOV_DIMS)
+        return side_read_fail(reader, name_node, "'%s' is no dimension; see `flyball run --help`",
+                              name);
+    return read_amount(reader, value, dim, name, &limits[dim].amount);
+}
+
+static bool read_policy_of_dim(struct side_reader *reader, const yaml_node_t *name_node,
+                               const char *name, const yaml_node_t *value, void *data)
+{
+    const char *text = side_read_text(reader, value);
+    struct side_error error = {{0}};
+
+    (void)data;
+    if (text == NULL)
+        return false;
+    if (gov_dim_by_name(name) == GOV_DIMS)
+        return side_read_fail(reader, name_node, "'%s' is no dimension", name);
+    return side_spec_policy(reader->spec, gov_dim_by_name(name), text, name, &error) ||
+           side_read_fail(reader, value, "%s", error.text);
+}
+
+static bool read_policies_of_dims(struct side_reader *reader, const yaml_node_t *value)
+{
+    return side_read_pairs(reader, value, read_policy_of_dim, NULL);
+}
+
+/* ---- policies ----------------------------------------------------------------------------- */
+
+static bool read_threshold(struct side_reader *reader, const yaml_node_t *node)
+{
+    const char *text = side_read_text(reader, node);
+    long percent = text != NULL ? strtol(text, NULL, 10) : 0;
+    unsigned i = 0;
+
+    if (text == NULL)
+        return false;
+    if (percent < 1 || percent > 100 || strspn(text, "0123456789") != strlen(text))
+        return side_read_fail(reader, node, "'%s' is not a percentage from 1 to 100", text);
+    while (i < SIDE_PERCENTS && reader->spec->percents[i] != 0)
+        i++;
+    if (i == SIDE_PERCENTS)
+        return side_read_fail(reader, node, "more than %u thresholds", SIDE_PERCENTS);
+    reader->spec->percents[i] = (uint8_t)percent;
+    return true;
+}
+
+static bool read_thresholds(struct side_reader *reader, const yaml_node_t *value)
+{
+    memset(reader->spec->percents, 0, sizeof reader->spec->percents);
+    return side_read_list(reader, value, read_threshold);
+}
+
+static bool read_on_exhausted(struct side_reader *reader, const yaml_node_t *value)
+{
+    static const char *const names[] = {"deny", "terminate", "pause"};
+    const char *text = side_read_text(reader, value);
+
+    for (unsigned i = 0; text != NULL && i < 3; i++)
+        if (strcmp(names[i], text) == 0) {
+            reader->spec->on_exhausted = (enum side_exhausted)i;
+            return true;
+        }
+    return text != NULL &&
+           side_read_fail(reader, value, "'%s' is none of deny, terminate, pause", text);
+}
+
+static bool read_policy(struct side_reader *reader, const yaml_node_t *value)
+{
+    static const struct side_key keys[] = {
+        {"budgets", read_budgets},
+        {"exhaustion_policies", read_policies_of_dims},
+        {"thresholds", read_thresholds},
+        {"on_exhausted", read_on_exhausted},
+        {"profile", NULL},
+        {NULL, NULL},
+    };
+
+    return side_read_map(reader, value, keys);
+}
+
+/* Every policy is read, so that an error in any is found; the one asked for stays. */
+static bool read_named_policy(struct side_reader *reader, const yaml_node_t *name_node,
+                              const char *name, const yaml_node_t *value, void *data)
+{
+    struct side_spec *real = reader->spec, *scratch = data;
+    bool wanted = strcmp(name, reader->policy != NULL ? reader->policy : "default") == 0, ok;
+
+    if (strlen(name) >= sizeof real->policy)
+        return side_read_fail(reader, name_node, "the policy's name is too long");
+    side_spec_init(scratch);
+    reader->spec = wanted ? real : scratch;
+    ok = read_policy(reader, value);
+    reader->spec = real;
+    if (wanted && ok) {
+        (void)snprintf(real->policy, sizeof real->policy, "%s", name);
+        reader->policy_found = true;
+    }
+    return ok;
+}
+
+static bool read_policies(struct side_reader *reader, const yaml_node_t *map)
+{
+    struct side_spec *scratch = calloc(1, sizeof *scratch);
+    bool ok = scratch != NULL ? side_read_pairs(reader, map, read_named_policy, scratch)
+                              : side_read_fail(reader, map, "out of memory");
+
+    free(scratch);
+    return ok;
+}
+
+bool side_read_governance(struct side_reader *reader, const yaml_node_t *value)
+{
+    static const struct side_key keys[] = {{"policies", read_policies}, {NULL, NULL}};
+
+    return side_read_map(reader, value, keys);
+}
+
+bool side_read_session_limits(struct side_reader *reader, const yaml_node_t *value)
+{
+    return side_read_pairs(reader, value, read_dim, reader->spec->session_limits);
+}
+
+/* ---- windows ------------------------------------------------------------------------------ */
+
+static bool window_scope(struct side_reader *reader, const yaml_node_t *value)
+{
+    const char *text = side_read_text(reader, value);
+
+    return text != NULL &&
+           (strcmp(text, "global") == 0 ||
+            side_read_fail(reader, value, "scope '%s' is not supported by this version; use global",
+                           text));
+}
+
+static bool window_kind(struct side_reader *reader, const yaml_node_t *value)
+{
+    const char *text = side_read_text(reader, value);
+
+    reader->window->window = GOV_DAILY;
+    return text != NULL &&
+           (strcmp(text, "daily") == 0 ||
+            side_read_fail(reader, value, "window '%s' is not supported by this version; use daily",
+                           text));
+}
+
+static bool window_policy(struct side_reader *reader, const yaml_node_t *value)
+{
+    const char *text = side_read_text(reader, value);
+    enum gov_policy policy = text != NULL ? gov_policy_by_name(text) : GOV_POLICIES;
+
+    if (policy == GOV_POLICIES)
+        return text != NULL &&
+               side_read_fail(reader, value,
+                              "'%s' is none of hard_stop, approval_required, soft_warn", text);
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+        reader->window->limits[dim].policy = policy;
+    return true;
+}
+
+static bool window_amount(struct side_reader *reader, const yaml_node_t *value, enum gov_dim dim)
+{
+    return read_amount(reader, value, dim, gov_dim_name(dim), &reader->window->limits[dim].amount);
+}
+
+static bool window_cost(struct side_reader *reader, const yaml_node_t *value)
+{
+    return window_amount(reader, value, GOV_COST);
+}
+
+static bool window_tokens(struct side_reader *reader, const yaml_node_t *value)
+{
+    return window_amount(reader, value, GOV_TOKENS);
+}
+
+static bool window_steps(struct side_reader *reader, const yaml_node_t *value)
+{
+    return window_amount(reader, value, GOV_STEPS);
+}
+
+static bool read_window(struct side_reader *reader, const yaml_node_t *node)
+{
+    static const struct side_key keys[] = {
+        {"scope", window_scope},
+        {"window", window_kind},
+        {"policy", window_policy},
+        {"cost_usd", window_cost},
+        {"llm_tokens", window_tokens},
+        {"steps", window_steps},
+        {"rolling", NULL},
+        {NULL, NULL},
+    };
+
+    if (reader->spec->window_count == SIDE_WINDOWS_MAX)
+        return side_read_fail(reader, node, "more than %u windows", SIDE_WINDOWS_MAX);
+    reader->window = &reader->spec->windows[reader->spec->window_count];
+    memset(reader->window, 0, sizeof *reader->window);
+    if (!side_read_map(reader, node, keys))
+        return false;
+    if (reader->window->window != GOV_DAILY)
+        return side_read_fail(reader, node, "a window needs 'window: daily'");
+    reader->spec->window_count++;
+    return true;
+}
+
+bool side_read_windows(struct side_reader *reader, const yaml_node_t *value)
+{
+    reader->spec->window_count = 0;
+    return side_read_list(reader, value, read_window);
+}

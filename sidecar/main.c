@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* flyballd: the sidecar's main program. One per ledger: the ledger's lock, held for life, keeps a second
+ * one out. */
+#include "sidecar/side_int.h"
+
+#include <errno.h>
+#include <event2/thread.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define RIVAL_WAIT_MS 3000 /* for another one that is being started at the same time */
+
+static const char help_text[] =
+    "usage: flyballd [--home DIR] [--foreground]\n"
+    "\n"
+    "The sidecar of Flyball: holds the ledger, decides on calls, meters their answers. It is started\n"
+    "by itself when it is needed; start it by hand to see what it says.\n"
+    "\n"
+    "  --home DIR     the state directory (default: $FLYBALL_HOME, else\n"
+    "                 $XDG_STATE_HOME/flyball, else ~/.local/state/flyball)\n"
+    "  --foreground   stay until a signal, also when there is nothing to do\n"
+    "  --help         this text\n"
+    "  --version      the version\n";
+
+struct options {
+    const char *home;
+    bool foreground;
+    int ready_fd; /* where to say that we are ready, or why not; -1: nowhere */
+};
+
+/* ---- mail from the other threads ---------------------------------------------------------- */
+
+static void ring(const struct side *side)
+{
+    const uint64_t one = 1;
+
+    (void)!write(side->mail_fd, &one, sizeof one);
+}
+
+void side_deliver_ops(struct side *side, struct side_op *list)
+{
+    if (list == NULL)
+        return;
+    pthread_mutex_lock(&side->mail_lock);
+    *side->mail_ops_tail = list;
+    while (*side->mail_ops_tail != NULL)
+        side->mail_ops_tail = &(*side->mail_ops_tail)->next;
+    pthread_mutex_unlock(&side->mail_lock);
+    ring(side);
+}
+
+void side_deliver_job(struct side *side, struct side_job *job)
+{
+    job->next = NULL;
+    pthread_mutex_lock(&side->mail_lock);
+    *side->mail_jobs_tail = job;
+    side->mail_jobs_tail = &job->next;
+    pthread_mutex_unlock(&side->mail_lock);
+    ring(side);
+}
+
+static void open_mail(struct side *side)
+{
+    struct side_op *ops;
+    struct side_job *jobs;
+
+    pthread_mutex_lock(&side->mail_lock);
+    ops = side->mail_ops;
+    jobs = side->mail_jobs;
+    side->mail_ops = NULL;
+    side->mail_ops_tail = &side->mail_ops;
+    side->mail_jobs = NULL;
+    side->mail_jobs_tail = &side->mail_jobs;
+    pthread_mutex_unlock(&side->mail_lock);
+    while (ops != NULL) {
+        struct side_op *op = ops;
+
+        ops = op->next;
+        op->next = NULL;
+        if (op->done != NULL)
+            op->done(side, op);
+        else
+            side_op_free(op);
+    }
+    while (jobs != NULL) {
+        struct side_job *job = jobs;
+
+        jobs = job->next;
+        job->done(side, job);
+    }
+}
+
+static void on_mail(evutil_socket_t fd, short what, void *data)
+{
+    uint64_t count;
+
+    (void)what;
+    (void)!read(fd, &count, sizeof count);
+    open_mail(data);
+}
+
+struct later {
+    struct side *side;
+    void (*then)(struct side *side, void *data);
+    void *data;
+};
+
+static void on_later(evutil_socket_t fd, short what, void *argument)
+{
+    struct later later = *(struct later *)argument;
+
+    (void)fd, (void)what;
+    free(argument);
+    later.then(later.side, later.data);
+}
+
+/* The sockets of callers have the first priority, so a turn with nothing of theirs comes after all. */
+void side_later(struct side *side, void (*then)(struct side *side, void *data), void *data)
+{
+    const struct timeval now = {0, 0};
+    struct later *later = malloc(sizeof *later);
+
+    if (later == NULL) {
+        then(side, data);
+        return;
+    }
+    *later = (struct later){side, then, data};
+    if (event_base_once(side->base, -1, EV_TIMEOUT, on_later, later, &now) != 0)
+        on_later(-1, 0, later);
+}
+
+/* ---- time --------------------------------------------------------------------------------- */
+
+static void on_heartbeat(evutil_socket_t fd, short what, void *data)
+{
+    (void)fd, (void)what;
+    side_calls_heartbeat(data);
+}
+
+/* One that was started for a need ends when there has been none for a while. */
+static void on_idle(evutil_socket_t fd, short what, void *data)
+{
+    struct side *side = data;
+
+    (void)fd, (void)what;
+    if (side->conns != NULL || side->calls != NULL || side_runs_any(side))
+        side->busy_since_ms = side_now_ms();
+    else if (side->on_demand && side_now_ms() - side->busy_since_ms >= SIDE_IDLE_MS)
+        (void)event_base_loopbreak(side->base);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *data)
+{
+    struct side *side = data;
+
+    (void)number, (void)what;
+    (void)event_base_loopbreak(side->base);
+}
+
+/* ---- setting up --------------------------------------------------------------------------- */
+
+static struct event *every(struct side *side, int ms, event_callback_fn handle)
+{
+    const struct timeval interval = {ms / 1000, ms % 1000 * 1000};
+    struct event *event = event_new(side->base, -1, EV_PERSIST, handle, side);
+
+    if (event != NULL)
+        (void)event_add(event, &interval);
+    return event;
+}
+
+static bool loop_init(struct side *side, struct side_error *error)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+
+    if (evthread_use_pthreads() != 0 || (side->base = event_base_new()) == NULL ||
+        event_base_priority_init(side->base, 2) != 0)
+        return side_fail(error, "libevent cannot be started");
+    side->mail_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    side->mail_ops_tail = &side->mail_ops;
+    side->mail_jobs_tail = &side->mail_jobs;
+    pthread_mutex_init(&side->mail_lock, NULL);
+    side->mail = event_new(side->base, side->mail_fd, EV_READ | EV_PERSIST, on_mail, side);
+    if (side->mail_fd < 0 || side->mail == NULL || event_add(side->mail, NULL) != 0)
+        return side_fail(error, "eventfd: %s", strerror(errno));
+    side->heartbeat = every(side, WIRE_HEARTBEAT_MS, on_heartbeat);
+    side->idle = every(side, SIDE_IDLE_MS / 10, on_idle);
+    for (unsigned i = 0; i < 3; i++) {
+        side->signals[i] = evsignal_new(side->base, numbers[i], on_signal, side);
+        if (side->signals[i] != NULL)
+            (void)event_add(side->signals[i], NULL);
+    }
+    return true;
+}
+
+/* The directory is ours alone; what is in it decides about money. */
+static bool home_check(struct side *side, struct side_error *error)
+{
+    struct stat info;
+
+    for (char *slash = side->home + 1; (slash = strchr(slash, '/')) != NULL; slash++) {
+        *slash = '\0'; /* the directories on the way are made as any program's */
+        (void)mkdir(side->home, 0755);
+        *slash = '/';
+    }
+    if (mkdir(side->home, 0700) != 0 && errno != EEXIST)
+        return side_fail(error, "%s: %s", side->home, strerror(errno));
+    if (stat(side->home, &info) != 0)
+        return side_fail(error, "%s: %s", side->home, strerror(errno));
+    if (!S_ISDIR(info.st_mode) || info.st_uid != geteuid())
+        return side_fail(error, "%s: is not a directory of uid %ld", side->home, (long)geteuid());
+    if ((info.st_mode & 077) != 0 && chmod(side->home, 0700) != 0)
+        return side_fail(error, "%s: is open to others (mode %03o)", side->home,
+                         info.st_mode & 0777u);
+    return true;
+}
+
+static bool can_connect(const char *home)
+{
+    struct client_place place = {.directory = ""};
+    struct client_link link;
+    char reason[256];
+    bool started;
+
+    (void)snprintf(place.home, sizeof place.home, "%s", home);
+    if (!client_open(&link, &place, false, &started, reason, sizeof reason))
+        return false;
+    client_close(&link);
+    return true;
+}
+
+/* Whoever has the lock is the sidecar. Two that start at once: the loser waits for the winner to
+ * answer, so that its own starter may go on. */
+static bool rival_answers(const char *home)
+{
+    int64_t until = side_now_ms() + RIVAL_WAIT_MS;
+    const struct timespec pause = {0, 5000000};
+
+    while (side_now_ms() < until) {
+        if (can_connect(home))
+            return true;
+        (void)nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
+static bool ledger_open(struct side *side, bool *rival, struct side_error *error)
+{
+    struct store_error why;
+    enum store_err err = store_open(side->home, false, &side->store, &why);
+
+    *rival = false;
+    if (err == STORE_OK)
+        return true;
+    if (err == STORE_LOCKED && rival_answers(side->home)) {
+        *rival = true;
+        return false;
+    }
+    return side_fail(error, "%s", why.text[0] != '\0' ? why.text : store_strerror(err));
+}
+
+/* No core file and no ptrace by others: prompts pass through our memory. */
+static void become_private(void)
+{
+    const struct rlimit none = {0, 0};
+    struct rlimit files;
+
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    (void)setrlimit(RLIMIT_CORE, &none);
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)umask(077);
+}
+
+static bool set_up(struct side *side, bool *rival, struct side_error *error)
+{
+    side_boot_id(side->boot_id);
+    if (!home_check(side, error) || !ledger_open(side, rival, error) || !loop_init(side, error))
+        return false;
+    side->busy_since_ms = side_now_ms();
+    side->engine = side_engine_start(side, side->store);
+    side->worker = side_worker_start(side);
+    if (side->engine == NULL || side->worker == NULL)
+        return side_fail(error, "a thread cannot be started");
+    side_runs_restore(side);
+    side_calls_restore(side);
+    return side_listen(side, error);
+}
+
+/* ---- shutting down ------------------------------------------------------------------------ */
+
+static void socket_remove(const struct side *side)
+{
+    char path[600];
+
+    (void)snprintf(path, sizeof path, "%s/sock", side->home);
+    (void)unlink(path);
+}
+
+/* Calls in flight keep their holds: their processes take them to the next sidecar. */
+static void connections_drop(struct side *side)
+{
+    while (side->conns != NULL) {
+        struct side_conn *conn = side->conns;
+
+        if (conn->call != NULL) {
+            conn->call->conn = NULL;
+            conn->call = NULL;
+        }
+        side_conn_close(conn);
+    }
+    while (side->calls != NULL)
+        side_call_free(side->calls);
+}
+
+static void events_free(struct side *side)
+{
+    struct event *all[] = {side->accepting,  side->mail,       side->heartbeat, side->idle,
+                           side->signals[0], side->signals[1], side->signals[2]};
+
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        if (all[i] != NULL)
+            event_free(all[i]);
+}
+
+static void shut_down(struct side *side)
+{
+    if (side->listener >= 0) {
+        socket_remove(side); /* new callers start a new one, which waits for our lock */
+        (void)close(side->listener);
+    }
+    if (side->base != NULL)
+        (void)event_base_loop(side->base, EVLOOP_NONBLOCK); /* what has been said already */
+    side_worker_stop(side->worker);
+    side_engine_stop(side->engine);
+    side->engine = NULL;
+    if (side->base != NULL)
+        open_mail(side);
+    connections_drop(side);
+    side_runs_release(side);
+    events_free(side);
+    if (side->base != NULL)
+        event_base_free(side->base);
+    store_close(side->store);
+    libevent_global_shutdown();
+}
+
+/* ---- the program -------------------------------------------------------------------------- */
+
+static void say_ready(const struct options *options, const char *text)
+{
+    if (options->ready_fd < 0) {
+        if (strcmp(text, "ready") != 0)
+            (void)fprintf(stderr, "flyballd: %s\n", text);
+        return;
+    }
+    (void)!write(options->ready_fd, text, strlen(text));
+    (void)!write(options->ready_fd, "\n", 1);
+    (void)close(options->ready_fd);
+}
+
+/* -1: go on; else the exit code. */
+static int options_read(int argc, char **argv, struct options *out)
+{
+    static const struct option rows[] = {
+        {"home", required_argument, NULL, 'h'},     {"foreground", no_argument, NULL, 'f'},
+        {"ready-fd", required_argument, NULL, 'r'}, {"help", no_argument, NULL, '?' + 256},
+        {"version", no_argument, NULL, 'V'},        {NULL, 0, NULL, 0},
+    };
+    int option;
+
+    *out = (struct options){.ready_fd = -1};
+    while ((option = getopt_long(argc, argv, "", rows, NULL)) != -1) {
+        switch (option) {
+        case 'h':
+            out->home = optarg;
+            break;
+        case 'f':
+            out->foreground = true;
+            break;
+        case 'r':
+            out->ready_fd = atoi(optarg);
+            break;
+        case '?' + 256:
+            (void)fputs(help_text, stdout);
+            return 0;
+        case 'V':
+            (void)puts("flyballd " FLYBALL_VERSION);
+            return 0;
+        default:
+            return 2;
+        }
+    }
+    if (optind < argc) {
+        (void)fprintf(stderr, "flyballd: '%s': no argument is expected\n", argv[optind]);
+        return 2;
+    }
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    static struct side side;
+    struct options options;
+    struct side_error error = {{0}};
+    int code = options_read(argc, argv, &options);
+    bool rival;
+
+    if (code >= 0)
+        return code;
+    become_private();
+    side.listener = -1;
+    side.on_demand = !options.foreground;
+    if (options.home != NULL)
+        (void)snprintf(side.home, sizeof side.home, "%s", options.home);
+    else if (!client_home(side.home, sizeof side.home))
+        (void)side_fail(&error, "no state directory: set FLYBALL_HOME or HOME");
+    if (options.ready_fd >= 0)
+        (void)fcntl(options.ready_fd, F_SETFD, FD_CLOEXEC);
+    if (error.text[0] == '\0' && set_up(&side, &rival, &error)) {
+        say_ready(&options, "ready");
+        (void)event_base_dispatch(side.base);
+    } else {
+        code = error.text[0] == '\0' ? 0 : 3; /* no error: a rival serves */
+        say_ready(&options, error.text[0] == '\0' ? "ready" : error.text);
+    }
+    shut_down(&side);
+    return code > 0 ? code : 0;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Processes, as /proc has them, and clocks. */
+#include "sidecar/side_int.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The fields after the command, which may itself hold blanks and brackets. False: no such process. */
+static bool stat_fields(pid_t pid, char *buffer, size_t size, const char **fields_out)
+{
+    char path[64];
+    ssize_t count;
+    char *end;
+    int fd;
+
+    (void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    count = read(fd, buffer, size - 1);
+    (void)close(fd);
+    if (count <= 0)
+        return false;
+    buffer[count] = '\0';
+    end = strrchr(buffer, ')');
+    *fields_out = end != NULL ? end + 2 : NULL;
+    return end != NULL;
+}
+
+/* number: as in proc(5), from 3 on. -1: not known. */
+static int64_t stat_field(pid_t pid, unsigned number)
+{
+    char buffer[1024];
+    const char *at;
+
+    if (pid <= 0 || !stat_fields(pid, buffer, sizeof buffer, &at))
+        return -1;
+    for (unsigned i = 3; i < number; i++) {
+        at = strchr(at, ' ');
+        if (at == NULL)
+            return -1;
+        at++;
+    }
+    return strtoll(at, NULL, 10);
+}
+
+int64_t side_pid_start(pid_t pid)
+{
+    return stat_field(pid, 22);
+}
+
+pid_t side_pid_parent(pid_t pid)
+{
+    int64_t parent = stat_field(pid, 4);
+
+    return parent > 0 ? (pid_t)parent : 0;
+}
+
+pid_t side_pid_session(pid_t pid)
+{
+    int64_t session = stat_field(pid, 6);
+
+    return session > 0 ? (pid_t)session : 0;
+}
+
+int side_pidfd(pid_t pid)
+{
+    return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+}
+
+void side_boot_id(uint8_t out[16])
+{
+    char text[40] = "";
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+    memset(out, 0, 16);
+    if (fd < 0)
+        return;
+    if (read(fd, text, 36) == 36 && !client_hex16(text, out))
+        memset(out, 0, 16);
+    (void)close(fd);
+}
+
+int64_t side_now_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t side_now_ms(void)
+{
+    return client_now_ms();
+}
+
+/* mktime() finds the first second of a day also where daylight saving time begins or ends in it. */
+void side_day(int64_t now_s, int64_t *start_s, int64_t *end_s)
+{
+    time_t now = (time_t)now_s;
+    struct tm day;
+
+    (void)localtime_r(&now, &day);
+    day.tm_hour = day.tm_min = day.tm_sec = 0;
+    day.tm_isdst = -1;
+    *start_s = (int64_t)mktime(&day);
+    day.tm_mday++;
+    day.tm_hour = day.tm_min = day.tm_sec = 0;
+    day.tm_isdst = -1;
+    *end_s = (int64_t)mktime(&day);
+}

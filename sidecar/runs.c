@@ -1,0 +1,648 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The runs that live: whose call it is, by token, by ancestry, or by session leader; opening and
+ * closing them; what is kept of them for the time after a restart. */
+#include "sidecar/side_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define ANCESTORS_MAX 64 /* generations that are looked at */
+
+struct side_run *side_run_hold(struct side_run *run)
+{
+    atomic_fetch_add(&run->references, 1);
+    return run;
+}
+
+void side_run_drop(struct side_run *run)
+{
+    if (run == NULL || atomic_fetch_sub(&run->references, 1) != 1)
+        return;
+    side_run_drop(run->parent);
+    meter_price_book_free(run->book);
+    free(run);
+}
+
+const struct meter_price_book *side_run_book(const struct side_run *run)
+{
+    return run->book != NULL ? run->book : meter_price_book_shipped();
+}
+
+const struct meter_provider *side_run_provider(const struct side_run *run, const char *host)
+{
+    size_t name = strcspn(host, ":");
+
+    for (unsigned i = 0; i < run->spec.provider_count; i++) {
+        const struct side_provider *row = &run->spec.providers[i];
+        bool with_port = strchr(row->host, ':') != NULL;
+
+        if (with_port ? strcmp(row->host, host) == 0
+                      : strlen(row->host) == name && strncmp(row->host, host, name) == 0)
+            return meter_provider_by_name(row->name);
+    }
+    return NULL;
+}
+
+bool side_runs_any(const struct side *side)
+{
+    for (const struct side_run *run = side->runs; run != NULL; run = run->next)
+        if (!run->ended)
+            return true;
+    return false;
+}
+
+/* ---- the hosts that the preloaded object must know ---------------------------------------- */
+
+static void hosts_of(const struct side_run *run, FILE *file)
+{
+    for (unsigned i = 0; i < run->spec.provider_count; i++)
+        (void)fprintf(file, "%s %d\n", run->spec.providers[i].host,
+                      (int)meter_shape_of(meter_provider_by_name(run->spec.providers[i].name), ""));
+}
+
+/* All runs' together: a host too many is asked about, a host too few is not governed. */
+void side_hosts_write(struct side *side)
+{
+    char path[600], fresh[620];
+    FILE *file;
+
+    (void)snprintf(path, sizeof path, "%s/hosts", side->home);
+    (void)snprintf(fresh, sizeof fresh, "%s.new", path);
+    file = fopen(fresh, "we");
+    if (file == NULL)
+        return;
+    for (const struct side_run *run = side->runs; run != NULL; run = run->next)
+        if (!run->ended)
+            hosts_of(run, file);
+    if (fclose(file) == 0)
+        (void)rename(fresh, path);
+}
+
+/* ---- what is kept for after a restart ----------------------------------------------------- */
+
+static void run_path(const struct side *side, const struct side_run *run, char *out, size_t size)
+{
+    (void)snprintf(out, size, "%s/runs/%s.json", side->home, run->id_text);
+}
+
+static json_t *run_json(const struct side_run *run)
+{
+    char token[37];
+
+    client_uuid_text(run->token, token);
+    return json_pack("{s:s,s:o}", "token", token, "spec", side_spec_json(&run->spec));
+}
+
+static void run_keep(const struct side *side, const struct side_run *run)
+{
+    char path[600], fresh[620];
+    json_t *json = run_json(run);
+    int fd;
+
+    (void)snprintf(path, sizeof path, "%s/runs", side->home);
+    (void)mkdir(path, 0700);
+    run_path(side, run, path, sizeof path);
+    (void)snprintf(fresh, sizeof fresh, "%s.new", path);
+    fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd >= 0 && json_dumpfd(json, fd, JSON_COMPACT) == 0)
+        (void)rename(fresh, path);
+    if (fd >= 0)
+        (void)close(fd);
+    json_decref(json);
+}
+
+static void run_forget(const struct side *side, const struct side_run *run)
+{
+    char path[600];
+
+    run_path(side, run, path, sizeof path);
+    (void)unlink(path);
+}
+
+/* ---- making one --------------------------------------------------------------------------- */
+
+static bool book_read(struct side_run *run, struct side_error *error)
+{
+    struct meter_error why = {{0}};
+    const char *path = run->spec.price_file;
+    struct stat info;
+    char *text = NULL;
+    bool ok = false;
+    int fd;
+
+    if (path[0] == '\0')
+        return true;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &info) != 0 || info.st_size > (64 << 20)) {
+        (void)side_fail(error, "%s: %s", path, fd < 0 ? strerror(errno) : "larger than 64 MiB");
+    } else {
+        text = malloc((size_t)info.st_size + 1);
+        ok = text != NULL && read(fd, text, (size_t)info.st_size) == info.st_size &&
+             meter_price_book_parse(text, (size_t)info.st_size, meter_price_book_shipped(),
+                                    &run->book, &why) == METER_OK;
+        if (!ok)
+            (void)side_fail(error, "%s: %s", path, why.text[0] != '\0' ? why.text : "not readable");
+    }
+    free(text);
+    if (fd >= 0)
+        (void)close(fd);
+    return ok;
+}
+
+static struct side_run *run_new(const struct side_spec *spec, struct side_error *error)
+{
+    struct side_run *run = calloc(1, sizeof *run);
+
+    if (run == NULL) {
+        (void)side_fail(error, "out of memory");
+        return NULL;
+    }
+    atomic_init(&run->references, 1);
+    run->spec = *spec;
+    run->started_ns = side_now_ns();
+    client_uuid7(run->id);
+    client_uuid_text(run->id, run->id_text);
+    if (getrandom(run->token, sizeof run->token, 0) == sizeof run->token && book_read(run, error))
+        return run;
+    (void)side_fail(error, "no random numbers to be had");
+    side_run_drop(run);
+    return NULL;
+}
+
+static void on_leader_death(evutil_socket_t fd, short what, void *data);
+
+struct watch {
+    struct side *side;
+    struct side_run *run;
+};
+
+/* The run ends with its launcher, or session leader, however that ends. */
+static bool run_watch(struct side *side, struct side_run *run)
+{
+    struct watch *watch = malloc(sizeof *watch);
+    int pidfd = side_pidfd(run->pid);
+
+    if (watch == NULL || pidfd < 0) {
+        free(watch);
+        return false;
+    }
+    *watch = (struct watch){side, run};
+    run->death = event_new(side->base, pidfd, EV_READ, on_leader_death, watch);
+    return run->death != NULL && event_add(run->death, NULL) == 0;
+}
+
+static void run_unwatch(struct side_run *run)
+{
+    if (run->death == NULL)
+        return;
+    (void)close((int)event_get_fd(run->death));
+    free(event_get_callback_arg(run->death));
+    event_free(run->death);
+    run->death = NULL;
+}
+
+static void run_register(struct side *side, struct side_run *run)
+{
+    run->next = side->runs;
+    side->runs = run; /* the registry's reference is the one it was made with */
+    side_hosts_write(side);
+    run_keep(side, run);
+}
+
+static void allocation_fill(const struct side *side, const struct side_run *run,
+                            struct store_allocation *out, const json_t *request, uid_t uid)
+{
+    const char *argv0 = json_string_value(json_object_get(request, "argv0"));
+    const char *cwd = json_string_value(json_object_get(request, "cwd"));
+    const char *level = json_string_value(json_object_get(request, "level"));
+
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++) {
+        out->limits[dim] = run->spec.limits[dim].amount;
+        out->session_limits[dim] = run->spec.session_limits[dim].amount;
+        out->policies[dim] = (uint8_t)run->spec.limits[dim].policy;
+    }
+    memcpy(out->percents, run->spec.percents, sizeof out->percents);
+    out->by_hand = run->by_hand;
+    out->meter_only = run->spec.meter_only;
+    if (run->parent != NULL)
+        memcpy(out->parent, run->parent->id, sizeof out->parent);
+    out->uid = uid;
+    out->pid = run->pid;
+    out->pid_start = run->pid_start;
+    memcpy(out->boot_id, side->boot_id, sizeof out->boot_id);
+    (void)snprintf(out->session, sizeof out->session, "%s",
+                   run->spec.session[0] != '\0' ? run->spec.session : run->id_text);
+    (void)snprintf(out->task, sizeof out->task, "%s", run->spec.task);
+    (void)snprintf(out->agent, sizeof out->agent, "%s", run->spec.agent);
+    (void)snprintf(out->policy, sizeof out->policy, "%s", run->spec.policy);
+    (void)snprintf(out->level, sizeof out->level, "%s", level != NULL ? level : "metered");
+    (void)snprintf(out->argv0, sizeof out->argv0, "%s", argv0 != NULL ? argv0 : "");
+    (void)snprintf(out->cwd, sizeof out->cwd, "%s", cwd != NULL ? cwd : "");
+}
+
+/* ---- finding ------------------------------------------------------------------------------ */
+
+struct side_run *side_run_find(struct side *side, const uint8_t id[16])
+{
+    struct side_run *run = side->runs;
+
+    while (run != NULL && memcmp(run->id, id, sizeof run->id) != 0)
+        run = run->next;
+    return run;
+}
+
+static struct side_run *by_token(struct side *side, const uint8_t *id, const uint8_t *token)
+{
+    struct side_run *run = id != NULL && token != NULL ? side_run_find(side, id) : NULL;
+
+    return run != NULL && memcmp(run->token, token, sizeof run->token) == 0 ? run : NULL;
+}
+
+static struct side_run *launched_by(struct side *side, pid_t pid)
+{
+    for (struct side_run *run = side->runs; run != NULL; run = run->next)
+        if (!run->by_hand && !run->ended && run->pid == pid)
+            return run;
+    return NULL;
+}
+
+/* The launcher adopts orphans, so what it started stays below it. */
+static struct side_run *by_ancestry(struct side *side, pid_t pid)
+{
+    for (int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
+        struct side_run *run = launched_by(side, pid);
+
+        if (run != NULL)
+            return run;
+        pid = side_pid_parent(pid);
+    }
+    return NULL;
+}
+
+static void on_by_hand_open(struct side *side, struct side_op *op)
+{
+    (void)side;
+    side_op_free(op); /* a failure shows at the call that follows */
+}
+
+static struct side_run *by_hand_new(struct side *side, pid_t leader, const char *const *env,
+                                    struct side_error *error)
+{
+    struct side_spec *spec = malloc(sizeof *spec);
+    struct side_run *run = NULL;
+    struct side_op *op;
+
+    if (spec == NULL)
+        return NULL;
+    side_spec_init(spec);
+    if (side_config_read(spec, NULL, NULL, env, error) && side_spec_env(spec, env, error)) {
+        side_spec_finish(spec);
+        spec->limits[GOV_WALL].amount = 0; /* a login shell is no run that has to end */
+        run = run_new(spec, error);
+    }
+    free(spec);
+    if (run == NULL)
+        return NULL;
+    run->by_hand = true;
+    run->pid = leader;
+    run->pid_start = side_pid_start(leader);
+    (void)run_watch(side, run);
+    op = side_op_new(SIDE_OP_RUN_OPEN, run, on_by_hand_open, NULL);
+    if (op != NULL) {
+        allocation_fill(side, run, &op->event.allocation, NULL, geteuid());
+        side_post(side, op);
+    }
+    run_register(side, run);
+    return run;
+}
+
+static struct side_run *by_session(struct side *side, pid_t pid, const char *const *env,
+                                   struct side_error *error)
+{
+    pid_t leader = side_pid_session(pid);
+    int64_t start = side_pid_start(leader);
+
+    if (leader == 0) { /* its session began outside of what we can see */
+        leader = pid;
+        start = side_pid_start(pid);
+    }
+    for (struct side_run *run = side->runs; run != NULL; run = run->next)
+        if (run->by_hand && !run->ended && run->pid == leader && run->pid_start == start)
+            return run;
+    return by_hand_new(side, leader, env, error);
+}
+
+struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t *token, pid_t pid,
+                             const char *const *env, struct side_error *error)
+{
+    struct side_run *run = by_token(side, id, token);
+
+    if (run == NULL)
+        run = by_ancestry(side, pid);
+    if (run == NULL && id != NULL) {
+        (void)side_fail(error, "its run is not known here; was it started with another FLYBALL_HOME?");
+        return NULL;
+    }
+    if (run == NULL)
+        run = by_session(side, pid, env, error);
+    return run != NULL ? side_run_hold(run) : NULL;
+}
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+static void on_open(struct side *side, struct side_op *op)
+{
+    struct side_conn *conn = op->run->launcher;
+    char text[400], token[37];
+
+    if (conn != NULL && op->result == STORE_OK) {
+        client_uuid_text(op->run->token, token);
+        (void)snprintf(text, sizeof text,
+                       "{\"run_id\":\"%s\",\"token\":\"%s\",\"session_id\":\"%s\"}\n",
+                       op->run->id_text, token,
+                       op->run->spec.session[0] != '\0' ? op->run->spec.session
+                                                        : op->run->id_text);
+        side_conn_reply(conn, text, strlen(text));
+        side_conn_done(conn, 0, NULL);
+    } else if (conn != NULL) {
+        (void)snprintf(text, sizeof text, "the ledger in %.300s: %.90s", side->home,
+                       store_strerror(op->result));
+        side_conn_done(conn, 3, text);
+        op->run->ended = true;
+    }
+    side_op_free(op);
+}
+
+bool side_run_open(struct side *side, struct side_conn *conn, const json_t *request,
+                   struct side_error *error)
+{
+    struct side_spec *spec = malloc(sizeof *spec);
+    struct side_run *run = NULL, *parent;
+    struct side_op *op;
+
+    if (spec != NULL && side_spec_parse(json_object_get(request, "spec"), spec, error))
+        run = run_new(spec, error);
+    free(spec);
+    if (run == NULL)
+        return false;
+    parent = by_ancestry(side, side_pid_parent(conn->pid));
+    run->parent = parent != NULL ? side_run_hold(parent) : NULL;
+    run->pid = conn->pid;
+    run->pid_start = side_pid_start(conn->pid);
+    op = side_op_new(SIDE_OP_RUN_OPEN, run, on_open, NULL);
+    if (op == NULL || !run_watch(side, run)) {
+        side_op_free(op);
+        side_run_drop(run);
+        return side_fail(error, "the launcher's process cannot be watched");
+    }
+    allocation_fill(side, run, &op->event.allocation, request, conn->uid);
+    run->launcher = conn;
+    conn->run = side_run_hold(run);
+    run_register(side, run);
+    side_post(side, op);
+    return true;
+}
+
+bool side_run_attach(struct side *side, struct side_conn *conn, const json_t *request,
+                     struct side_error *error)
+{
+    uint8_t id[16], token[16];
+    const char *id_text = json_string_value(json_object_get(request, "run_id"));
+    const char *token_text = json_string_value(json_object_get(request, "token"));
+    struct side_run *run = NULL;
+
+    if (id_text != NULL && token_text != NULL && client_hex16(id_text, id) &&
+        client_hex16(token_text, token))
+        run = by_token(side, id, token);
+    if (run == NULL)
+        return side_fail(error, "the run is not known here");
+    run->launcher = conn;
+    conn->run = side_run_hold(run);
+    side_conn_done(conn, 0, NULL);
+    return true;
+}
+
+/* ---- closing ------------------------------------------------------------------------------ */
+
+static void registry_remove(struct side *side, struct side_run *run)
+{
+    struct side_run **link = &side->runs;
+
+    while (*link != NULL && *link != run)
+        link = &(*link)->next;
+    if (*link == NULL)
+        return;
+    *link = run->next;
+    run_unwatch(run);
+    run_forget(side, run);
+    side_hosts_write(side);
+    side_run_drop(run);
+}
+
+static void on_close(struct side *side, struct side_op *op)
+{
+    struct side_conn *conn = op->run->launcher;
+
+    if (conn != NULL)
+        side_conn_done(conn, op->result == STORE_OK ? 0 : 3,
+                       op->result == STORE_OK ? NULL : store_strerror(op->result));
+    registry_remove(side, op->run);
+    side_queries_wake(side);
+    side_op_free(op);
+}
+
+void side_run_close(struct side *side, struct side_run *run, int64_t exit, enum gov_state state)
+{
+    struct side_op *op;
+
+    if (run->ended)
+        return;
+    op = side_op_new(SIDE_OP_RUN_CLOSE, run, on_close, NULL);
+    if (op == NULL)
+        return;
+    run->ended = true;
+    op->exit = exit;
+    op->state = state;
+    side_post(side, op);
+}
+
+struct finish {
+    struct side_run *run;
+    int64_t exit;
+    enum gov_state state;
+};
+
+static void finish_now(struct side *side, void *data)
+{
+    struct finish *finish = data;
+
+    side_run_close(side, finish->run, finish->exit, finish->state);
+    side_run_drop(finish->run);
+    free(finish);
+}
+
+/* Not before the ends of its calls are read: they belong to the run. */
+bool side_run_finish(struct side_conn *conn, const json_t *request, struct side_error *error)
+{
+    int64_t state = json_integer_value(json_object_get(request, "state"));
+    struct finish *finish = malloc(sizeof *finish);
+
+    if (finish == NULL || state < 0 || state >= GOV_STATES) {
+        free(finish);
+        return side_fail(error, "the run's end cannot be read");
+    }
+    *finish = (struct finish){side_run_hold(conn->run),
+                              json_integer_value(json_object_get(request, "exit")),
+                              (enum gov_state)state};
+    side_later(conn->side, finish_now, finish);
+    return true;
+}
+
+static void on_exhausted(struct side *side, struct side_op *op)
+{
+    side_notices_tell(op);
+    side_queries_wake(side);
+    if (op->run->launcher != NULL)
+        side_conn_done(op->run->launcher, op->result == STORE_OK ? 0 : 3, NULL);
+    side_op_free(op);
+}
+
+bool side_run_exhausted(struct side_conn *conn, const json_t *request, struct side_error *error)
+{
+    const char *name = json_string_value(json_object_get(request, "dimension"));
+    enum gov_dim dim = name != NULL ? gov_dim_by_name(name) : GOV_DIMS;
+    struct side_op *op;
+
+    if (dim == GOV_DIMS)
+        return side_fail(error, "no such dimension");
+    op = side_op_new(SIDE_OP_EXHAUSTED, conn->run, on_exhausted, NULL);
+    if (op == NULL)
+        return side_fail(error, "out of memory");
+    op->verdict.finding.dim = dim;
+    side_post(conn->side, op);
+    return true;
+}
+
+void side_run_launcher_gone(struct side *side, struct side_conn *conn)
+{
+    (void)side;
+    if (conn->run->launcher == conn)
+        conn->run->launcher = NULL; /* its process's end closes the run */
+}
+
+static void on_leader_death(evutil_socket_t fd, short what, void *data)
+{
+    struct watch *watch = data;
+
+    (void)fd, (void)what;
+    side_run_close(watch->side, watch->run, -1,
+                   watch->run->by_hand ? GOV_COMPLETED : GOV_CANCELLED);
+}
+
+/* ---- after a restart ---------------------------------------------------------------------- */
+
+/* What the launcher asked for and the token; without them the run can only be closed. */
+static bool kept_read(const struct side *side, const char *id_text, struct side_spec *spec,
+                      uint8_t token[16])
+{
+    struct side_error error = {{0}};
+    char path[600];
+    const char *token_text;
+    json_t *kept;
+    bool ok;
+
+    (void)snprintf(path, sizeof path, "%s/runs/%s.json", side->home, id_text);
+    kept = json_load_file(path, 0, NULL);
+    token_text = json_string_value(json_object_get(kept, "token"));
+    ok = token_text != NULL && client_hex16(token_text, token) &&
+         side_spec_parse(json_object_get(kept, "spec"), spec, &error);
+    json_decref(kept);
+    return ok;
+}
+
+static void run_restore(struct side *side, const struct store_run *row)
+{
+    struct side_error error = {{0}};
+    char id_text[37];
+    uint8_t token[16];
+    struct side_spec *spec = malloc(sizeof *spec);
+    struct side_run *run;
+    bool kept;
+
+    if (spec == NULL)
+        return;
+    side_spec_init(spec);
+    client_uuid_text(row->run_id, id_text);
+    kept = kept_read(side, id_text, spec, token);
+    run = run_new(spec, &error);
+    free(spec);
+    if (run == NULL)
+        return;
+    memcpy(run->id, row->run_id, sizeof run->id);
+    memcpy(run->id_text, id_text, sizeof run->id_text);
+    if (kept)
+        memcpy(run->token, token, sizeof run->token);
+    run->started_ns = row->started_ns;
+    run->by_hand = row->allocation.by_hand != 0;
+    run->pid = (pid_t)row->allocation.pid;
+    run->pid_start = row->allocation.pid_start;
+    run->next = side->runs;
+    side->runs = run;
+    if (!kept || memcmp(row->allocation.boot_id, side->boot_id, sizeof side->boot_id) != 0 ||
+        side_pid_start(run->pid) != run->pid_start || !run_watch(side, run))
+        side_run_close(side, run, -1, run->by_hand ? GOV_COMPLETED : GOV_CANCELLED);
+}
+
+/* Parents are older than their children, so they are there when those are linked. */
+static void parents_link(struct side *side, struct store_view *view)
+{
+    static const uint8_t none[16];
+
+    for (struct side_run *run = side->runs; run != NULL; run = run->next) {
+        struct store_run row;
+        struct side_run *parent;
+
+        if (store_view_run(view, run->id, &row) != STORE_OK ||
+            memcmp(row.allocation.parent, none, sizeof none) == 0)
+            continue;
+        parent = side_run_find(side, row.allocation.parent);
+        run->parent = parent != NULL ? side_run_hold(parent) : NULL;
+    }
+}
+
+void side_runs_restore(struct side *side)
+{
+    struct store_view *view;
+    struct store_run row;
+    uint8_t id[16];
+    const uint8_t *last = NULL;
+
+    if (store_view_open(side->store, &view) != STORE_OK)
+        return;
+    while (store_view_next_run(view, last, true, &row) == STORE_OK) {
+        if (row.ended_ns == 0)
+            run_restore(side, &row);
+        memcpy(id, row.run_id, sizeof id);
+        last = id;
+    }
+    parents_link(side, view);
+    store_view_close(view);
+    side_hosts_write(side);
+}
+
+void side_runs_release(struct side *side)
+{
+    while (side->runs != NULL) {
+        struct side_run *run = side->runs;
+
+        side->runs = run->next;
+        run_unwatch(run);
+        side_run_drop(run);
+    }
+}

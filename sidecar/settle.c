@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The answer of a call, and what it cost: bytes into the meter as they come, acknowledged once a
+ * restarted sidecar could go on from there; at the end a bill, and the bill into the ledger. */
+#include "sidecar/side_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- the answer's head -------------------------------------------------------------------- */
+
+struct head {
+    int status;
+    bool decoded;
+    char lines[8][512];
+    const char *headers[9];
+    const char *type, *encoding;
+    unsigned count;
+};
+
+/* The value of a header line with this name; NULL: another one. */
+static const char *value_of(const char *line, const char *name)
+{
+    size_t length = strlen(name);
+
+    if (strncasecmp(line, name, length) != 0 || line[length] != ':')
+        return NULL;
+    return line + length + 1 + strspn(line + length + 1, " \t");
+}
+
+static void head_line(struct head *head, const struct wire_value *value)
+{
+    char *line = head->lines[head->count];
+
+    if (head->count == 8 || !wire_text(value, line, sizeof head->lines[0]))
+        return;
+    head->headers[head->count++] = line;
+    if (value_of(line, "content-type") != NULL)
+        head->type = value_of(line, "content-type");
+    if (value_of(line, "content-encoding") != NULL)
+        head->encoding = value_of(line, "content-encoding");
+}
+
+bool side_call_response(struct side_call *call, struct wire_reader *r)
+{
+    struct head head = {0};
+    struct wire_value value;
+    struct meter_response response;
+
+    while (wire_next(r, &value)) {
+        if (value.tag == WIRE_STATUS)
+            head.status = (int)wire_number(&value);
+        else if (value.tag == WIRE_FLAGS)
+            head.decoded = (wire_number(&value) & WIRE_DECODED) != 0;
+        else if (value.tag == WIRE_HEADER)
+            head_line(&head, &value);
+    }
+    response = (struct meter_response){head.status, head.type, head.encoding, head.decoded,
+                                       head.headers};
+    meter_stream_free(call->stream);
+    call->stream = meter_stream_new(&call->request, &response);
+    call->stream_lost = call->stream == NULL;
+    call->status = head.status;
+    if (call->progress != NULL && call->stream != NULL && call->fed == call->progress->offset)
+        meter_stream_resume(call->stream, call->progress);
+    else
+        call->fed = call->acked = 0; /* the answer of another request of the same transfer */
+    return true;
+}
+
+/* ---- the answer's bytes ------------------------------------------------------------------- */
+
+static void on_progress(struct side *side, struct side_op *op)
+{
+    struct side_call *call = side->calls;
+    unsigned char frame[64];
+    struct wire_writer w;
+
+    while (call != NULL && memcmp(call->id, op->call_id, sizeof call->id) != 0)
+        call = call->next;
+    if (call != NULL)
+        call->acking = false;
+    if (call != NULL && call->conn != NULL && op->result == STORE_OK) {
+        call->acked = op->progress->offset;
+        wire_begin(&w, frame, sizeof frame, WIRE_ACK);
+        wire_put_number(&w, WIRE_OFFSET, op->progress->offset);
+        side_conn_send(call->conn, frame, w.used, -1);
+    }
+    side_op_free(op);
+}
+
+static void acknowledge(struct side_call *call)
+{
+    struct meter_progress *progress;
+    struct side_op *op;
+
+    if (call->acking || call->fed < call->acked + SIDE_ACK_BYTES)
+        return;
+    progress = malloc(sizeof *progress);
+    if (progress == NULL || !meter_stream_progress(call->stream, progress)) {
+        free(progress);
+        return;
+    }
+    op = side_op_new(SIDE_OP_PROGRESS, call->run, on_progress, NULL);
+    if (op == NULL) {
+        free(progress);
+        return;
+    }
+    memcpy(op->call_id, call->id, sizeof op->call_id);
+    op->progress = progress;
+    call->acking = true;
+    side_post(call->side, op);
+}
+
+bool side_call_data(struct side_call *call, struct wire_reader *r)
+{
+    uint64_t offset;
+
+    if (r->left < sizeof offset || call->stream == NULL)
+        return call->stream_lost;
+    memcpy(&offset, r->at, sizeof offset);
+    r->at += sizeof offset;
+    r->left -= sizeof offset;
+    if (offset != call->fed) { /* a hole: what was between was not seen */
+        call->stream_lost = true;
+        return true;
+    }
+    if (meter_stream_feed(call->stream, r->at, r->left) == METER_NOMEM)
+        call->stream_lost = true;
+    call->fed += r->left;
+    acknowledge(call);
+    return true;
+}
+
+bool side_call_end(struct side_call *call, struct wire_reader *r)
+{
+    struct side_ending ending = {.answered = call->status != 0};
+    struct wire_value value;
+    uint64_t flags = 0, total = call->fed;
+
+    while (wire_next(r, &value)) {
+        if (value.tag == WIRE_FLAGS)
+            flags = wire_number(&value);
+        else if (value.tag == WIRE_OFFSET)
+            total = wire_number(&value);
+        else if (value.tag == WIRE_EGRESS)
+            ending.egress = wire_number(&value);
+        else if (value.tag == WIRE_SENT_MS)
+            ending.sent_ms = wire_number(&value);
+    }
+    if ((flags & WIRE_WAS_SENT) != 0)
+        call->sent = true;
+    ending.broken = (flags & WIRE_BROKEN) != 0;
+    ending.tap_lost = (flags & WIRE_TAP_LOST) != 0 || total > call->fed;
+    side_call_settle(call, &ending);
+    return true;
+}
+
+/* ---- the bill ----------------------------------------------------------------------------- */
+
+static enum meter_end end_of(const struct side_call *call, const struct side_ending *ending)
+{
+    if (!call->sent)
+        return METER_END_UNSENT;
+    if (ending->tap_lost || call->stream_lost)
+        return METER_END_TAP_LOST;
+    if (!ending->answered && call->progress == NULL)
+        return call->request.stream ? METER_END_BROKEN : METER_END_NO_ANSWER;
+    return ending->broken ? METER_END_BROKEN : METER_END_WHOLE;
+}
+
+static void bill(struct side_call *call, const struct side_ending *ending,
+                 struct meter_usage *usage, struct meter_bill *out)
+{
+    const struct meter_usage *seen = NULL;
+    struct meter_settling settling;
+
+    if (call->stream != NULL) {
+        meter_stream_usage(call->stream, !ending->broken, usage);
+        seen = usage;
+    } else if (call->progress != NULL) {
+        *usage = call->progress->usage;
+        seen = usage;
+    }
+    settling = (struct meter_settling){
+        .request = &call->request,
+        .usage = seen,
+        .book = side_run_book(call->run),
+        .when_s = call->admitted_ns / 1000000000,
+        .end = end_of(call, ending),
+        .sent_ms = ending->sent_ms > 0 ? ending->sent_ms
+                   : call->sent        ? (uint64_t)(side_now_ms() - call->sent_mono_ms)
+                                       : 0,
+        .held_tokens = (uint64_t)call->hold_tokens,
+        .held_pusd = call->priced ? call->hold_pusd : -1,
+        .held_cap = call->cap_held,
+    };
+    meter_bill_make(&settling, out);
+}
+
+static void consumption_fill(const struct side_call *call, const struct side_ending *ending,
+                             const struct meter_usage *usage, const struct meter_bill *made,
+                             struct store_consumption *out)
+{
+    memcpy(out->tokens, made->tokens, sizeof out->tokens);
+    memcpy(out->counts, usage->counts, sizeof out->counts);
+    out->tokens_total = (int64_t)made->tokens_total;
+    out->cost_pusd = made->cost_pusd;
+    out->provider_cost_pusd = made->provider_cost_pusd;
+    out->charged_pusd = made->charged_pusd > 0 ? made->charged_pusd : 0;
+    out->egress_bytes = (int64_t)ending->egress;
+    out->duration_ms = side_now_ms() - call->admitted_ms;
+    out->flags = (call->request.stream ? STORE_STREAM : 0) |
+                 (made->charged_pusd < 0 ? STORE_UNPRICED : 0) |
+                 (call->read_only ? STORE_READ_ONLY_CALL : 0);
+    out->status = call->status;
+    out->end = !call->sent             ? STORE_RELEASED
+               : made->charged_unknown ? STORE_UNKNOWN
+                                       : STORE_SETTLED;
+    out->provenance = (uint8_t)made->provenance;
+    out->usage_invalid = (usage->warnings & METER_WARN_BAD_USAGE) != 0;
+    out->error = usage->error;
+    out->warnings = usage->warnings;
+    (void)snprintf(out->model, sizeof out->model, "%.95s", usage->reported.model);
+    (void)snprintf(out->row, sizeof out->row, "%.95s", made->row);
+    (void)snprintf(out->row_from, sizeof out->row_from, "%s", made->row_from);
+    (void)snprintf(out->tier, sizeof out->tier, "%.39s", made->tier);
+}
+
+static void on_settled(struct side *side, struct side_op *op)
+{
+    struct side_call *call = op->owner;
+
+    side_notices_tell(op);
+    side_queries_wake(side);
+    side_call_free(call);
+    side_op_free(op);
+}
+
+void side_call_settle(struct side_call *call, const struct side_ending *ending)
+{
+    struct side_op *op = side_op_new(SIDE_OP_SETTLE, call->run, on_settled, call);
+    struct meter_usage *usage = calloc(1, sizeof *usage);
+    struct meter_bill made;
+
+    call->phase = SIDE_SETTLING;
+    if (op == NULL || usage == NULL) { /* the hold stays: counted, not lost */
+        side_op_free(op);
+        free(usage);
+        return;
+    }
+    memset(&made, 0, sizeof made);
+    bill(call, ending, usage, &made);
+    if (!call->sent)
+        memset(made.tokens, 0, sizeof made.tokens);
+    consumption_fill(call, ending, usage, &made, &op->event.consumption);
+    memcpy(op->call_id, call->id, sizeof op->call_id);
+    op->verdict.hold[GOV_TOKENS] = call->hold_tokens;
+    op->verdict.hold[GOV_COST] = call->hold_pusd;
+    free(usage);
+    side_post(call->side, op);
+}

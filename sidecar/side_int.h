@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The sidecar, inside.
+ *
+ * The model. Three threads. The loop (main.c, conn.c, call.c, query.c) talks to everybody and owns
+ * connections, calls and runs. The writer (engine.c, admit.c) owns the ledger's write transaction: it
+ * takes what has queued up, decides and books it in one transaction, syncs, and hands the results back
+ * to the loop. The worker (work.c) reads request bodies that would hold the loop up, and proves
+ * ledgers. They meet in two queues of operations; a run is shared read-only, except for the part that
+ * is the writer's.
+ *
+ * Caveats. Verdicts leave after the commit that booked them. An operation that was handed over belongs
+ * to the other side until its done() is called, in the loop. */
+#ifndef FLYBALL_SIDE_INT_H
+#define FLYBALL_SIDE_INT_H
+
+#include <event2/event.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+#include <yaml.h>
+
+#include "shim/client.h"
+#include "shim/refusal.h"
+#include "shim/wire.h"
+#include "sidecar/sidecar.h"
+#include "store/store.h"
+
+#define SIDE_WORK_ABOVE   (256u * 1024) /* request bodies above this are read by the worker */
+#define SIDE_IDLE_MS      60000 /* an idle sidecar that was started on demand ends */
+#define SIDE_ACK_BYTES    65536u /* of an answer, between two acknowledgements */
+#define SIDE_SLICE        200u  /* records that a listing reads at a time */
+#define SIDE_QUEUE_BYTES  (256u * 1024) /* unsent lines of a listing before it pauses */
+#define SIDE_REPEATS      256u  /* refusals that are remembered */
+#define SIDE_NOTICES_MAX  8u    /* of one operation */
+
+struct side;
+struct side_conn;
+struct side_call;
+
+/* ---- runs (runs.c) ------------------------------------------------------------------------ */
+
+struct side_run {
+    struct side_run *next;
+    atomic_int references; /* the registry's, and one per operation and call */
+    uint8_t id[16];
+    uint8_t token[16];
+    char id_text[37];
+    struct side_spec spec;
+    struct side_run *parent; /* counted; NULL: none */
+    bool by_hand;
+    bool ended; /* no new calls */
+    pid_t pid;  /* the launcher's, or the session leader's */
+    int64_t pid_start;
+    int64_t started_ns;
+    struct side_conn *launcher; /* its connection; NULL: none now */
+    struct event *death;        /* the pid's end */
+    struct meter_price_book *book; /* with the user's overrides; NULL: the shipped one */
+    uint64_t changes; /* the writer's: counts what may change an answer for this run */
+};
+
+struct side_run *side_run_find(struct side *side, const uint8_t id[16]);
+/* The run of a caller: by token, else by ancestry, else the session leader's own, which is made from
+ * the configuration that env leads to. NULL: *error says why. A counted reference. */
+struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t *token, pid_t pid,
+                             const char *const *env, struct side_error *error);
+struct side_run *side_run_hold(struct side_run *run);
+void side_run_drop(struct side_run *run);
+const struct meter_price_book *side_run_book(const struct side_run *run);
+/* Opens a run as asked for by a launcher; the answer goes to conn when it is in the ledger. */
+bool side_run_open(struct side *side, struct side_conn *conn, const json_t *request,
+                   struct side_error *error);
+/* A launcher is back after the sidecar was restarted. */
+bool side_run_attach(struct side *side, struct side_conn *conn, const json_t *request,
+                     struct side_error *error);
+/* The launcher says how its command ended, or that a limit which it watches is used up. */
+bool side_run_finish(struct side_conn *conn, const json_t *request, struct side_error *error);
+bool side_run_exhausted(struct side_conn *conn, const json_t *request, struct side_error *error);
+void side_run_close(struct side *side, struct side_run *run, int64_t exit, enum gov_state state);
+void side_run_launcher_gone(struct side *side, struct side_conn *conn);
+/* Runs of before a restart whose launcher lives. */
+void side_runs_restore(struct side *side);
+void side_runs_release(struct side *side);
+bool side_runs_any(const struct side *side);
+/* Writes the list of configured hosts for the preloaded object. */
+void side_hosts_write(struct side *side);
+/* The provider of a host by the run's configuration; NULL: none there. */
+const struct meter_provider *side_run_provider(const struct side_run *run, const char *host);
+
+/* ---- the writer (engine.c, admit.c) ------------------------------------------------------- */
+
+enum side_op_kind {
+    SIDE_OP_RUN_OPEN,  /* event: allocation */
+    SIDE_OP_RUN_CLOSE,
+    SIDE_OP_EXHAUSTED, /* verdict.finding.dim: a limit that the launcher watches */
+    SIDE_OP_ADMIT,     /* event: admission to be completed; call */
+    SIDE_OP_CANCEL,    /* the caller with call_id is gone: other is its admission, when it waited */
+    SIDE_OP_SENT,
+    SIDE_OP_PROGRESS,
+    SIDE_OP_SETTLE,    /* event: consumption */
+    SIDE_OP_REFUSE,    /* event: a refusal that needs no decision */
+    SIDE_OP_BARRIER,   /* everything before it is in the ledger */
+    SIDE_OP_STOP,
+};
+
+/* Something to tell a launcher. */
+struct side_notice {
+    struct side_run *run; /* counted */
+    bool terminate;
+    enum gov_dim dim;
+    enum gov_scope_kind scope_kind;
+    enum gov_window window;
+    uint8_t percent; /* 0: exhausted */
+    int64_t consumed, limit;
+};
+
+/* What the primary reason's limit looked like. */
+struct side_figures {
+    int64_t spent, held, limit;
+    enum gov_scope_kind scope_kind;
+    enum gov_window window;
+    int64_t resets_s; /* 0: never */
+};
+
+struct side_op {
+    struct side_op *next;
+    enum side_op_kind kind;
+    void (*done)(struct side *side, struct side_op *op); /* in the loop; the op is its own then */
+    void *owner;
+    struct side_op *other;
+    struct side_run *run; /* counted; NULL: none */
+    uint8_t call_id[16];
+    int64_t ts_ns;
+    enum store_err result;
+    /* SIDE_OP_ADMIT */
+    struct gov_call call;
+    struct gov_verdict verdict;
+    struct side_figures figures;
+    int64_t deadline_ms; /* monotonic: until when it may wait */
+    atomic_bool waiting; /* it is in line; heartbeats say so */
+    bool cancelled;
+    bool repeated;       /* answered from memory */
+    int refused_status;  /* the HTTP status of a refusal that is final */
+    uint8_t request_hash[32];
+    /* SIDE_OP_RUN_CLOSE */
+    enum gov_state state;
+    int64_t exit;
+    /* SIDE_OP_PROGRESS */
+    struct meter_progress *progress;
+    struct store_event event;
+    unsigned notice_count;
+    struct side_notice notices[SIDE_NOTICES_MAX];
+};
+
+struct side_op *side_op_new(enum side_op_kind kind, struct side_run *run,
+                            void (*done)(struct side *, struct side_op *), void *owner);
+void side_op_free(struct side_op *op);
+/* Hands over. Order is kept. */
+void side_post(struct side *side, struct side_op *op);
+
+struct side_engine;
+struct side_engine *side_engine_start(struct side *side, struct store *store);
+/* After what was posted before: ends the writer, and returns when it has ended. */
+void side_engine_stop(struct side_engine *engine);
+
+/* In the writer from here on: what it knows beside the ledger. */
+
+#define SIDE_OPEN_WINDOWS 4u /* that count at the same time: one per kind */
+
+/* A refusal that is answered from memory while nothing has changed. */
+struct side_repeat {
+    bool used;
+    uint8_t run_id[16];
+    uint8_t request_hash[32];
+    uint64_t run_changes, all_changes;
+    struct gov_verdict verdict;
+    struct side_figures figures;
+    struct store_event event; /* as it was recorded */
+    int64_t count;            /* since then, not recorded yet */
+};
+
+struct side_book {
+    struct store *store;
+    struct side_op *waiting, **waiting_tail; /* the line, first come first served */
+    struct store_scope_key windows[SIDE_OPEN_WINDOWS];
+    int64_t window_ends[SIDE_OPEN_WINDOWS];
+    unsigned window_count;
+    uint64_t changes; /* counts what may change an answer in scopes beyond a run */
+    struct side_repeat repeats[SIDE_REPEATS];
+    unsigned repeat_next;
+};
+
+struct side_scopes {
+    unsigned count;
+    struct store_scope_key keys[STORE_SCOPES_MAX];
+    const struct side_run *runs[STORE_SCOPES_MAX]; /* of a run's scope; else NULL */
+    struct gov_scope gov[STORE_SCOPES_MAX];
+    int64_t ends_s[STORE_SCOPES_MAX];
+};
+
+/* scopes.c */
+void side_windows_read(struct side_book *book);
+enum store_err side_windows_of_run(struct side_book *book, const struct side_run *run,
+                                   int64_t now_s);
+void side_scopes_list(const struct side_book *book, const struct side_run *run,
+                      struct side_scopes *scopes);
+enum store_err side_scopes_read(struct side_book *book, struct side_scopes *scopes,
+                                int64_t now_ns);
+void side_scopes_line(const struct side_book *book, const struct side_op *op,
+                      struct side_scopes *scopes);
+
+/* record.c: a limit of its run that the launcher found used up; thresholds after something was spent; a refusal, with what it ends and remembers; the same
+ * question again, true: answered; the counts of those, into the ledger. */
+enum store_err side_exhaust(struct side_book *book, struct side_op *op);
+enum store_err side_warn(struct side_book *book, struct side_op *op);
+enum store_err side_refuse(struct side_book *book, struct side_op *op,
+                           const struct side_scopes *scopes);
+bool side_repeat_answers(struct side_book *book, struct side_op *op);
+enum store_err side_repeats_flush(struct side_book *book);
+
+/* admit.c */
+struct side_book *side_book_new(struct store *store);
+void side_book_free(struct side_book *book);
+/* Applies one operation in the open transaction. False: it waits; it will come back. durable_out is set
+ * when the commit must be on the disk before anybody is told. */
+bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool *durable_out);
+/* Looks at those who wait again; appends those who are through, or out of time, to *done_tail. */
+void side_apply_waiting(struct side_book *book, int64_t now_ms, bool *durable_out,
+                        struct side_op ***done_tail);
+/* The nearest deadline of those who wait; INT64_MAX: none. */
+int64_t side_book_deadline(const struct side_book *book);
+/* A transaction came to nothing: forgets what was remembered of it. */
+void side_book_rollback(struct side_book *book);
+
+/* ---- the worker (work.c) ------------------------------------------------------------------ */
+
+struct side_job {
+    struct side_job *next;
+    void (*work)(struct side_job *job);                    /* in the worker */
+    void (*done)(struct side *side, struct side_job *job); /* in the loop; frees it */
+    void *owner;
+};
+struct side_worker;
+struct side_worker *side_worker_start(struct side *side);
+void side_worker_stop(struct side_worker *worker);
+void side_work(struct side *side, struct side_job *job);
+
+/* In the loop: calls then(side, data) when everything that other ends have said until now is read. */
+void side_later(struct side *side, void (*then)(struct side *side, void *data), void *data);
+/* Into the loop, from any thread. */
+void side_deliver_ops(struct side *side, struct side_op *list);
+void side_deliver_job(struct side *side, struct side_job *job);
+
+/* ---- connections (conn.c) ----------------------------------------------------------------- */
+
+struct side_conn {
+    struct side_conn *next, **link;
+    struct side *side;
+    int fd;
+    pid_t pid; /* 0: not to be seen from here */
+    uid_t uid;
+    struct event *readable, *writable, *death;
+    int pidfd;
+    struct side_call *call;   /* a governed process's */
+    struct side_query *query; /* an operator's */
+    struct side_run *run;     /* a launcher's, counted */
+    int poke_fd; /* write a byte to it when a verdict is out; -1: none */
+    unsigned char *unsent;    /* frames that did not fit the socket, each with its length in front */
+    size_t unsent_used, unsent_size;
+    bool closing; /* once everything is sent */
+};
+
+bool side_listen(struct side *side, struct side_error *error);
+/* A frame to the other end. Never blocks; what does not fit is kept. */
+void side_conn_send(struct side_conn *conn, const void *frame, size_t count, int fd);
+void side_conn_close(struct side_conn *conn);
+/* DONE with an exit code and, unless it is 0, why. */
+void side_conn_done(struct side_conn *conn, int status, const char *text);
+/* A piece of output, at most a frame's worth per frame. */
+void side_conn_reply(struct side_conn *conn, const char *text, size_t count);
+void side_conn_notice(struct side_conn *conn, const char *json_text);
+bool side_conn_is_full(const struct side_conn *conn);
+
+/* ---- calls (call.c, ask.c, verdict.c, settle.c) ------------------------------------------- */
+
+enum side_phase {
+    SIDE_ASKED,    /* being read, or with the writer */
+    SIDE_HELD,     /* admitted */
+    SIDE_SETTLING, /* over; with the writer */
+};
+
+struct side_call {
+    struct side_call *next, **link;
+    struct side *side;
+    struct side_conn *conn; /* NULL: the caller's connection is gone */
+    struct side_run *run;   /* counted */
+    enum side_phase phase;
+    uint8_t id[16];
+    char id_text[37];
+    struct meter_request request;
+    char method[32], host[300], path[4096], content_type[256];
+    const unsigned char *body; /* the caller's sealed memfd, mapped; NULL: none */
+    size_t body_bytes;
+    uint64_t flags;   /* enum wire_flag of ADMIT */
+    int64_t wait_ms;  /* the caller's own patience; 0: none said */
+    uint8_t hash[32]; /* of the question */
+    enum refusal_shape shape;
+    struct side_op *admitting; /* with the writer */
+    struct side_job *reading;  /* with the worker */
+    bool gone; /* the caller left while we were asking */
+    /* admitted */
+    int64_t hold_pusd, hold_tokens;
+    uint64_t cap_held;
+    bool priced, read_only;
+    int64_t admitted_ns, admitted_ms;
+    bool sent;
+    int64_t sent_mono_ms; /* monotonic */
+    struct meter_stream *stream;
+    bool resumed; /* the stream goes on from progress */
+    struct meter_progress *progress;
+    int status;
+    uint64_t fed, acked;
+    bool acking;
+    bool stream_lost;
+    /* a call of before a restart, until it is claimed */
+    pid_t pid;
+    int pidfd;
+    struct event *death;
+};
+
+/* A frame of a governed process; fd: what came with it, or -1; taken over by setting it to -1. False:
+ * end the connection. */
+bool side_call_frame(struct side_conn *conn, enum wire_type type, struct wire_reader *r, int *fd);
+/* The other end is gone: by its connection or by its process. */
+void side_call_gone(struct side_call *call);
+void side_call_free(struct side_call *call);
+void side_calls_restore(struct side *side);
+void side_calls_heartbeat(struct side *side);
+/* ask.c: reads the question and gives it to the writer. */
+void side_call_ask(struct side_call *call);
+/* verdict.c: what the writer said. */
+void side_call_decided(struct side *side, struct side_op *op);
+void side_call_refuse(struct side_call *call, enum gov_reason reason, const char *detail);
+/* Warnings and endings, to the launchers that they concern. */
+void side_notices_tell(struct side_op *op);
+/* settle.c: what came of it. */
+struct side_ending {
+    bool broken, tap_lost, answered;
+    uint64_t egress, sent_ms;
+};
+void side_call_settle(struct side_call *call, const struct side_ending *ending);
+bool side_call_response(struct side_call *call, struct wire_reader *r);
+bool side_call_data(struct side_call *call, struct wire_reader *r);
+bool side_call_end(struct side_call *call, struct wire_reader *r);
+
+/* ---- the operator's questions (query.c, report.c, receipt.c) ------------------------------ */
+
+void side_query_begin(struct side_conn *conn, const json_t *request);
+void side_query_go_on(struct side_query *query);
+void side_query_free(struct side_query *query);
+/* The ledger has grown: listings that follow it go on. */
+void side_queries_wake(struct side *side);
+
+/* One event, call, run as the contract has it. NULL: out of memory, or nothing to show. */
+json_t *side_event_json(struct store_view *view, const struct store_event *event);
+json_t *side_call_json(struct store_view *view, const struct store_call *call);
+json_t *side_run_json(struct store_view *view, const struct store_run *run);
+/* A receipt's text, canonical (RFC 8785), with its hash; free() it. NULL: this event has none. */
+char *side_receipt_text(struct store_view *view, const struct store_event *event);
+
+/* ---- the configuration (config.c, config_limits.c) ----------------------------------------- */
+
+struct side_reader {
+    struct side_spec *spec;
+    struct side_error *error;
+    const char *file;
+    const char *policy; /* the one to apply */
+    bool policy_found;
+    yaml_document_t *document;
+    struct side_window *window;   /* the one being read */
+    struct side_provider provider;
+};
+
+typedef bool (*side_key_handler)(struct side_reader *reader, const yaml_node_t *value);
+
+struct side_key {
+    const char *name;
+    side_key_handler handle; /* NULL: known, not supported by this version */
+};
+
+/* An error with file, line and column; returns false. */
+bool side_read_fail(struct side_reader *reader, const yaml_node_t *node, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+const yaml_node_t *side_read_node(struct side_reader *reader, int index);
+/* A scalar's text; NULL: it is none, and that is an error. */
+const char *side_read_text(struct side_reader *reader, const yaml_node_t *node);
+/* A mapping by the table of its keys, which ends with a NULL name. */
+bool side_read_map(struct side_reader *reader, const yaml_node_t *node,
+                   const struct side_key *keys);
+bool side_read_list(struct side_reader *reader, const yaml_node_t *node, side_key_handler handle);
+/* A mapping with keys of its own kind: each is called with name and value. */
+bool side_read_pairs(struct side_reader *reader, const yaml_node_t *map,
+                     bool (*each)(struct side_reader *reader, const yaml_node_t *name_node,
+                                  const char *name, const yaml_node_t *value, void *data),
+                     void *data);
+/* config_limits.c: what stands under these keys. */
+bool side_read_governance(struct side_reader *reader, const yaml_node_t *value);
+bool side_read_session_limits(struct side_reader *reader, const yaml_node_t *value);
+bool side_read_windows(struct side_reader *reader, const yaml_node_t *value);
+
+/* ---- small things (peer.c, clock.c) ------------------------------------------------------- */
+
+/* When a process began, in clock ticks since boot; -1: it is not there. */
+int64_t side_pid_start(pid_t pid);
+pid_t side_pid_parent(pid_t pid); /* 0: not known */
+pid_t side_pid_session(pid_t pid);
+int side_pidfd(pid_t pid); /* -1: it is not there */
+void side_boot_id(uint8_t out[16]);
+int64_t side_now_ns(void); /* wall clock */
+int64_t side_now_ms(void); /* monotonic */
+/* The local day that a moment is in: its first second, and the next day's. */
+void side_day(int64_t now_s, int64_t *start_s, int64_t *end_s);
+
+/* ---- the whole (main.c) ------------------------------------------------------------------- */
+
+struct side {
+    struct event_base *base;
+    struct store *store;
+    char home[512];
+    bool on_demand;
+    bool stopping;
+    int listener;
+    struct event *accepting, *mail, *heartbeat, *idle, *signals[3];
+    int mail_fd;
+    pthread_mutex_t mail_lock;
+    struct side_op *mail_ops, **mail_ops_tail;
+    struct side_job *mail_jobs, **mail_jobs_tail;
+    struct side_engine *engine;
+    struct side_worker *worker;
+    struct side_conn *conns;
+    struct side_call *calls;
+    struct side_run *runs;
+    struct side_query *queries;
+    uint8_t boot_id[16];
+    int64_t busy_since_ms; /* for idling: the last time there was something */
+};
+
+#endif

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the operator's command shares with the sidecar: how a run is described (limits, policies,
+ * providers, prices), and how that description comes from configuration, environment and flags.
+ *
+ * The model. side_spec is a run as asked for. It is filled from the configuration files
+ * (side_config_read), then from RUNTIME_BUDGET_* (side_spec_env), then from flags; side_spec_finish()
+ * puts the default table where nothing was asked for. It travels to the sidecar as JSON.
+ *
+ * Caveats. Everything that does not parse is an error that names it; nothing is ignored. */
+#ifndef FLYBALL_SIDECAR_H
+#define FLYBALL_SIDECAR_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "governor/governor.h"
+#include "store/store.h"
+
+#define SIDE_PROVIDERS_MAX 32u
+#define SIDE_WINDOWS_MAX   4u
+#define SIDE_PERCENTS      3u
+
+#define SIDE_BUSY_WAIT_MS 45000
+
+/* Where a message about the user's input is put: first error wins. */
+struct side_error {
+    char text[512];
+};
+/* Formats into error when nothing is there yet; returns false, for `return side_fail(...)`. */
+bool side_fail(struct side_error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+enum side_source { SIDE_NOWHERE, SIDE_FILE, SIDE_FLAG, SIDE_ENV };
+
+enum side_exhausted { SIDE_DENY, SIDE_TERMINATE, SIDE_PAUSE };
+enum side_unknown { SIDE_UNKNOWN_DENY, SIDE_UNKNOWN_WARN, SIDE_UNKNOWN_ROW };
+
+struct side_window {
+    enum gov_window window;
+    struct gov_limit limits[GOV_DIMS];
+};
+
+struct side_provider {
+    char name[24];
+    char host[128]; /* "host" or "host:port", lower case */
+};
+
+struct side_spec {
+    struct gov_limit limits[GOV_DIMS];
+    enum side_source source[GOV_DIMS]; /* who asked for this limit, be it 0 */
+    bool policy_given[GOV_DIMS];
+    struct gov_limit session_limits[GOV_DIMS];
+    uint8_t percents[SIDE_PERCENTS];
+    bool bare; /* nothing was asked for: the default table holds */
+    bool meter_only;
+    bool clamp;       /* clamp_output: fit */
+    bool refuse_curl; /* refuse: curl-error */
+    enum side_exhausted on_exhausted;
+    int64_t busy_wait_ms;
+    char policy[32]; /* the policy that was applied; "" none */
+    char session[64];
+    char task[64];
+    char agent[64];
+    unsigned window_count;
+    struct side_window windows[SIDE_WINDOWS_MAX];
+    unsigned provider_count;
+    struct side_provider providers[SIDE_PROVIDERS_MAX];
+    char price_file[512]; /* the user's override; "" none */
+    enum side_unknown unknown_model;
+    char unknown_row[128]; /* SIDE_UNKNOWN_ROW: "provider/model" */
+};
+
+/* Nothing asked for, everything at its default. */
+void side_spec_init(struct side_spec *spec);
+
+/* Reads the configuration: the system's (/etc/flyball/flyball.yaml), then over it the file given, or
+ * the one that env says (see side_env_find), or the user's. policy NULL: the one named "default", if there is
+ * one. A file that was asked for must exist. False: *error has file, line, column and what would be
+ * valid. */
+bool side_config_read(struct side_spec *spec, const char *file, const char *policy,
+                      const char *const *env, struct side_error *error);
+/* The value of NAME in a list of "NAME=value"; NULL: none. The last one wins. */
+const char *side_env_find(const char *const *env, const char *name);
+/* RUNTIME_BUDGET_* of env, after the flags: beats a file; beside a flag the lower one counts. */
+bool side_spec_env(struct side_spec *spec, const char *const *env, struct side_error *error);
+/* One limit as text, as a flag, a variable or a key has it: "5.00", "45s", "1h30m". what names it in
+ * errors. */
+bool side_spec_limit(struct side_spec *spec, enum gov_dim dim, const char *text, const char *what,
+                     enum side_source source, struct side_error *error);
+bool side_spec_policy(struct side_spec *spec, enum gov_dim dim, const char *text, const char *what,
+                      struct side_error *error);
+/* --limits conservative|balanced|extended. */
+bool side_spec_profile(struct side_spec *spec, const char *name, struct side_error *error);
+/* After everything: the bare table, the session's clamp, what --meter-only and pause mean. */
+void side_spec_finish(struct side_spec *spec);
+
+json_t *side_spec_json(const struct side_spec *spec); /* NULL: out of memory */
+bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_error *error);
+
+/* A dimension's amount as the contract has it in JSON: money as a decimal string, else an integer. */
+json_t *side_amount_json(enum gov_dim dim, int64_t amount);
+/* The same for people: "$0.50", "180,000", "30m". out needs 48. */
+#define SIDE_AMOUNT_TEXT 48u
+const char *side_amount_text(enum gov_dim dim, int64_t amount, char out[SIDE_AMOUNT_TEXT]);
+/* Durations: "45s", "30m", "1h30m", "250ms", "90" (seconds). False: not one. */
+bool side_duration_parse(const char *text, int64_t *ms_out);
+/* 64 hex digits. False: it is not that. */
+bool side_hash_parse(const char *text, uint8_t out[32]);
+/* The answer of `verify`. NULL: out of memory. */
+json_t *side_proof_json(const struct store_proof *proof);
+/* RFC 3339, UTC, milliseconds. out needs 32. */
+const char *side_time_text(int64_t ts_ns, char out[32]);
+
+#endif

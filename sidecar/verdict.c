@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the caller is told: the admission, with the request rewritten where its output cap had to be
+ * lowered, or the refusal, in words that an agent's user understands. */
+#include "sidecar/side_int.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* ---- out ---------------------------------------------------------------------------------- */
+
+/* The verdict first: whoever is woken by the byte must find it. */
+static void send_verdict(struct side_call *call, const struct wire_writer *w, int fd)
+{
+    struct side_conn *conn = call->conn;
+
+    if (w->overflow)
+        return;
+    side_conn_send(conn, w->at, w->used, fd);
+    if (conn->poke_fd >= 0)
+        (void)!write(conn->poke_fd, "H", 1);
+}
+
+static void send_refusal(struct side_call *call, const struct refusal *refusal)
+{
+    unsigned char *frame = malloc(WIRE_FRAME_MAX);
+    size_t bytes = 0;
+    char *answer = refusal_answer(refusal, &bytes);
+    struct wire_writer w;
+
+    if (frame != NULL && answer != NULL) {
+        bool curl = call->run != NULL && call->run->spec.refuse_curl;
+
+        wire_begin(&w, frame, WIRE_FRAME_MAX, WIRE_VERDICT);
+        wire_put_number(&w, WIRE_DECISION, curl ? WIRE_REFUSED_CURL : WIRE_REFUSED);
+        wire_put_text(&w, WIRE_TEXT, refusal->message);
+        wire_put(&w, WIRE_ANSWER, answer, bytes);
+        send_verdict(call, &w, -1);
+    }
+    free(answer);
+    free(frame);
+}
+
+/* ---- words -------------------------------------------------------------------------------- */
+
+struct words {
+    char message[900], hint[400];
+    char spent[64], held[64], limit[64], remaining[64], resets[32];
+    const char *reasons[GOV_CODES_MAX + 1];
+};
+
+static void amount_json(enum gov_dim dim, int64_t amount, char *out, size_t size)
+{
+    char usd[METER_USD_TEXT];
+
+    if (dim == GOV_COST)
+        (void)snprintf(out, size, "\"%s\"", meter_usd_text(amount, usd));
+    else
+        (void)snprintf(out, size, "%lld", (long long)amount);
+}
+
+static void words_of_limit(const struct side_op *op, struct words *words)
+{
+    const struct side_figures *figures = &op->figures;
+    enum gov_dim dim = op->verdict.finding.dim;
+    char spent[SIDE_AMOUNT_TEXT], held[SIDE_AMOUNT_TEXT], limit[SIDE_AMOUNT_TEXT];
+    int64_t left = figures->limit - figures->spent - figures->held;
+    bool daily = figures->window == GOV_DAILY;
+
+    amount_json(dim, figures->spent, words->spent, sizeof words->spent);
+    amount_json(dim, figures->held, words->held, sizeof words->held);
+    amount_json(dim, figures->limit, words->limit, sizeof words->limit);
+    amount_json(dim, left > 0 ? left : 0, words->remaining, sizeof words->remaining);
+    (void)snprintf(words->hint, sizeof words->hint,
+                   "stop here and tell the person who started this; %s",
+                   daily ? "the limit is per day" : "only they can raise the limit");
+    (void)snprintf(words->message, sizeof words->message,
+                   "flyball: %s: %s of %s is used up: %s spent + %s held of %s%s; %s",
+                   words->reasons[0], gov_dim_phrase(dim),
+                   daily ? "this day" : gov_scope_phrase(figures->scope_kind),
+                   side_amount_text(dim, figures->spent, spent),
+                   side_amount_text(dim, figures->held, held),
+                   side_amount_text(dim, figures->limit, limit),
+                   figures->spent < figures->limit && dim != GOV_WALL
+                       ? ", and the smallest form of this call does not fit"
+                       : "",
+                   words->hint);
+    if (figures->resets_s > 0)
+        (void)side_time_text(figures->resets_s * INT64_C(1000000000), words->resets);
+}
+
+static void words_of_price(const struct side_call *call, struct words *words)
+{
+    const char *provider = meter_provider_name(call->request.provider);
+    const char *model = call->request.model[0] != '\0' ? call->request.model : "unknown";
+
+    if (call->request.api == NULL)
+        (void)snprintf(words->hint, sizeof words->hint,
+                       "%.140s%.200s is not an API that this version can price",
+                       call->host, call->path);
+    else if (strcmp(provider, "unknown") == 0)
+        (void)snprintf(words->hint, sizeof words->hint,
+                       "if it is one you know, the configuration can say so: providers: [{name: "
+                       "openai, hosts: [\"%s\"]}]",
+                       call->host);
+    else
+        (void)snprintf(words->hint, sizeof words->hint,
+                       "the configuration can name a price: prices: {override: FILE}");
+    (void)snprintf(words->message, sizeof words->message,
+                   "flyball: price_unknown: there is no price for model %s of %s (%s), and this "
+                   "run has a limit that needs one; it was not sent; %s",
+                   model, provider, call->host, words->hint);
+}
+
+static void words_of(const struct side_call *call, const struct side_op *op, struct words *words)
+{
+    const struct gov_finding *finding = &op->verdict.finding;
+
+    memset(words, 0, sizeof *words);
+    for (unsigned i = 0; i < finding->count; i++)
+        words->reasons[i] = gov_reason_text(finding->reasons[i]);
+    if (finding->reasons[0] == GOV_REASON_PRICE_UNKNOWN) {
+        words_of_price(call, words);
+    } else if (finding->reasons[0] == GOV_REASON_BUSY) {
+        (void)snprintf(words->hint, sizeof words->hint, "try again when calls in flight are done");
+        (void)snprintf(words->message, sizeof words->message,
+                       "flyball: budget_busy: the rest of the budget is held by calls in flight; "
+                       "%s",
+                       words->hint);
+    } else if (finding->dim != GOV_DIMS) {
+        words_of_limit(op, words);
+    } else {
+        (void)snprintf(words->hint, sizeof words->hint, "nothing more is sent for it");
+        (void)snprintf(words->message, sizeof words->message, "flyball: %s: this run is over; %s",
+                       words->reasons[0], words->hint);
+    }
+}
+
+static bool is_responses(const struct side_call *call)
+{
+    return strcmp(meter_api_name(call->request.api), "responses") == 0;
+}
+
+static void tell_refusal(struct side_call *call, const struct side_op *op)
+{
+    const struct gov_finding *finding = &op->verdict.finding;
+    bool busy = finding->reasons[0] == GOV_REASON_BUSY;
+    struct words *words = malloc(sizeof *words);
+    struct refusal refusal;
+
+    if (words == NULL)
+        return;
+    words_of(call, op, words);
+    refusal = (struct refusal){
+        .shape = call->shape,
+        .class = busy ? REFUSAL_BUSY : REFUSAL_FINAL,
+        .responses_api = is_responses(call),
+        .retry_after_s = busy ? 1 : 0,
+        .message = words->message,
+        .call_id = call->id_text,
+        .run_id = call->run->id_text,
+        .reasons = words->reasons,
+        .hint = words->hint,
+    };
+    if (finding->dim != GOV_DIMS && words->limit[0] != '\0') {
+        refusal.scope = gov_scope_name(op->figures.scope_kind);
+        refusal.dimension = gov_dim_name(finding->dim);
+        refusal.spent = words->spent;
+        refusal.held = words->held;
+        refusal.limit = words->limit;
+        refusal.remaining = words->remaining;
+        refusal.resets_at = words->resets[0] != '\0' ? words->resets : NULL;
+    }
+    send_refusal(call, &refusal);
+    free(words);
+}
+
+/* ---- refusals that need no decision ------------------------------------------------------- */
+
+static void on_refused(struct side *side, struct side_op *op)
+{
+    side_queries_wake(side);
+    side_op_free(op);
+}
+
+static void record_refusal(struct side_call *call, enum gov_reason reason, int status)
+{
+    struct side_op *op = side_op_new(SIDE_OP_REFUSE, call->run, on_refused, NULL);
+    struct store_refusal *refusal;
+
+    if (op == NULL)
+        return;
+    op->event.head.type = STORE_REFUSAL;
+    op->event.head.ts_ns = side_now_ns();
+    memcpy(op->event.head.run_id, call->run->id, 16);
+    memcpy(op->event.head.call_id, call->id, 16);
+    refusal = &op->event.refusal;
+    refusal->count = 1;
+    refusal->reason_count = 1;
+    refusal->reasons[0] = (uint16_t)reason;
+    refusal->dim = GOV_DIMS;
+    refusal->wanted[GOV_COST] = -1;
+    refusal->status = status;
+    refusal->pid = call->pid;
+    (void)snprintf(refusal->provider, sizeof refusal->provider, "%s",
+                   call->request.provider != NULL ? meter_provider_name(call->request.provider)
+                                                  : "");
+    (void)snprintf(refusal->api, sizeof refusal->api, "%s", meter_api_name(call->request.api));
+    (void)snprintf(refusal->model, sizeof refusal->model, "%.95s", call->request.model);
+    side_post(call->side, op);
+}
+
+void side_call_refuse(struct side_call *call, enum gov_reason reason, const char *detail)
+{
+    bool unavailable = reason == GOV_REASON_LEDGER_READ || reason == GOV_REASON_LEDGER_WRITE;
+    const char *reasons[] = {gov_reason_text(reason), NULL};
+    char message[700];
+    struct refusal refusal = {
+        .shape = call->shape,
+        .class = unavailable ? REFUSAL_UNAVAILABLE : REFUSAL_FINAL,
+        .responses_api = strstr(call->path, "/responses") != NULL,
+        .message = message,
+        .call_id = call->id_text,
+        .run_id = call->run != NULL ? call->run->id_text : NULL,
+        .reasons = reasons,
+        .hint = "the call was not sent",
+    };
+
+    (void)snprintf(message, sizeof message, "flyball: %s: %s; the call was not sent", reasons[0],
+                   detail);
+    if (call->conn != NULL)
+        send_refusal(call, &refusal);
+    if (call->run != NULL && !unavailable)
+        record_refusal(call, reason, refusal_status(&refusal));
+    side_call_free(call);
+}
+
+/* ---- admissions --------------------------------------------------------------------------- */
+
+/* The request with the cap that is held, as a sealed memfd; -1: it could not be made. */
+static int rewritten(const struct side_call *call, uint64_t cap, size_t *bytes_out)
+{
+    char *body = NULL;
+    int fd;
+
+    if (meter_request_recap(&call->request, call->body, call->body_bytes, cap, &body,
+                            bytes_out) != METER_OK)
+        return -1;
+    fd = memfd_create("flyball-request", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd >= 0 && (write(fd, body, *bytes_out) != (ssize_t)*bytes_out ||
+                    fcntl(fd, F_ADD_SEALS,
+                          F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)) {
+        (void)close(fd);
+        fd = -1;
+    }
+    free(body);
+    return fd;
+}
+
+static void release_unsent(struct side_call *call)
+{
+    const struct side_ending ending = {.broken = true};
+
+    side_call_settle(call, &ending);
+}
+
+static void tell_admission(struct side_call *call, const struct side_op *op)
+{
+    unsigned char frame[128];
+    struct wire_writer w;
+    size_t bytes = 0;
+    int fd = -1;
+
+    if (op->verdict.clamped) {
+        fd = rewritten(call, op->verdict.cap, &bytes);
+        if (fd < 0) { /* it must not go with a larger cap than is held */
+            release_unsent(call);
+            return;
+        }
+    }
+    wire_begin(&w, frame, sizeof frame, WIRE_VERDICT);
+    wire_put_number(&w, WIRE_DECISION, WIRE_ADMITTED);
+    if (fd >= 0)
+        wire_put_number(&w, WIRE_BODY_BYTES, bytes);
+    send_verdict(call, &w, fd);
+    if (fd >= 0)
+        (void)close(fd);
+    if (call->body != NULL) {
+        (void)munmap((void *)(uintptr_t)call->body, call->body_bytes);
+        call->body = NULL;
+    }
+}
+
+static void admitted(struct side_call *call, const struct side_op *op)
+{
+    call->phase = SIDE_HELD;
+    call->hold_tokens = op->verdict.hold[GOV_TOKENS];
+    call->hold_pusd = op->verdict.hold[GOV_COST];
+    call->cap_held = op->verdict.cap;
+    call->admitted_ns = op->event.head.ts_ns;
+    call->admitted_ms = side_now_ms();
+    if (call->gone)
+        release_unsent(call);
+    else
+        tell_admission(call, op);
+}
+
+/* Warnings and endings, to the launchers that they concern. */
+void side_notices_tell(struct side_op *op)
+{
+    for (unsigned i = 0; i < op->notice_count; i++) {
+        const struct side_notice *notice = &op->notices[i];
+        json_t *json;
+        char *text;
+
+        if (notice->run->launcher == NULL)
+            continue;
+        json = notice->terminate
+                   ? json_pack("{s:s}", "notice", "terminate")
+                   : json_pack("{s:s,s:s,s:s,s:s,s:i,s:I,s:I}", "notice",
+                               notice->percent > 0 ? "warning" : "exhausted", "dimension",
+                               gov_dim_name(notice->dim), "scope",
+                               gov_scope_name(notice->scope_kind), "window",
+                               gov_window_name(notice->window), "percent", (int)notice->percent,
+                               "consumed", (json_int_t)notice->consumed, "limit",
+                               (json_int_t)notice->limit);
+        text = json_dumps(json, JSON_COMPACT);
+        if (text != NULL)
+            side_conn_notice(notice->run->launcher, text);
+        free(text);
+        json_decref(json);
+    }
+}
+
+void side_call_decided(struct side *side, struct side_op *op)
+{
+    struct side_call *call = op->owner;
+
+    call->admitting = NULL;
+    side_notices_tell(op);
+    side_queries_wake(side);
+    if (op->cancelled || (call->gone && op->verdict.outcome != GOV_ADMIT) ||
+        (call->gone && op->result != STORE_OK)) {
+        side_call_free(call);
+    } else if (op->result != STORE_OK) {
+        side_call_refuse(call,
+                         op->result == STORE_CONFLICT ? GOV_REASON_UNREADABLE
+                                                      : GOV_REASON_LEDGER_WRITE,
+                         store_strerror(op->result));
+    } else if (op->verdict.outcome == GOV_ADMIT) {
+        admitted(call, op);
+    } else {
+        tell_refusal(call, op);
+        side_call_free(call);
+    }
+    side_op_free(op);
+}

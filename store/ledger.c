@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What may happen to a call: the hold, the request's first byte, the one end; each booked in every
+ * scope or, when any part fails, in none (the caller then aborts the transaction). */
+#include "store/store_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- keys --------------------------------------------------------------------------------- */
+
+void store_scope_run(struct store_scope_key *out, const uint8_t run_id[16])
+{
+    memset(out, 0, sizeof *out);
+    out->kind = GOV_RUN;
+    memcpy(out->id, run_id, sizeof out->id);
+}
+
+void store_scope_name(struct store_scope_key *out, enum gov_scope_kind kind, const char *name)
+{
+    uint8_t hash[32];
+
+    memset(out, 0, sizeof *out);
+    out->kind = (uint8_t)kind;
+    store_sha256(name, strlen(name), hash);
+    memcpy(out->id, hash, sizeof out->id);
+}
+
+void store_scope_window(struct store_scope_key *out, enum gov_window window, int64_t start_s)
+{
+    memset(out, 0, sizeof *out);
+    out->kind = GOV_GLOBAL;
+    out->window = (uint8_t)window;
+    out->start_s = start_s;
+}
+
+/* ---- rows --------------------------------------------------------------------------------- */
+
+enum store_err store_counter_get(struct store *store, const struct store_scope_key *key,
+                                 struct store_counter *out)
+{
+    enum store_err err =
+        store_get(store, store->txn, STORE_COUNTERS, key, sizeof *key, out, sizeof *out);
+
+    if (err == STORE_NOT_FOUND)
+        memset(out, 0, sizeof *out);
+    return err;
+}
+
+enum store_err store_counter_put(struct store *store, const struct store_scope_key *key,
+                                 const struct store_counter *counter)
+{
+    struct store_counter row = *counter;
+
+    row.version = STORE_COUNTER_VERSION;
+    return store_put(store, STORE_COUNTERS, key, sizeof *key, &row, sizeof row);
+}
+
+enum store_err store_run_get(struct store *store, const uint8_t run_id[16], struct store_run *out)
+{
+    return store_get(store, store->txn, STORE_RUNS, run_id, 16, out, sizeof *out);
+}
+
+enum store_err store_run_put(struct store *store, const struct store_run *run)
+{
+    struct store_run row = *run;
+
+    row.version = STORE_RUN_VERSION;
+    return store_put(store, STORE_RUNS, run->run_id, sizeof run->run_id, &row, sizeof row);
+}
+
+enum store_err store_call_get(struct store *store, const uint8_t call_id[16],
+                              struct store_call *out)
+{
+    return store_get(store, store->txn, STORE_CALLS, call_id, 16, out, sizeof *out);
+}
+
+static enum store_err call_put(struct store *store, const struct store_call *call)
+{
+    return store_put(store, STORE_CALLS, call->call_id, sizeof call->call_id, call, sizeof *call);
+}
+
+/* ---- arithmetic --------------------------------------------------------------------------- */
+
+int64_t store_spent(const struct store_counter *counter, enum gov_dim dim)
+{
+    return counter->charged[dim] - counter->credited[dim];
+}
+
+static void add_to(int64_t *amount, int64_t more)
+{
+    if (__builtin_add_overflow(*amount, more, amount))
+        *amount = INT64_MAX; /* towards refusal */
+}
+
+void store_counter_hold(struct store_counter *counter, const struct store_admission *admission,
+                        int sign, bool steps_too)
+{
+    for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++)
+        if (dim != GOV_STEPS || steps_too)
+            add_to(&counter->held[dim], sign * admission->hold[dim]);
+    counter->in_flight += (uint32_t)sign;
+}
+
+void store_counter_charge(struct store_counter *counter, const struct store_consumption *used,
+                          bool step_too)
+{
+    if (used->end != STORE_RELEASED && step_too)
+        add_to(&counter->charged[GOV_STEPS], 1);
+    add_to(&counter->charged[GOV_TOKENS], used->tokens_total);
+    add_to(&counter->charged[GOV_COST], used->charged_pusd);
+    add_to(&counter->charged[GOV_TOOLS], (int64_t)used->counts[METER_TOOL_CALLS]);
+    add_to(&counter->charged[GOV_EGRESS], used->egress_bytes);
+}
+
+/* ---- the hold ----------------------------------------------------------------------------- */
+
+/* The same id again: the same question (a message that came twice), or somebody else's. */
+static enum store_err already(struct store *store, const struct store_event *event,
+                              const struct store_call *call)
+{
+    struct store_event *first = malloc(sizeof *first);
+    enum store_err err = first == NULL ? STORE_NOMEM
+                                       : store_chain_get(store, store->txn, call->admission_seq,
+                                                         first, NULL);
+
+    if (err == STORE_OK)
+        err = memcmp(first->admission.request_hash, event->admission.request_hash,
+                     sizeof first->admission.request_hash) == 0 &&
+                      memcmp(first->head.run_id, event->head.run_id, 16) == 0
+                  ? STORE_DUPLICATE
+                  : STORE_CONFLICT;
+    free(first);
+    return err;
+}
+
+/* The last line of defence: the governor decided on these very figures. */
+static bool would_pass(const struct store_scope_seen *seen, const struct store_admission *admission)
+{
+    for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
+        int64_t sum;
+
+        if (seen->limit[dim] == 0 || seen->policy[dim] == GOV_SOFT_WARN)
+            continue;
+        if (__builtin_add_overflow(seen->spent[dim], seen->held[dim], &sum) ||
+            __builtin_add_overflow(sum, admission->hold[dim], &sum) || sum > seen->limit[dim])
+            return true;
+    }
+    return false;
+}
+
+static enum store_err hold_in(struct store *store, struct store_scope_seen *seen,
+                              const struct store_admission *admission)
+{
+    struct store_counter counter;
+    enum store_err err = store_counter_get(store, &seen->key, &counter);
+
+    if (err != STORE_OK && err != STORE_NOT_FOUND)
+        return err;
+    for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
+        seen->spent[dim] = store_spent(&counter, (enum gov_dim)dim);
+        seen->held[dim] = counter.held[dim];
+    }
+    if (would_pass(seen, admission))
+        return STORE_OVER;
+    store_counter_hold(&counter, admission, 1, true);
+    return store_counter_put(store, &seen->key, &counter);
+}
+
+/* A row for the call of a record, and its place among the calls of the run. */
+static enum store_err call_new(struct store *store, const struct store_event *event,
+                               enum store_call_state state, struct store_call *call)
+{
+    uint8_t pair[32];
+    enum store_err err;
+
+    memset(call, 0, sizeof *call);
+    call->version = STORE_CALL_VERSION;
+    call->state = (uint8_t)state;
+    memcpy(call->call_id, event->head.call_id, sizeof call->call_id);
+    memcpy(call->run_id, event->head.run_id, sizeof call->run_id);
+    if (state == STORE_CALL_REFUSED)
+        call->consumption_seq = event->head.seq;
+    else
+        call->admission_seq = event->head.seq;
+    memcpy(pair, call->run_id, 16);
+    memcpy(pair + 16, call->call_id, 16);
+    err = call_put(store, call);
+    return err == STORE_OK ? store_put(store, STORE_RUNCALLS, pair, sizeof pair, "", 0) : err;
+}
+
+static enum store_err count_admission(struct store *store, const uint8_t run_id[16])
+{
+    struct store_run run;
+    enum store_err err = store_run_get(store, run_id, &run);
+
+    if (err != STORE_OK)
+        return err;
+    run.admitted++;
+    run.in_flight++;
+    return store_run_put(store, &run);
+}
+
+enum store_err store_admit(struct store *store, struct store_event *event,
+                           struct store_call *call_out)
+{
+    enum store_err err = store_call_get(store, event->head.call_id, call_out);
+
+    if (err == STORE_OK)
+        return already(store, event, call_out);
+    if (err != STORE_NOT_FOUND)
+        return err;
+    err = STORE_OK;
+    for (unsigned i = 0; i < event->head.scope_count && err == STORE_OK; i++)
+        err = hold_in(store, &event->scopes[i], &event->admission);
+    if (err == STORE_OK)
+        err = store_append(store, event, sizeof event->admission);
+    if (err == STORE_OK)
+        err = call_new(store, event, STORE_CALL_HELD, call_out);
+    if (err == STORE_OK)
+        err = store_put(store, STORE_OPEN, call_out->call_id, 16, "", 0);
+    return err == STORE_OK ? count_admission(store, event->head.run_id) : err;
+}
+
+/* ---- sent --------------------------------------------------------------------------------- */
+
+/* A step is spent when the request leaves: only unsent ones come back. */
+static enum store_err spend_step(struct store *store, const struct store_event *admission)
+{
+    enum store_err err = STORE_OK;
+
+    for (unsigned i = 0; i < admission->head.scope_count && err == STORE_OK; i++) {
+        struct store_counter counter;
+
+        err = store_counter_get(store, &admission->scopes[i].key, &counter);
+        if (err != STORE_OK)
+            break;
+        add_to(&counter.held[GOV_STEPS], -admission->admission.hold[GOV_STEPS]);
+        add_to(&counter.charged[GOV_STEPS], admission->admission.hold[GOV_STEPS]);
+        err = store_counter_put(store, &admission->scopes[i].key, &counter);
+    }
+    return err;
+}
+
+enum store_err store_sent(struct store *store, const uint8_t call_id[16], int64_t ts_ns)
+{
+    struct store_event *admission;
+    struct store_call call;
+    enum store_err err = store_call_get(store, call_id, &call);
+
+    if (err != STORE_OK)
+        return err;
+    if (call.state != STORE_CALL_HELD) /* ended, refused: too late */
+        return call.state == STORE_CALL_SENT ? STORE_DUPLICATE : STORE_CONFLICT;
+    admission = malloc(sizeof *admission);
+    if (admission == NULL)
+        return STORE_NOMEM;
+    err = store_chain_get(store, store->txn, call.admission_seq, admission, NULL);
+    if (err == STORE_OK)
+        err = spend_step(store, admission);
+    free(admission);
+    if (err != STORE_OK)
+        return err;
+    call.state = STORE_CALL_SENT;
+    call.sent_ns = ts_ns;
+    return call_put(store, &call);
+}
+
+/* ---- the end ------------------------------------------------------------------------------ */
+
+static enum store_err settle_in(struct store *store, const struct store_scope_seen *seen,
+                                const struct store_admission *admission,
+                                struct store_consumption *used, bool was_sent)
+{
+    struct store_counter counter;
+    enum store_err err = store_counter_get(store, &seen->key, &counter);
+
+    if (err != STORE_OK)
+        return err;
+    store_counter_hold(&counter, admission, -1, !was_sent);
+    store_counter_charge(&counter, used, !was_sent && admission->hold[GOV_STEPS] > 0);
+    for (unsigned dim = 0; seen->key.kind == GOV_RUN && dim < STORE_SEEN_DIMS; dim++)
+        if (used->remaining[dim] < 0 && seen->limit[dim] > 0) /* the innermost run with a limit */
+            used->remaining[dim] = seen->limit[dim] > store_spent(&counter, (enum gov_dim)dim)
+                                       ? seen->limit[dim] - store_spent(&counter, (enum gov_dim)dim)
+                                       : 0;
+    return store_counter_put(store, &seen->key, &counter);
+}
+
+static enum store_err count_end(struct store *store, const uint8_t run_id[16],
+                                const struct store_consumption *used)
+{
+    struct store_run run;
+    enum store_err err = store_run_get(store, run_id, &run);
+
+    if (err != STORE_OK)
+        return err;
+    run.in_flight--;
+    run.settled += used->end != STORE_RELEASED;
+    run.estimated +=
+        used->end != STORE_RELEASED && used->provenance != METER_PROVIDER_REPORTED;
+    return store_run_put(store, &run);
+}
+
+static enum store_err settle_call(struct store *store, struct store_event *event,
+                                  struct store_call *call, const struct store_event *admission)
+{
+    bool was_sent = call->state == STORE_CALL_SENT;
+    enum store_err err = STORE_OK;
+
+    if (was_sent && event->consumption.end == STORE_RELEASED)
+        return STORE_CONFLICT; /* what was sent is charged */
+    for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++)
+        event->consumption.remaining[dim] = -1;
+    for (unsigned i = 0; i < admission->head.scope_count && err == STORE_OK; i++)
+        err = settle_in(store, &admission->scopes[i], &admission->admission, &event->consumption,
+                        was_sent);
+    memcpy(event->head.run_id, call->run_id, sizeof event->head.run_id);
+    if (err == STORE_OK)
+        err = store_append(store, event, sizeof event->consumption);
+    call->state = STORE_CALL_ENDED;
+    call->consumption_seq = event->head.seq;
+    if (err == STORE_OK)
+        err = call_put(store, call);
+    if (err == STORE_OK)
+        err = store_delete(store, STORE_OPEN, call->call_id, sizeof call->call_id);
+    return err == STORE_OK ? count_end(store, call->run_id, &event->consumption) : err;
+}
+
+enum store_err store_settle(struct store *store, struct store_event *event)
+{
+    struct store_event *admission;
+    struct store_call call;
+    enum store_err err = store_call_get(store, event->head.call_id, &call);
+
+    if (err != STORE_OK)
+        return err;
+    if (call.state == STORE_CALL_ENDED)
+        return STORE_DUPLICATE;
+    if (call.state == STORE_CALL_REFUSED)
+        return STORE_CONFLICT;
+    admission = malloc(sizeof *admission);
+    if (admission == NULL)
+        return STORE_NOMEM;
+    err = store_chain_get(store, store->txn, call.admission_seq, admission, NULL);
+    if (err == STORE_OK)
+        err = settle_call(store, event, &call, admission);
+    free(admission);
+    return err;
+}
+
+/* ---- refusals ----------------------------------------------------------------------------- */
+
+enum store_err store_refuse(struct store *store, struct store_event *event)
+{
+    struct store_call call;
+    struct store_run run;
+    enum store_err err = store_append(store, event, sizeof event->refusal);
+
+    if (err == STORE_OK)
+        err = store_call_get(store, event->head.call_id, &call);
+    if (err == STORE_NOT_FOUND)
+        err = call_new(store, event, STORE_CALL_REFUSED, &call);
+    if (err == STORE_OK)
+        err = store_run_get(store, event->head.run_id, &run);
+    if (err != STORE_OK)
+        return err;
+    add_to(&run.refused, event->refusal.count);
+    return store_run_put(store, &run);
+}
+
+/* ---- runs, progress ----------------------------------------------------------------------- */
+
+enum store_err store_run_close(struct store *store, const uint8_t run_id[16],
+                               enum gov_state state, int64_t exit, int64_t ts_ns)
+{
+    struct store_event event = {.head = {.type = STORE_COMPLETED, .ts_ns = ts_ns}};
+    struct store_scope_key key;
+    struct store_counter counter;
+    struct store_run run;
+    enum store_err err = store_run_get(store, run_id, &run);
+
+    if (err != STORE_OK)
+        return err;
+    if (run.ended_ns != 0)
+        return STORE_DUPLICATE;
+    if (run.state == GOV_RUNNING || run.state == GOV_PAUSED)
+        run.state = (uint8_t)state;
+    run.ended_ns = ts_ns;
+    store_scope_run(&key, run_id);
+    err = store_counter_get(store, &key, &counter);
+    if (err != STORE_OK && err != STORE_NOT_FOUND)
+        return err;
+    memcpy(event.head.run_id, run_id, sizeof event.head.run_id);
+    event.completed.state = run.state;
+    event.completed.exit = exit;
+    event.completed.duration_ms = (ts_ns - run.started_ns) / 1000000;
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+        event.completed.total[dim] = store_spent(&counter, (enum gov_dim)dim);
+    err = store_append(store, &event, sizeof event.completed);
+    return err == STORE_OK ? store_run_put(store, &run) : err;
+}
+
+enum store_err store_progress_put(struct store *store, const uint8_t call_id[16],
+                                  const void *bytes, size_t count)
+{
+    struct store_call call;
+    enum store_err err = store_call_get(store, call_id, &call);
+
+    if (err == STORE_OK && call.state != STORE_CALL_HELD && call.state != STORE_CALL_SENT)
+        return STORE_CONFLICT;
+    if (count > STORE_PROGRESS_MAX)
+        return STORE_FULL;
+    return err == STORE_OK ? store_put(store, STORE_OPEN, call_id, 16, bytes, count) : err;
+}
+
+/* ---- windows ------------------------------------------------------------------------------ */
+
+/* What the call has come to by now: its charge, or its hold. */
+static enum store_err add_call(struct store *store, const struct store_event *admission,
+                               struct store_event *scratch, struct store_counter *out)
+{
+    struct store_call call;
+    enum store_err err = store_call_get(store, admission->head.call_id, &call);
+    bool sent;
+
+    if (err != STORE_OK)
+        return err;
+    if (call.state != STORE_CALL_ENDED) {
+        sent = call.state == STORE_CALL_SENT;
+        store_counter_hold(out, &admission->admission, 1, !sent);
+        if (sent)
+            add_to(&out->charged[GOV_STEPS], admission->admission.hold[GOV_STEPS]);
+        return STORE_OK;
+    }
+    err = store_chain_get(store, store->txn, call.consumption_seq, scratch, NULL);
+    if (err == STORE_OK)
+        store_counter_charge(out, &scratch->consumption,
+                             admission->admission.hold[GOV_STEPS] > 0);
+    return err;
+}
+
+enum store_err store_charged_since(struct store *store, int64_t since_ns,
+                                   struct store_counter *out)
+{
+    struct store_event *events = malloc(2 * sizeof *events);
+    enum store_err err = events == NULL ? STORE_NOMEM : STORE_OK;
+
+    memset(out, 0, sizeof *out);
+    for (uint64_t seq = store->seq; err == STORE_OK && seq > 0; seq--) {
+        err = store_chain_get(store, store->txn, seq, &events[0], NULL);
+        if (err != STORE_OK || events[0].head.ts_ns < since_ns)
+            break;
+        if (events[0].head.type == STORE_ADMISSION)
+            err = add_call(store, &events[0], &events[1], out);
+    }
+    free(events);
+    return err;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The chain's records: packing, hashing, appending, reading. A record is stored as its head, its body,
+ * the scopes that a decision saw, and the SHA-256 of all that. */
+#include "store/store_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+size_t store_body_bytes(unsigned type)
+{
+    static const size_t sizes[] = {
+        [STORE_ALLOCATION] = sizeof(struct store_allocation),
+        [STORE_ADMISSION] = sizeof(struct store_admission),
+        [STORE_REFUSAL] = sizeof(struct store_refusal),
+        [STORE_CONSUMPTION] = sizeof(struct store_consumption),
+        [STORE_WARNING] = sizeof(struct store_threshold),
+        [STORE_EXHAUSTED] = sizeof(struct store_threshold),
+        [STORE_COMPLETED] = sizeof(struct store_completed),
+        [STORE_OVERRUN] = sizeof(struct store_overrun),
+        [STORE_RUN_ENDED] = sizeof(struct store_run_ended),
+    };
+
+    return type < sizeof sizes / sizeof sizes[0] ? sizes[type] : 0;
+}
+
+void store_seq_key(uint64_t seq, uint8_t out[8])
+{
+    for (int i = 0; i < 8; i++)
+        out[i] = (uint8_t)(seq >> (56 - 8 * i));
+}
+
+uint64_t store_key_seq(const void *key)
+{
+    const uint8_t *bytes = key;
+    uint64_t seq = 0;
+
+    for (int i = 0; i < 8; i++)
+        seq = seq << 8 | bytes[i];
+    return seq;
+}
+
+/* The body follows the head in memory as in the file; the scopes only in the file. */
+static size_t pack(const struct store_event *event, uint8_t out[STORE_RECORD_MAX])
+{
+    size_t body = store_body_bytes(event->head.type);
+    size_t scopes = event->head.scope_count * sizeof event->scopes[0], used = 0;
+
+    memcpy(out, &event->head, sizeof event->head);
+    used += sizeof event->head;
+    memcpy(out + used, &event->allocation, body);
+    used += body;
+    memcpy(out + used, event->scopes, scopes);
+    return used + scopes;
+}
+_Static_assert(sizeof(struct store_record) + sizeof(struct store_allocation) +
+                       STORE_SCOPES_MAX * sizeof(struct store_scope_seen) + STORE_HASH_BYTES <=
+                   STORE_RECORD_MAX,
+               "the largest record fits");
+
+bool store_unpack(const void *bytes, size_t count, struct store_event *out, uint8_t hash_out[32])
+{
+    const uint8_t *at = bytes;
+    uint8_t hash[32];
+    size_t body, scopes;
+
+    memset(out, 0, sizeof *out);
+    if (count < sizeof out->head + STORE_HASH_BYTES)
+        return false;
+    memcpy(&out->head, at, sizeof out->head);
+    body = store_body_bytes(out->head.type);
+    scopes = out->head.scope_count * sizeof out->scopes[0];
+    if (body == 0 || out->head.scope_count > STORE_SCOPES_MAX ||
+        out->head.bytes != sizeof out->head + body + scopes ||
+        count != out->head.bytes + STORE_HASH_BYTES)
+        return false;
+    memcpy(&out->allocation, at + sizeof out->head, body);
+    memcpy(out->scopes, at + sizeof out->head + body, scopes);
+    store_sha256(at, out->head.bytes, hash);
+    if (hash_out != NULL)
+        memcpy(hash_out, hash, sizeof hash);
+    return memcmp(hash, at + out->head.bytes, sizeof hash) == 0;
+}
+
+enum store_err store_append(struct store *store, struct store_event *event, size_t body_bytes)
+{
+    uint8_t bytes[STORE_RECORD_MAX], key[8];
+    size_t used;
+    enum store_err err;
+
+    if (body_bytes != store_body_bytes(event->head.type))
+        return STORE_DAMAGED;
+    event->head.version = STORE_RECORD_VERSION;
+    event->head.seq = store->seq + 1;
+    event->head.bytes = (uint32_t)(sizeof event->head + body_bytes +
+                                   event->head.scope_count * sizeof event->scopes[0]);
+    memcpy(event->head.prev, store->head, sizeof event->head.prev);
+    used = pack(event, bytes);
+    store_sha256(bytes, used, bytes + used);
+    store_seq_key(event->head.seq, key);
+    err = store_put(store, STORE_CHAIN, key, sizeof key, bytes, used + STORE_HASH_BYTES);
+    if (err != STORE_OK)
+        return err;
+    store->seq = event->head.seq;
+    memcpy(store->head, bytes + used, sizeof store->head);
+    return STORE_OK;
+}
+
+enum store_err store_chain_get(const struct store *store, MDB_txn *txn, uint64_t seq,
+                               struct store_event *out, uint8_t hash_out[32])
+{
+    MDB_cursor *cursor = NULL;
+    uint8_t bytes[8];
+    MDB_val key = {sizeof bytes, bytes}, value;
+    int code = mdb_cursor_open(txn, store->tables[STORE_CHAIN], &cursor);
+    enum store_err err;
+
+    store_seq_key(seq, bytes);
+    if (code == MDB_SUCCESS)
+        code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+    err = store_err_of(store, code);
+    if (err == STORE_OK && !store_unpack(value.mv_data, value.mv_size, out, hash_out)) {
+        out->head.seq = store_key_seq(key.mv_data);
+        err = STORE_DAMAGED;
+    }
+    mdb_cursor_close(cursor);
+    return err;
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening, locking and transactions. The lock is a file of its own, held for life: LMDB's own locks do
+ * not keep a second writer out (a plain open and close of its lock file lets one in, measured). */
+#include "store/store_int.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/sha.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define FULL_BELOW_BYTES ((uint64_t)1 << 20) /* less than this free: a failed write means full */
+#define TAIL_CHECKED     1000u               /* records whose chain is looked at when opening */
+
+static const char *const table_names[STORE_TABLES] = {
+    [STORE_CHAIN] = "chain", [STORE_CALLS] = "calls",       [STORE_OPEN] = "open",
+    [STORE_RUNCALLS] = "runcalls", [STORE_RUNS] = "runs",   [STORE_COUNTERS] = "counters",
+    [STORE_META] = "meta",
+};
+
+const char *store_strerror(enum store_err err)
+{
+    switch (err) {
+#define X(name, number, text)                                                                      \
+    case name:                                                                                     \
+        return text;
+        STORE_ERR_MAP(X)
+#undef X
+    }
+    return "unknown error";
+}
+
+__attribute__((format(printf, 2, 3))) static void say(struct store_error *error,
+                                                      const char *format, ...)
+{
+    va_list arguments;
+
+    if (error == NULL || error->text[0] != '\0')
+        return;
+    va_start(arguments, format);
+    (void)vsnprintf(error->text, sizeof error->text, format, arguments);
+    va_end(arguments);
+}
+
+void store_sha256(const void *bytes, size_t count, uint8_t out[32])
+{
+    (void)SHA256(bytes, count, out);
+}
+
+/* ---- LMDB --------------------------------------------------------------------------------- */
+
+static bool disk_is_full(const struct store *store)
+{
+    struct statvfs info;
+
+    return statvfs(store->home, &info) == 0 &&
+           (uint64_t)info.f_bavail * info.f_frsize < FULL_BELOW_BYTES;
+}
+
+enum store_err store_err_of(const struct store *store, int code)
+{
+    switch (code) {
+    case MDB_SUCCESS:
+        return STORE_OK;
+    case MDB_NOTFOUND:
+        return STORE_NOT_FOUND;
+    case MDB_MAP_FULL:
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return STORE_FULL;
+    case ENOMEM:
+        return STORE_NOMEM;
+    case EROFS:
+    case EACCES:
+    case EPERM:
+        return STORE_READ_ONLY;
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+    case MDB_VERSION_MISMATCH:
+    case MDB_PANIC:
+        return STORE_DAMAGED;
+    case EIO: /* a short write on a full disk looks like this too */
+        return disk_is_full(store) ? STORE_FULL : STORE_IO;
+    default:
+        return STORE_IO;
+    }
+}
+
+enum store_err store_get(const struct store *store, MDB_txn *txn, enum store_table table,
+                         const void *key, size_t key_bytes, void *value, size_t value_bytes)
+{
+    MDB_val k = {key_bytes, (void *)(uintptr_t)key}, v;
+    int code = mdb_get(txn, store->tables[table], &k, &v);
+
+    if (code != MDB_SUCCESS)
+        return store_err_of(store, code);
+    if (v.mv_size != value_bytes)
+        return STORE_DAMAGED;
+    memcpy(value, v.mv_data, value_bytes);
+    return STORE_OK;
+}
+
+enum store_err store_put(struct store *store, enum store_table table, const void *key,
+                         size_t key_bytes, const void *value, size_t value_bytes)
+{
+    MDB_val k = {key_bytes, (void *)(uintptr_t)key}, v = {value_bytes, (void *)(uintptr_t)value};
+
+    return store_err_of(store, mdb_put(store->txn, store->tables[table], &k, &v, 0));
+}
+
+enum store_err store_delete(struct store *store, enum store_table table, const void *key,
+                            size_t key_bytes)
+{
+    MDB_val k = {key_bytes, (void *)(uintptr_t)key};
+
+    return store_err_of(store, mdb_del(store->txn, store->tables[table], &k, NULL));
+}
+
+/* ---- the lock ----------------------------------------------------------------------------- */
+
+static void say_owner(int fd, struct store_error *error, const char *path)
+{
+    char pid[32] = "";
+    ssize_t count = pread(fd, pid, sizeof pid - 1, 0);
+
+    pid[count > 0 ? strcspn(pid, "\n") : 0] = '\0';
+    say(error, "%s: held by the sidecar with pid %s", path, pid[0] != '\0' ? pid : "unknown");
+}
+
+static enum store_err lock(struct store *store, struct store_error *error)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char path[600], pid[32];
+    int length;
+
+    (void)snprintf(path, sizeof path, "%s/lock", store->home);
+    store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (store->lock_fd < 0) {
+        enum store_err err = store_err_of(store, errno);
+
+        say(error, "%s: %s", path, strerror(errno));
+        return err;
+    }
+    if (fcntl(store->lock_fd, F_OFD_SETLK, &whole) != 0) {
+        say_owner(store->lock_fd, error, path);
+        return STORE_LOCKED;
+    }
+    length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+    if (ftruncate(store->lock_fd, 0) != 0 ||
+        pwrite(store->lock_fd, pid, (size_t)length, 0) != length)
+        (void)0; /* the pid is for people; the lock is what counts */
+    return STORE_OK;
+}
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+static int open_env(struct store *store, const char *path)
+{
+    unsigned flags = MDB_NOSUBDIR | MDB_NOTLS;
+    int code = mdb_env_create(&store->env);
+
+    if (store->read_only)
+        flags |= MDB_RDONLY | MDB_NOLOCK; /* our own lock keeps everybody out */
+    if (code == MDB_SUCCESS)
+        code = mdb_env_set_maxdbs(store->env, STORE_TABLES);
+    if (code == MDB_SUCCESS)
+        code = mdb_env_set_mapsize(store->env, STORE_MAP_BYTES);
+    if (code == MDB_SUCCESS)
+        code = mdb_env_open(store->env, path, flags, 0600);
+    return code;
+}
+
+static int open_tables(struct store *store, MDB_txn *txn)
+{
+    int code = MDB_SUCCESS;
+
+    for (unsigned i = 0; i < STORE_TABLES && code == MDB_SUCCESS; i++)
+        code = mdb_dbi_open(txn, table_names[i], store->read_only ? 0 : MDB_CREATE,
+                            &store->tables[i]);
+    return code;
+}
+
+/* The last record is where the chain goes on. */
+static enum store_err read_head(struct store *store, MDB_txn *txn)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key, value;
+    struct store_event *event = NULL;
+    enum store_err err = STORE_OK;
+    int code = mdb_cursor_open(txn, store->tables[STORE_CHAIN], &cursor);
+
+    if (code == MDB_SUCCESS)
+        code = mdb_cursor_get(cursor, &key, &value, MDB_LAST);
+    if (code == MDB_SUCCESS) {
+        event = malloc(sizeof *event);
+        if (event == NULL)
+            err = STORE_NOMEM;
+        else if (!store_unpack(value.mv_data, value.mv_size, event, store->head))
+            err = STORE_DAMAGED;
+        else
+            store->seq = event->head.seq;
+    } else if (code != MDB_NOTFOUND) {
+        err = store_err_of(store, code);
+    }
+    free(event);
+    mdb_cursor_close(cursor);
+    store->committed_seq = store->seq;
+    memcpy(store->committed_head, store->head, sizeof store->head);
+    return err;
+}
+
+static enum store_err check_tail(struct store *store, MDB_txn *txn, struct store_error *error)
+{
+    struct store_event *event = malloc(sizeof *event);
+    uint64_t seq = store->seq > TAIL_CHECKED ? store->seq - TAIL_CHECKED : 1;
+    uint8_t prev[32] = {0}, hash[32];
+    bool first = true;
+    enum store_err err = event == NULL ? STORE_NOMEM : STORE_OK;
+
+    for (; err == STORE_OK && seq <= store->seq; seq++) {
+        err = store_chain_get(store, txn, seq, event, hash);
+        if (err == STORE_OK &&
+            (event->head.seq != seq ||
+             ((!first || seq == 1) && memcmp(event->head.prev, prev, sizeof prev) != 0)))
+            err = STORE_DAMAGED;
+        if (err != STORE_OK)
+            say(error, "%s/ledger.mdb: record %llu does not continue the chain; see `flyball verify`",
+                store->home, (unsigned long long)seq);
+        memcpy(prev, hash, sizeof prev);
+        first = false;
+    }
+    free(event);
+    return err;
+}
+
+static enum store_err read_meta(struct store *store, MDB_txn *txn, struct store_error *error)
+{
+    uint32_t schema = STORE_SCHEMA, clean = 1;
+    enum store_err err = store_get(store, txn, STORE_META, "schema", 6, &schema, sizeof schema);
+
+    if (err != STORE_OK && err != STORE_NOT_FOUND)
+        return err;
+    if (schema > STORE_SCHEMA) {
+        say(error, "%s/ledger.mdb has schema %u, this Flyball knows %u", store->home, schema,
+            STORE_SCHEMA);
+        return STORE_SCHEMA_NEWER;
+    }
+    err = store_get(store, txn, STORE_META, "clean", 5, &clean, sizeof clean);
+    store->was_clean = clean != 0;
+    return err == STORE_NOT_FOUND ? STORE_OK : err;
+}
+
+static enum store_err write_meta(struct store *store, uint32_t clean)
+{
+    uint32_t schema = STORE_SCHEMA;
+    enum store_err err = store_put(store, STORE_META, "schema", 6, &schema, sizeof schema);
+
+    return err != STORE_OK ? err : store_put(store, STORE_META, "clean", 5, &clean, sizeof clean);
+}
+
+static enum store_err open_ledger(struct store *store, struct store_error *error)
+{
+    char path[600];
+    MDB_txn *txn = NULL;
+    enum store_err err;
+    int code;
+
+    (void)snprintf(path, sizeof path, "%s/ledger.mdb", store->home);
+    code = open_env(store, path);
+    if (code == MDB_SUCCESS)
+        code = mdb_txn_begin(store->env, NULL, store->read_only ? MDB_RDONLY : 0, &txn);
+    if (code == MDB_SUCCESS)
+        code = open_tables(store, txn);
+    if (code != MDB_SUCCESS) {
+        err = store_err_of(store, code);
+        say(error, "%s: %s", path, mdb_strerror(code));
+        mdb_txn_abort(txn);
+        return err;
+    }
+    store->txn = txn;
+    err = read_meta(store, txn, error);
+    if (err == STORE_OK)
+        err = read_head(store, txn);
+    if (err == STORE_OK)
+        err = check_tail(store, txn, error);
+    if (err == STORE_OK && !store->read_only)
+        err = write_meta(store, 0);
+    if (err == STORE_OK && !store->read_only) {
+        err = store_commit(store, true);
+    } else {
+        if (err == STORE_OK) /* the tables stay open only by committing */
+            err = store_err_of(store, mdb_txn_commit(txn));
+        else
+            mdb_txn_abort(txn);
+        store->txn = NULL;
+    }
+    if (err != STORE_OK)
+        say(error, "%s: %s", path, store_strerror(err));
+    return err;
+}
+
+enum store_err store_open(const char *home, bool read_only, struct store **store_out,
+                          struct store_error *error)
+{
+    struct store *store = calloc(1, sizeof *store);
+    enum store_err err;
+
+    if (error != NULL)
+        error->text[0] = '\0';
+    if (store == NULL)
+        return STORE_NOMEM;
+    store->lock_fd = -1;
+    store->read_only = read_only;
+    (void)snprintf(store->home, sizeof store->home, "%s", home);
+    err = lock(store, error);
+    if (err == STORE_OK)
+        err = open_ledger(store, error);
+    if (err != STORE_OK) {
+        store->latched = true; /* nothing of it may be written any more */
+        store_close(store);
+        return err;
+    }
+    *store_out = store;
+    return STORE_OK;
+}
+
+bool store_was_clean(const struct store *store)
+{
+    return store->was_clean;
+}
+
+void store_close(struct store *store)
+{
+    if (store == NULL)
+        return;
+    store_abort(store);
+    if (store->env != NULL && !store->read_only && !store->latched &&
+        store_begin(store) == STORE_OK) {
+        if (write_meta(store, 1) == STORE_OK)
+            (void)!store_commit(store, true);
+        else
+            store_abort(store);
+    }
+    if (store->env != NULL)
+        mdb_env_close(store->env);
+    if (store->lock_fd >= 0)
+        (void)close(store->lock_fd);
+    free(store);
+}
+
+/* ---- transactions ------------------------------------------------------------------------- */
+
+enum store_err store_begin(struct store *store)
+{
+    if (store->latched)
+        return STORE_LATCHED;
+    return store_err_of(store, mdb_txn_begin(store->env, NULL, 0, &store->txn));
+}
+
+static void forget_transaction(struct store *store)
+{
+    store->txn = NULL;
+    store->seq = store->committed_seq;
+    memcpy(store->head, store->committed_head, sizeof store->head);
+}
+
+/* LMDB does not stop after a failed sync, and the kernel forgets the pages that it could not write:
+ * what is on the disk is not known any more, until the file is read again. */
+enum store_err store_commit(struct store *store, bool durable)
+{
+    int code = mdb_env_set_flags(store->env, MDB_NOMETASYNC, durable ? 0 : 1);
+    enum store_err err;
+
+    if (code != MDB_SUCCESS) {
+        store_abort(store);
+        return store_err_of(store, code);
+    }
+    code = mdb_txn_commit(store->txn); /* frees the handle even when it fails */
+    err = store_err_of(store, code);
+    if (err != STORE_OK) {
+        forget_transaction(store);
+        store->latched = err != STORE_FULL && err != STORE_NOMEM;
+        return err;
+    }
+    store->txn = NULL;
+    store->committed_seq = store->seq;
+    memcpy(store->committed_head, store->head, sizeof store->head);
+    return STORE_OK;
+}
+
+void store_abort(struct store *store)
+{
+    if (store->txn == NULL)
+        return;
+    mdb_txn_abort(store->txn);
+    forget_transaction(store);
+}

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger: what was allowed, held and spent, in LMDB.
+ *
+ * The model. The chain is the truth: numbered records, each with the hash of its predecessor, only
+ * ever appended. Beside it stand, in the same transactions, what would be slow to recompute: counters
+ * per scope, the row of every call, the row of every run. store_verify() recomputes them all from the
+ * chain. A call has one hold, booked in all its scopes or none, and at most one end:
+ *
+ *     HELD -> RELEASED              nothing was sent
+ *     HELD -> SENT -> SETTLED       charged what it cost
+ *                  -> UNKNOWN       charged its whole hold
+ *
+ * Ids come from the caller; saying the same thing twice changes nothing, saying something else about
+ * the same id is a conflict, and the first word stands.
+ *
+ * Caveats. One process opens a ledger, under a lock held for its life; in it one thread writes, any
+ * number read. A write transaction is store_begin() ... store_commit(); what it did counts when the
+ * commit has said STORE_OK. Never NOSYNC, WRITEMAP or DUPSORT: measured to lose or damage data. After
+ * a failed sync the store refuses to write until it is opened again. Amounts as in the governor. The
+ * ledger holds no text of prompts or answers and no keys. */
+#ifndef FLYBALL_STORE_H
+#define FLYBALL_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "governor/governor.h"
+
+#define STORE_MUST_CHECK __attribute__((warn_unused_result))
+
+#define STORE_SCHEMA      1u
+#define STORE_SCOPES_MAX  8u    /* scopes of one call */
+#define STORE_MAP_BYTES   ((size_t)64 << 30) /* address space, not disk */
+#define STORE_RECORD_MAX  2048u
+#define STORE_PROGRESS_MAX 4096u
+
+#define STORE_ERR_MAP(X)                                                                           \
+    X(STORE_OK, 0, "ok")                                                                           \
+    X(STORE_NOT_FOUND, 1, "not in the ledger")                                                     \
+    X(STORE_DUPLICATE, 2, "the ledger has this already")                                           \
+    X(STORE_CONFLICT, 3, "the ledger has something else under this id")                            \
+    X(STORE_OVER, 4, "the hold would pass a limit")                                                \
+    X(STORE_LOCKED, 5, "another process has the ledger open")                                      \
+    X(STORE_FULL, 6, "no room for the ledger to grow")                                             \
+    X(STORE_READ_ONLY, 7, "the ledger's directory cannot be written")                              \
+    X(STORE_DAMAGED, 8, "the ledger's file is damaged")                                            \
+    X(STORE_SCHEMA_NEWER, 9, "the ledger was written by a newer Flyball")                          \
+    X(STORE_IO, 10, "the disk failed")                                                             \
+    X(STORE_NOMEM, 11, "out of memory")                                                            \
+    X(STORE_LATCHED, 12, "a write could not be made sure; the ledger has to be opened again")
+enum store_err {
+#define X(name, number, text) name = (number),
+    STORE_ERR_MAP(X)
+#undef X
+};
+const char *store_strerror(enum store_err err);
+
+/* First error wins: what, where, what to do. */
+struct store_error {
+    char text[512];
+};
+
+struct store;
+
+/* ---- what is in it ------------------------------------------------------------------------ */
+
+/* Which amount is meant: a scope, and for windows the one that began then. id: the run's; for names
+ * the first 16 bytes of their SHA-256; zero for the whole ledger. */
+struct store_scope_key {
+    uint8_t kind;   /* enum gov_scope_kind */
+    uint8_t window; /* enum gov_window */
+    uint8_t zero[6];
+    int64_t start_s; /* the window's beginning, seconds since the epoch; 0: not a window */
+    uint8_t id[16];
+};
+_Static_assert(sizeof(struct store_scope_key) == 32, "stored");
+
+struct store_counter {
+    uint32_t version;
+    uint32_t in_flight;
+    int64_t charged[GOV_DIMS];
+    int64_t credited[GOV_DIMS]; /* by corrections; spent = charged - credited */
+    int64_t held[GOV_DIMS];
+    int64_t end_s;                    /* a window's end; 0: never */
+    int64_t logged_limit[GOV_DIMS];   /* the limit for which thresholds were logged ... */
+    uint8_t logged[GOV_DIMS];         /* ... a bit per threshold */
+    uint8_t exhausted[GOV_DIMS];      /* Exhausted was logged for that limit */
+    uint8_t zero[6];
+    char name[64]; /* of a session; for people */
+};
+_Static_assert(sizeof(struct store_counter) == 392, "stored");
+
+enum store_type {
+    STORE_ALLOCATION = 1,
+    STORE_ADMISSION = 2,
+    STORE_REFUSAL = 3,
+    STORE_CONSUMPTION = 4, /* every end of a call, RELEASED included */
+    STORE_WARNING = 5,
+    STORE_EXHAUSTED = 6,
+    STORE_COMPLETED = 7,
+    STORE_OVERRUN = 8,
+    STORE_RUN_ENDED = 9, /* a hard_stop: the run's state is failed */
+};
+
+/* The head of every record in the chain; prev is the hash of the record before. The hash of a record
+ * is SHA-256 over its bytes from version on, prev included; it follows the record in the file. */
+struct store_record {
+    uint16_t version;
+    uint16_t type;
+    uint16_t scope_count; /* struct store_scope_seen entries after the body */
+    uint16_t zero;
+    uint32_t bytes; /* head, body and scopes */
+    uint32_t zero2;
+    uint64_t seq;
+    int64_t ts_ns; /* wall clock */
+    uint8_t run_id[16];
+    uint8_t call_id[16];
+    uint8_t prev[32];
+};
+_Static_assert(sizeof(struct store_record) == 96, "stored");
+
+/* A scope as a decision saw it: what `verify` recomputes. Steps, tokens, cost. */
+#define STORE_SEEN_DIMS 3u
+struct store_scope_seen {
+    struct store_scope_key key;
+    int64_t spent[STORE_SEEN_DIMS];
+    int64_t held[STORE_SEEN_DIMS];
+    int64_t limit[STORE_SEEN_DIMS]; /* 0: none */
+    uint8_t policy[STORE_SEEN_DIMS];
+    uint8_t zero[5];
+};
+_Static_assert(sizeof(struct store_scope_seen) == 112, "stored");
+
+struct store_allocation {
+    int64_t limits[GOV_DIMS];
+    int64_t session_limits[GOV_DIMS];
+    uint8_t policies[GOV_DIMS];
+    uint8_t percents[3];
+    uint8_t by_hand; /* no launcher: the session leader is the run */
+    uint8_t meter_only;
+    uint8_t zero[2];
+    uint8_t parent[16]; /* the run it was started in; zero: none */
+    int64_t uid;
+    int64_t pid;       /* the launcher's, or the session leader's */
+    int64_t pid_start; /* clock ticks since boot */
+    uint8_t boot_id[16];
+    char session[64];
+    char task[64];
+    char agent[64];
+    char policy[32];
+    char level[16];
+    char argv0[128];
+    char cwd[256];
+};
+_Static_assert(sizeof(struct store_allocation) == 840, "stored");
+
+enum store_call_flag {
+    STORE_STREAM = 1 << 0,
+    STORE_CLAMPED = 1 << 1,
+    STORE_READ_ONLY_CALL = 1 << 2,
+    STORE_UNPRICED = 1 << 3,
+    STORE_WARNED = 1 << 4, /* a limit's ratio was at 80 % or above */
+};
+
+struct store_admission {
+    int64_t hold[STORE_SEEN_DIMS]; /* steps, tokens, cost in pico-dollars */
+    uint64_t cap_asked;            /* UINT64_MAX: none */
+    uint64_t cap_held;             /* UINT64_MAX: none */
+    uint64_t input_tokens;
+    int64_t pid;
+    int64_t pid_start;
+    uint8_t boot_id[16];
+    uint8_t request_hash[32]; /* of method, host, path and body: the same id must mean the same call */
+    uint32_t flags;
+    uint8_t door; /* 0 libcurl */
+    uint8_t zero[3];
+    char provider[24];
+    char api[32];
+    char model[96];
+    char row[96]; /* the price row; "" none */
+};
+_Static_assert(sizeof(struct store_admission) == 368, "stored");
+
+struct store_refusal {
+    int64_t count; /* the same question again, answered from memory, is counted here */
+    int64_t spent, held, limit;
+    int64_t wanted[STORE_SEEN_DIMS]; /* the smallest form of the call; cost -1: no price */
+    uint16_t reasons[GOV_CODES_MAX];
+    uint8_t reason_count;
+    uint8_t dim; /* GOV_DIMS: none */
+    uint8_t scope_kind, window;
+    int32_t status; /* the HTTP status that was answered */
+    int64_t pid;
+    char provider[24];
+    char api[32];
+    char model[96];
+};
+_Static_assert(sizeof(struct store_refusal) == 256, "stored");
+
+enum store_end { STORE_SETTLED = 1, STORE_UNKNOWN = 2, STORE_RELEASED = 3 };
+
+struct store_consumption {
+    uint64_t tokens[METER_BUCKETS];
+    uint64_t counts[METER_COUNTS];
+    int64_t tokens_total;
+    int64_t cost_pusd;          /* computed; -1: no price */
+    int64_t provider_cost_pusd; /* reported; -1: none */
+    int64_t charged_pusd;       /* booked; 0 where nothing is known, see flags */
+    int64_t egress_bytes;
+    int64_t duration_ms;
+    int64_t remaining[STORE_SEEN_DIMS]; /* of its run, after it; -1: no limit. Filled in by the store */
+    uint32_t flags; /* enum store_call_flag */
+    int32_t status; /* HTTP; 0: no answer */
+    uint8_t end;        /* enum store_end */
+    uint8_t provenance; /* enum meter_provenance */
+    uint8_t usage_invalid;
+    uint8_t error; /* an error answer: for error bursts */
+    uint32_t warnings;
+    char model[96]; /* served; "" as asked */
+    char row[96];
+    char row_from[16];
+    char tier[40];
+};
+_Static_assert(sizeof(struct store_consumption) == 432, "stored");
+
+struct store_threshold { /* Warning and Exhausted */
+    struct store_scope_key key;
+    int64_t consumed;
+    int64_t limit;
+    uint8_t dim;
+    uint8_t percent;
+    uint8_t policy;
+    uint8_t zero[5];
+};
+_Static_assert(sizeof(struct store_threshold) == 56, "stored");
+
+struct store_completed {
+    int64_t exit; /* as a shell has it: 128 + signal */
+    int64_t duration_ms;
+    int64_t total[GOV_DIMS];
+    uint8_t state; /* enum gov_state */
+    uint8_t zero[7];
+};
+_Static_assert(sizeof(struct store_completed) == 96, "stored");
+
+struct store_overrun {
+    int64_t held_pusd, charged_pusd;
+    int64_t held_tokens, charged_tokens;
+};
+_Static_assert(sizeof(struct store_overrun) == 32, "stored");
+
+struct store_run_ended {
+    uint16_t reasons[GOV_CODES_MAX];
+    uint8_t reason_count;
+    uint8_t zero[7];
+};
+_Static_assert(sizeof(struct store_run_ended) == 40, "stored");
+
+/* One record with its body, as read. */
+struct store_event {
+    struct store_record head;
+    union {
+        struct store_allocation allocation;
+        struct store_admission admission;
+        struct store_refusal refusal;
+        struct store_consumption consumption;
+        struct store_threshold threshold;
+        struct store_completed completed;
+        struct store_overrun overrun;
+        struct store_run_ended run_ended;
+    };
+    struct store_scope_seen scopes[STORE_SCOPES_MAX];
+};
+
+struct store_run {
+    uint32_t version;
+    uint8_t state; /* enum gov_state */
+    uint8_t reason_count;
+    uint16_t reasons[GOV_CODES_MAX]; /* with which it failed */
+    uint8_t zero[2];
+    uint8_t run_id[16];
+    int64_t started_ns, ended_ns; /* ended 0: lives */
+    int64_t admitted, refused, settled, estimated, in_flight;
+    uint64_t allocation_seq;
+    struct store_allocation allocation;
+};
+_Static_assert(sizeof(struct store_run) == 960, "stored");
+
+enum store_call_state {
+    STORE_CALL_HELD = 1,
+    STORE_CALL_SENT = 2,
+    STORE_CALL_ENDED = 3,
+    STORE_CALL_REFUSED = 4, /* never held; consumption_seq is the refusal's */
+};
+
+struct store_call {
+    uint32_t version;
+    uint8_t state; /* enum store_call_state */
+    uint8_t zero[3];
+    uint8_t call_id[16];
+    uint8_t run_id[16];
+    uint64_t admission_seq;
+    uint64_t consumption_seq; /* 0: not ended */
+    int64_t sent_ns;          /* 0: not sent */
+};
+_Static_assert(sizeof(struct store_call) == 64, "stored");
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+/* Opens the ledger in a directory, which must exist; makes it when it is not there (not with
+ * read_only). STORE_LOCKED: error names the owner's pid. Other errors say what and where. */
+STORE_MUST_CHECK enum store_err store_open(const char *home, bool read_only,
+                                           struct store **store_out, struct store_error *error);
+void store_close(struct store *store); /* NULL is fine; an open transaction is given up */
+/* Whether the process that had it before closed it in order. */
+bool store_was_clean(const struct store *store);
+
+/* ---- writing: one thread ------------------------------------------------------------------ */
+
+STORE_MUST_CHECK enum store_err store_begin(struct store *store);
+/* durable: not before it is on the disk. Else the last commits may be lost in a power failure, never
+ * in a crash. On any error nothing of the transaction counts. */
+STORE_MUST_CHECK enum store_err store_commit(struct store *store, bool durable);
+void store_abort(struct store *store);
+
+/* A scope's counter; all zero (STORE_NOT_FOUND) when nothing was ever booked. */
+enum store_err store_counter_get(struct store *store, const struct store_scope_key *key,
+                                 struct store_counter *out);
+STORE_MUST_CHECK enum store_err store_counter_put(struct store *store,
+                                                  const struct store_scope_key *key,
+                                                  const struct store_counter *counter);
+/* What was charged to calls admitted since then, by everybody: for a window that begins to count. */
+enum store_err store_charged_since(struct store *store, int64_t since_ns,
+                                   struct store_counter *out);
+
+enum store_err store_run_get(struct store *store, const uint8_t run_id[16], struct store_run *out);
+STORE_MUST_CHECK enum store_err store_run_put(struct store *store, const struct store_run *run);
+enum store_err store_call_get(struct store *store, const uint8_t call_id[16],
+                              struct store_call *out);
+
+/* Appends a record: fills in seq, version, prev, bytes. body_bytes: of the body's type. */
+STORE_MUST_CHECK enum store_err store_append(struct store *store, struct store_event *event,
+                                             size_t body_bytes);
+
+/* Books a hold: event is an admission with its scopes as seen now. STORE_OVER: a scope's limit that
+ * is not soft would be passed (the governor should have known). STORE_DUPLICATE: this very call holds
+ * already (call_out tells its state); STORE_CONFLICT: another one has the id. */
+STORE_MUST_CHECK enum store_err store_admit(struct store *store, struct store_event *event,
+                                            struct store_call *call_out);
+/* The request's first byte leaves. STORE_DUPLICATE: known. STORE_CONFLICT: the call has ended. */
+STORE_MUST_CHECK enum store_err store_sent(struct store *store, const uint8_t call_id[16],
+                                           int64_t ts_ns);
+/* The one end of a call: event is a consumption; call_id and run_id are taken from the call. The hold
+ * goes, the charge comes, in every scope. STORE_DUPLICATE: it has ended (in whatever way). */
+STORE_MUST_CHECK enum store_err store_settle(struct store *store, struct store_event *event);
+/* Records a refusal: event.refusal.count of them, under the first one's call id. */
+STORE_MUST_CHECK enum store_err store_refuse(struct store *store, struct store_event *event);
+/* Ends a run's row and appends RunCompleted. STORE_DUPLICATE: it has ended. */
+STORE_MUST_CHECK enum store_err store_run_close(struct store *store, const uint8_t run_id[16],
+                                                enum gov_state state, int64_t exit,
+                                                int64_t ts_ns);
+
+/* Where the answer of an open call stands, for a restarted sidecar; at most 4 KiB. */
+STORE_MUST_CHECK enum store_err store_progress_put(struct store *store, const uint8_t call_id[16],
+                                                   const void *bytes, size_t count);
+
+/* ---- reading: any thread, each with a view of its own ------------------------------------- */
+
+struct store_view; /* the ledger at one moment; keep it short, it holds on to disk pages */
+STORE_MUST_CHECK enum store_err store_view_open(struct store *store, struct store_view **view_out);
+void store_view_close(struct store_view *view);
+
+/* The record with this number or the next one that there is. STORE_NOT_FOUND: none. STORE_DAMAGED:
+ * its bytes are not those that were written. */
+enum store_err store_view_event(struct store_view *view, uint64_t seq, struct store_event *out);
+enum store_err store_view_call(struct store_view *view, const uint8_t call_id[16],
+                               struct store_call *out);
+/* STORE_NOT_FOUND: none, or of another size. */
+enum store_err store_view_progress(struct store_view *view, const uint8_t call_id[16],
+                                   void *bytes, size_t count);
+enum store_err store_view_run(struct store_view *view, const uint8_t run_id[16],
+                              struct store_run *out);
+enum store_err store_view_counter(struct store_view *view, const struct store_scope_key *key,
+                                  struct store_counter *out);
+/* Walking: id is the last one seen (NULL: begin); the next one, in order of time, or back from the
+ * newest. Calls of one run, of any run (run_id NULL), and those without an end. */
+enum store_err store_view_next_run(struct store_view *view, const uint8_t *id, bool backward,
+                                   struct store_run *out);
+enum store_err store_view_next_call(struct store_view *view, const uint8_t *run_id,
+                                    const uint8_t *id, struct store_call *out);
+enum store_err store_view_next_open(struct store_view *view, const uint8_t *id,
+                                    struct store_call *out);
+enum store_err store_view_next_window(struct store_view *view, const struct store_scope_key *key,
+                                      struct store_scope_key *key_out, struct store_counter *out);
+/* The last record's number and hash; 0 and zeros when there is none. */
+void store_view_head(struct store_view *view, uint64_t *seq_out, uint8_t hash_out[32]);
+
+/* ---- proving ------------------------------------------------------------------------------ */
+
+struct store_proof {
+    bool chain, sums, caps;
+    uint64_t records;
+    uint64_t first_bad; /* 0: none */
+    uint8_t head[32];
+    bool head_known; /* the hash that was asked for is one of the chain's */
+    char what[256];  /* the first thing that is wrong */
+};
+/* Recomputes the chain, every counter and row, and every admission's arithmetic. head NULL: none to
+ * look for. STORE_OK: the proof is filled in, whatever it says. progress may be NULL. */
+enum store_err store_verify(struct store_view *view, const uint8_t *head,
+                            void (*progress)(void *data, uint64_t done, uint64_t all), void *data,
+                            struct store_proof *out);
+
+/* ---- small things ------------------------------------------------------------------------- */
+
+void store_scope_run(struct store_scope_key *out, const uint8_t run_id[16]);
+void store_scope_name(struct store_scope_key *out, enum gov_scope_kind kind, const char *name);
+void store_scope_window(struct store_scope_key *out, enum gov_window window, int64_t start_s);
+void store_sha256(const void *bytes, size_t count, uint8_t out[32]);
+int64_t store_spent(const struct store_counter *counter, enum gov_dim dim);
+
+#endif

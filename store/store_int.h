@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ledger, inside: the one write transaction, the tables, LMDB's errors as ours. */
+#ifndef FLYBALL_STORE_INT_H
+#define FLYBALL_STORE_INT_H
+
+#include <lmdb.h>
+#include <sys/types.h>
+
+#include "store/store.h"
+
+/* Tables. Keys: chain, the record's number, big-endian; calls and open, the call's id; runcalls, run's
+ * and call's id; runs, the run's id; counters, the scope's key. */
+enum store_table { STORE_CHAIN, STORE_CALLS, STORE_OPEN, STORE_RUNCALLS, STORE_RUNS,
+                   STORE_COUNTERS, STORE_META, STORE_TABLES };
+
+struct store {
+    MDB_env *env;
+    MDB_dbi tables[STORE_TABLES];
+    MDB_txn *txn; /* the write transaction; NULL: none */
+    uint64_t seq; /* of the last record, as the open transaction sees it */
+    uint8_t head[32];
+    uint64_t committed_seq;
+    uint8_t committed_head[32];
+    int lock_fd;
+    bool read_only;
+    bool latched;
+    bool was_clean;
+    char home[512];
+};
+
+struct store_view {
+    const struct store *store;
+    MDB_txn *txn;
+};
+
+#define STORE_HASH_BYTES 32u
+#define STORE_CALL_VERSION 1u
+#define STORE_COUNTER_VERSION 1u
+#define STORE_RUN_VERSION 1u
+#define STORE_RECORD_VERSION 1u
+
+/* LMDB's and the system's error codes; says full for the disk where LMDB says EIO. */
+enum store_err store_err_of(const struct store *store, int code);
+
+/* A value copied out; STORE_NOT_FOUND, or STORE_DAMAGED when it has another size. */
+enum store_err store_get(const struct store *store, MDB_txn *txn, enum store_table table,
+                         const void *key, size_t key_bytes, void *value, size_t value_bytes);
+enum store_err store_put(struct store *store, enum store_table table, const void *key,
+                         size_t key_bytes, const void *value, size_t value_bytes);
+enum store_err store_delete(struct store *store, enum store_table table, const void *key,
+                            size_t key_bytes);
+
+/* Record numbers as keys, in order. */
+void store_seq_key(uint64_t seq, uint8_t out[8]);
+uint64_t store_key_seq(const void *key);
+/* The size of a type's body; 0: no such type. */
+size_t store_body_bytes(unsigned type);
+/* Unpacks a stored record; false: not a whole record, or its hash does not fit. hash_out may be NULL. */
+bool store_unpack(const void *bytes, size_t count, struct store_event *out, uint8_t hash_out[32]);
+/* The record with this number or the next; seq_out: which. */
+enum store_err store_chain_get(const struct store *store, MDB_txn *txn, uint64_t seq,
+                               struct store_event *out, uint8_t hash_out[32]);
+
+/* The arithmetic of holds, the same for writing and for proving. sign +1 books, -1 takes back. */
+void store_counter_hold(struct store_counter *counter, const struct store_admission *admission,
+                        int sign, bool steps_too);
+void store_counter_charge(struct store_counter *counter, const struct store_consumption *used,
+                          bool step_too);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading: a view is a read transaction, so all that it says is of one moment. */
+#include "store/store_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum store_err store_view_open(struct store *store, struct store_view **view_out)
+{
+    struct store_view *view = calloc(1, sizeof *view);
+    int code;
+
+    if (view == NULL)
+        return STORE_NOMEM;
+    view->store = store;
+    code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &view->txn);
+    if (code != MDB_SUCCESS) {
+        free(view);
+        return store_err_of(store, code);
+    }
+    *view_out = view;
+    return STORE_OK;
+}
+
+void store_view_close(struct store_view *view)
+{
+    if (view == NULL)
+        return;
+    mdb_txn_abort(view->txn);
+    free(view);
+}
+
+enum store_err store_view_event(struct store_view *view, uint64_t seq, struct store_event *out)
+{
+    return store_chain_get(view->store, view->txn, seq, out, NULL);
+}
+
+enum store_err store_view_call(struct store_view *view, const uint8_t call_id[16],
+                               struct store_call *out)
+{
+    return store_get(view->store, view->txn, STORE_CALLS, call_id, 16, out, sizeof *out);
+}
+
+enum store_err store_view_progress(struct store_view *view, const uint8_t call_id[16],
+                                   void *bytes, size_t count)
+{
+    enum store_err err =
+        store_get(view->store, view->txn, STORE_OPEN, call_id, 16, bytes, count);
+
+    return err == STORE_DAMAGED ? STORE_NOT_FOUND : err;
+}
+
+enum store_err store_view_run(struct store_view *view, const uint8_t run_id[16],
+                              struct store_run *out)
+{
+    return store_get(view->store, view->txn, STORE_RUNS, run_id, 16, out, sizeof *out);
+}
+
+enum store_err store_view_counter(struct store_view *view, const struct store_scope_key *key,
+                                  struct store_counter *out)
+{
+    enum store_err err = store_get(view->store, view->txn, STORE_COUNTERS, key, sizeof *key, out,
+                                   sizeof *out);
+
+    if (err == STORE_NOT_FOUND)
+        memset(out, 0, sizeof *out);
+    return err;
+}
+
+/* ---- walking ------------------------------------------------------------------------------ */
+
+/* The key after (or before) the given one; given 0 bytes: the first (or the last). key_out and
+ * value_out point into the view. */
+static enum store_err step(struct store_view *view, enum store_table table, const void *key,
+                           size_t key_bytes, bool backward, MDB_val *key_out, MDB_val *value_out)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val given = {key_bytes, (void *)(uintptr_t)key};
+    int code = mdb_cursor_open(view->txn, view->store->tables[table], &cursor);
+
+    *key_out = given;
+    if (code == MDB_SUCCESS && key_bytes == 0) {
+        code = mdb_cursor_get(cursor, key_out, value_out, backward ? MDB_LAST : MDB_FIRST);
+    } else if (code == MDB_SUCCESS) {
+        code = mdb_cursor_get(cursor, key_out, value_out, MDB_SET_RANGE);
+        if (backward) /* whatever was found lies at or after the key */
+            code = mdb_cursor_get(cursor, key_out, value_out,
+                                  code == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
+        else if (code == MDB_SUCCESS && key_out->mv_size == key_bytes &&
+                 memcmp(key_out->mv_data, key, key_bytes) == 0)
+            code = mdb_cursor_get(cursor, key_out, value_out, MDB_NEXT);
+    }
+    mdb_cursor_close(cursor);
+    return store_err_of(view->store, code);
+}
+
+static enum store_err copy(const MDB_val *value, void *out, size_t size)
+{
+    if (value->mv_size != size)
+        return STORE_DAMAGED;
+    memcpy(out, value->mv_data, size);
+    return STORE_OK;
+}
+
+enum store_err store_view_next_run(struct store_view *view, const uint8_t *id, bool backward,
+                                   struct store_run *out)
+{
+    MDB_val key, value;
+    enum store_err err =
+        step(view, STORE_RUNS, id, id != NULL ? 16 : 0, backward, &key, &value);
+
+    return err == STORE_OK ? copy(&value, out, sizeof *out) : err;
+}
+
+static enum store_err next_of_run(struct store_view *view, const uint8_t *run_id,
+                                  const uint8_t *id, struct store_call *out)
+{
+    uint8_t pair[32] = {0};
+    MDB_val key, value;
+    enum store_err err;
+
+    memcpy(pair, run_id, 16);
+    if (id != NULL)
+        memcpy(pair + 16, id, 16);
+    err = step(view, STORE_RUNCALLS, pair, sizeof pair, false, &key, &value);
+    if (err != STORE_OK)
+        return err;
+    if (key.mv_size != sizeof pair || memcmp(key.mv_data, run_id, 16) != 0)
+        return STORE_NOT_FOUND;
+    return store_view_call(view, (const uint8_t *)key.mv_data + 16, out);
+}
+
+enum store_err store_view_next_call(struct store_view *view, const uint8_t *run_id,
+                                    const uint8_t *id, struct store_call *out)
+{
+    MDB_val key, value;
+    enum store_err err;
+
+    if (run_id != NULL)
+        return next_of_run(view, run_id, id, out);
+    err = step(view, STORE_CALLS, id, id != NULL ? 16 : 0, false, &key, &value);
+    return err == STORE_OK ? copy(&value, out, sizeof *out) : err;
+}
+
+enum store_err store_view_next_open(struct store_view *view, const uint8_t *id,
+                                    struct store_call *out)
+{
+    MDB_val key, value;
+    enum store_err err = step(view, STORE_OPEN, id, id != NULL ? 16 : 0, false, &key, &value);
+
+    if (err != STORE_OK)
+        return err;
+    return key.mv_size == 16 ? store_view_call(view, key.mv_data, out) : STORE_DAMAGED;
+}
+
+enum store_err store_view_next_window(struct store_view *view, const struct store_scope_key *key,
+                                      struct store_scope_key *key_out, struct store_counter *out)
+{
+    struct store_scope_key from;
+    MDB_val found, value;
+    enum store_err err;
+
+    store_scope_window(&from, GOV_WHOLE, 0);
+    if (key != NULL)
+        from = *key;
+    err = step(view, STORE_COUNTERS, &from, sizeof from, false, &found, &value);
+    if (err != STORE_OK)
+        return err;
+    if (found.mv_size != sizeof *key_out)
+        return STORE_DAMAGED;
+    memcpy(key_out, found.mv_data, sizeof *key_out);
+    return key_out->kind == GOV_GLOBAL ? copy(&value, out, sizeof *out) : STORE_NOT_FOUND;
+}
+
+void store_view_head(struct store_view *view, uint64_t *seq_out, uint8_t hash_out[32])
+{
+    MDB_val key, value;
+
+    *seq_out = 0;
+    memset(hash_out, 0, 32);
+    if (step(view, STORE_CHAIN, NULL, 0, true, &key, &value) != STORE_OK || key.mv_size != 8)
+        return;
+    *seq_out = store_key_seq(key.mv_data);
+    if (value.mv_size >= STORE_HASH_BYTES)
+        memcpy(hash_out, (const uint8_t *)value.mv_data + value.mv_size - STORE_HASH_BYTES,
+               STORE_HASH_BYTES);
+}
