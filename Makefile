@@ -10,6 +10,9 @@ DESTDIR  ?=
 FLAVOUR  ?= release
 # DEV=1 makes warnings errors; CI sets it.
 DEV      ?= 0
+# V=1 shows the commands.
+V        ?= 0
+Q        := $(if $(filter 1,$(V)),,@)
 
 # ---- flavours ------------------------------------------------------------------------------
 B        := build/$(FLAVOUR)
@@ -56,14 +59,14 @@ help:
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) $(CPPFLAGS) -c $< -o $@
+	$(Q)$(CC) $(BASE) $(CFLAGS) $(CPPFLAGS) -c $< -o $@
 
 # The shim lives in other people's processes: position-independent, everything hidden, no sanitizer
 # in the shared object itself (a test host links the same sources for that).
 $(B)/shim/%.o: BASE += -fPIC -fvisibility=hidden -ftls-model=initial-exec
 $(B)/shim/%.o: shim/%.S
 	@mkdir -p $(@D)
-	$(CC) $(BASE) $(CFLAGS) -c $< -o $@
+	$(Q)$(CC) $(BASE) $(CFLAGS) -c $< -o $@
 
 $(G)/price_rows.inc: prices/book.tsv prices/compile.awk
 	@mkdir -p $(@D)
@@ -79,14 +82,17 @@ $(B)/libclient.a: $(call objects,$(SRC_client))
 $(B)/libshim.a: $(call objects,$(SRC_shim))
 $(B)/lib%.a:
 	@mkdir -p $(@D)
-	rm -f $@ && $(AR) rcs $@ $^
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
 $(B)/flyball: $(B)/cli/main.o $(ARCHIVES)
-	$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+	@echo "  $@"
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 $(B)/flyballd: $(B)/sidecar/main.o $(filter-out $(B)/libcli.a,$(ARCHIVES))
-	$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+	@echo "  $@"
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 $(B)/libflyball.so: $(call objects,$(SRC_shim)) shim/exports.map
-	$(CC) -shared -Wl,--version-script=shim/exports.map -Wl,-z,defs -Wl,-z,noexecstack -Wl,-z,relro \
+	@echo "  $@"
+	$(Q)$(CC) -shared -Wl,--version-script=shim/exports.map -Wl,-z,defs -Wl,-z,noexecstack -Wl,-z,relro \
 	  -Wl,--exclude-libs,ALL $(LDFLAGS) $(filter %.o,$^) -o $@
 
 clean: ## remove build/
@@ -96,7 +102,7 @@ clean: ## remove build/
 UNIT      := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 $(B)/tests/%: $(B)/tests/unit/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
 
 .PHONY: test
 test: $(UNIT) ## the unit tests of this flavour
@@ -114,4 +120,5 @@ replay: $(B)/replay ## the provider double of this flavour
 replay-test: $(B)/replay ## the double's own test
 	tests/replay/selftest $(B)/replay
 $(B)/replay: $(call objects,$(SRC_replay))
-	$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS_replay) -o $@
+	@echo "  $@"
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS_replay) -o $@

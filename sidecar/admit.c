@@ -277,6 +277,8 @@ bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool
         break;
     case SIDE_OP_SENT:
         err = store_sent(book->store, op->call_id, op->ts_ns);
+        if (err == STORE_OK)
+            err = side_warn(book, op); /* a step is spent */
         break;
     case SIDE_OP_PROGRESS:
         err = store_progress_put(book->store, op->call_id, op->progress, sizeof *op->progress);

@@ -190,6 +190,7 @@ static bool on_admit(struct side_conn *conn, struct wire_reader *r, int fd)
 static void on_sent_done(struct side *side, struct side_op *op)
 {
     (void)side;
+    side_notices_tell(op);
     side_op_free(op);
 }
 

@@ -307,8 +307,8 @@ enum store_err side_refuse(struct side_book *book, struct side_op *op,
         err = end_run(book, op, scopes->runs[op->verdict.ended_scope]);
         op->run->changes++;
     }
-    if (err == STORE_OK && op->verdict.outcome == GOV_REFUSE)
-        err = repeat_remember(book, op, event);
+    if (err == STORE_OK && op->verdict.outcome == GOV_REFUSE && !op->verdict.ends_run)
+        err = repeat_remember(book, op, event); /* the next answer of an ended run is another one */
     free(event);
     return err;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The runs that live: whose call it is, by token, by ancestry, or by session leader; opening and
- * closing them; what is kept of them for the time after a restart. */
+ * closing them. */
 #include "sidecar/side_int.h"
 
 #include <errno.h>
@@ -57,74 +57,6 @@ bool side_runs_any(const struct side *side)
     return false;
 }
 
-/* ---- the hosts that the preloaded object must know ---------------------------------------- */
-
-static void hosts_of(const struct side_run *run, FILE *file)
-{
-    for (unsigned i = 0; i < run->spec.provider_count; i++)
-        (void)fprintf(file, "%s %d\n", run->spec.providers[i].host,
-                      (int)meter_shape_of(meter_provider_by_name(run->spec.providers[i].name), ""));
-}
-
-/* All runs' together: a host too many is asked about, a host too few is not governed. */
-void side_hosts_write(struct side *side)
-{
-    char path[600], fresh[620];
-    FILE *file;
-
-    (void)snprintf(path, sizeof path, "%s/hosts", side->home);
-    (void)snprintf(fresh, sizeof fresh, "%s.new", path);
-    file = fopen(fresh, "we");
-    if (file == NULL)
-        return;
-    for (const struct side_run *run = side->runs; run != NULL; run = run->next)
-        if (!run->ended)
-            hosts_of(run, file);
-    if (fclose(file) == 0)
-        (void)rename(fresh, path);
-}
-
-/* ---- what is kept for after a restart ----------------------------------------------------- */
-
-static void run_path(const struct side *side, const struct side_run *run, char *out, size_t size)
-{
-    (void)snprintf(out, size, "%s/runs/%s.json", side->home, run->id_text);
-}
-
-static json_t *run_json(const struct side_run *run)
-{
-    char token[37];
-
-    client_uuid_text(run->token, token);
-    return json_pack("{s:s,s:o}", "token", token, "spec", side_spec_json(&run->spec));
-}
-
-static void run_keep(const struct side *side, const struct side_run *run)
-{
-    char path[600], fresh[620];
-    json_t *json = run_json(run);
-    int fd;
-
-    (void)snprintf(path, sizeof path, "%s/runs", side->home);
-    (void)mkdir(path, 0700);
-    run_path(side, run, path, sizeof path);
-    (void)snprintf(fresh, sizeof fresh, "%s.new", path);
-    fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd >= 0 && json_dumpfd(json, fd, JSON_COMPACT) == 0)
-        (void)rename(fresh, path);
-    if (fd >= 0)
-        (void)close(fd);
-    json_decref(json);
-}
-
-static void run_forget(const struct side *side, const struct side_run *run)
-{
-    char path[600];
-
-    run_path(side, run, path, sizeof path);
-    (void)unlink(path);
-}
-
 /* ---- making one --------------------------------------------------------------------------- */
 
 static bool book_read(struct side_run *run, struct side_error *error)
@@ -155,7 +87,7 @@ static bool book_read(struct side_run *run, struct side_error *error)
     return ok;
 }
 
-static struct side_run *run_new(const struct side_spec *spec, struct side_error *error)
+struct side_run *side_run_new(const struct side_spec *spec, struct side_error *error)
 {
     struct side_run *run = calloc(1, sizeof *run);
 
@@ -182,8 +114,7 @@ struct watch {
     struct side_run *run;
 };
 
-/* The run ends with its launcher, or session leader, however that ends. */
-static bool run_watch(struct side *side, struct side_run *run)
+bool side_run_watch(struct side *side, struct side_run *run)
 {
     struct watch *watch = malloc(sizeof *watch);
     int pidfd = side_pidfd(run->pid);
@@ -212,7 +143,7 @@ static void run_register(struct side *side, struct side_run *run)
     run->next = side->runs;
     side->runs = run; /* the registry's reference is the one it was made with */
     side_hosts_write(side);
-    run_keep(side, run);
+    side_run_keep(side, run);
 }
 
 static void allocation_fill(const struct side *side, const struct side_run *run,
@@ -304,7 +235,7 @@ static struct side_run *by_hand_new(struct side *side, pid_t leader, const char 
     if (side_config_read(spec, NULL, NULL, env, error) && side_spec_env(spec, env, error)) {
         side_spec_finish(spec);
         spec->limits[GOV_WALL].amount = 0; /* a login shell is no run that has to end */
-        run = run_new(spec, error);
+        run = side_run_new(spec, error);
     }
     free(spec);
     if (run == NULL)
@@ -387,7 +318,7 @@ bool side_run_open(struct side *side, struct side_conn *conn, const json_t *requ
     struct side_op *op;
 
     if (spec != NULL && side_spec_parse(json_object_get(request, "spec"), spec, error))
-        run = run_new(spec, error);
+        run = side_run_new(spec, error);
     free(spec);
     if (run == NULL)
         return false;
@@ -396,7 +327,7 @@ bool side_run_open(struct side *side, struct side_conn *conn, const json_t *requ
     run->pid = conn->pid;
     run->pid_start = side_pid_start(conn->pid);
     op = side_op_new(SIDE_OP_RUN_OPEN, run, on_open, NULL);
-    if (op == NULL || !run_watch(side, run)) {
+    if (op == NULL || !side_run_watch(side, run)) {
         side_op_free(op);
         side_run_drop(run);
         return side_fail(error, "the launcher's process cannot be watched");
@@ -440,7 +371,7 @@ static void registry_remove(struct side *side, struct side_run *run)
         return;
     *link = run->next;
     run_unwatch(run);
-    run_forget(side, run);
+    side_run_forget(side, run);
     side_hosts_write(side);
     side_run_drop(run);
 }
@@ -543,97 +474,6 @@ static void on_leader_death(evutil_socket_t fd, short what, void *data)
     (void)fd, (void)what;
     side_run_close(watch->side, watch->run, -1,
                    watch->run->by_hand ? GOV_COMPLETED : GOV_CANCELLED);
-}
-
-/* ---- after a restart ---------------------------------------------------------------------- */
-
-/* What the launcher asked for and the token; without them the run can only be closed. */
-static bool kept_read(const struct side *side, const char *id_text, struct side_spec *spec,
-                      uint8_t token[16])
-{
-    struct side_error error = {{0}};
-    char path[600];
-    const char *token_text;
-    json_t *kept;
-    bool ok;
-
-    (void)snprintf(path, sizeof path, "%s/runs/%s.json", side->home, id_text);
-    kept = json_load_file(path, 0, NULL);
-    token_text = json_string_value(json_object_get(kept, "token"));
-    ok = token_text != NULL && client_hex16(token_text, token) &&
-         side_spec_parse(json_object_get(kept, "spec"), spec, &error);
-    json_decref(kept);
-    return ok;
-}
-
-static void run_restore(struct side *side, const struct store_run *row)
-{
-    struct side_error error = {{0}};
-    char id_text[37];
-    uint8_t token[16];
-    struct side_spec *spec = malloc(sizeof *spec);
-    struct side_run *run;
-    bool kept;
-
-    if (spec == NULL)
-        return;
-    side_spec_init(spec);
-    client_uuid_text(row->run_id, id_text);
-    kept = kept_read(side, id_text, spec, token);
-    run = run_new(spec, &error);
-    free(spec);
-    if (run == NULL)
-        return;
-    memcpy(run->id, row->run_id, sizeof run->id);
-    memcpy(run->id_text, id_text, sizeof run->id_text);
-    if (kept)
-        memcpy(run->token, token, sizeof run->token);
-    run->started_ns = row->started_ns;
-    run->by_hand = row->allocation.by_hand != 0;
-    run->pid = (pid_t)row->allocation.pid;
-    run->pid_start = row->allocation.pid_start;
-    run->next = side->runs;
-    side->runs = run;
-    if (!kept || memcmp(row->allocation.boot_id, side->boot_id, sizeof side->boot_id) != 0 ||
-        side_pid_start(run->pid) != run->pid_start || !run_watch(side, run))
-        side_run_close(side, run, -1, run->by_hand ? GOV_COMPLETED : GOV_CANCELLED);
-}
-
-/* Parents are older than their children, so they are there when those are linked. */
-static void parents_link(struct side *side, struct store_view *view)
-{
-    static const uint8_t none[16];
-
-    for (struct side_run *run = side->runs; run != NULL; run = run->next) {
-        struct store_run row;
-        struct side_run *parent;
-
-        if (store_view_run(view, run->id, &row) != STORE_OK ||
-            memcmp(row.allocation.parent, none, sizeof none) == 0)
-            continue;
-        parent = side_run_find(side, row.allocation.parent);
-        run->parent = parent != NULL ? side_run_hold(parent) : NULL;
-    }
-}
-
-void side_runs_restore(struct side *side)
-{
-    struct store_view *view;
-    struct store_run row;
-    uint8_t id[16];
-    const uint8_t *last = NULL;
-
-    if (store_view_open(side->store, &view) != STORE_OK)
-        return;
-    while (store_view_next_run(view, last, true, &row) == STORE_OK) {
-        if (row.ended_ns == 0)
-            run_restore(side, &row);
-        memcpy(id, row.run_id, sizeof id);
-        last = id;
-    }
-    parents_link(side, view);
-    store_view_close(view);
-    side_hosts_write(side);
 }
 
 void side_runs_release(struct side *side)

@@ -77,12 +77,18 @@ bool side_run_finish(struct side_conn *conn, const json_t *request, struct side_
 bool side_run_exhausted(struct side_conn *conn, const json_t *request, struct side_error *error);
 void side_run_close(struct side *side, struct side_run *run, int64_t exit, enum gov_state state);
 void side_run_launcher_gone(struct side *side, struct side_conn *conn);
-/* Runs of before a restart whose launcher lives. */
-void side_runs_restore(struct side *side);
 void side_runs_release(struct side *side);
 bool side_runs_any(const struct side *side);
-/* Writes the list of configured hosts for the preloaded object. */
+/* A run as asked for, in nobody's list yet. NULL: *error says why. */
+struct side_run *side_run_new(const struct side_spec *spec, struct side_error *error);
+/* The run ends with its launcher, or session leader, however that ends. */
+bool side_run_watch(struct side *side, struct side_run *run);
+/* kept.c: the list of configured hosts for the preloaded object; what is kept of a run while it lives;
+ * the runs of before a restart. */
 void side_hosts_write(struct side *side);
+void side_run_keep(const struct side *side, const struct side_run *run);
+void side_run_forget(const struct side *side, const struct side_run *run);
+void side_runs_restore(struct side *side);
 /* The provider of a host by the run's configuration; NULL: none there. */
 const struct meter_provider *side_run_provider(const struct side_run *run, const char *host);
 
