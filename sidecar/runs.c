@@ -243,7 +243,7 @@ static struct side_run *by_hand_new(struct side *side, pid_t leader, const char 
     run->by_hand = true;
     run->pid = leader;
     run->pid_start = side_pid_start(leader);
-    (void)run_watch(side, run);
+    (void)side_run_watch(side, run);
     op = side_op_new(SIDE_OP_RUN_OPEN, run, on_by_hand_open, NULL);
     if (op != NULL) {
         allocation_fill(side, run, &op->event.allocation, NULL, geteuid());
