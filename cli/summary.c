@@ -108,23 +108,28 @@ static long long count_of(const json_t *status, const char *name)
     return json_integer_value(json_object_get(json_object_get(status, "calls"), name));
 }
 
-static const char *text_of(const json_t *status, const char *map, const char *name)
+/* The cost in a map of amounts; "" when it has none. */
+static const char *cost_of(const json_t *status, const char *map, char out[SIDE_AMOUNT_TEXT])
 {
-    const char *text = json_string_value(json_object_get(json_object_get(status, map), name));
+    const char *text = json_string_value(
+        json_object_get(json_object_get(status, map), gov_dim_name(GOV_COST)));
+    int64_t pusd;
 
-    return text != NULL ? text : "";
+    if (text == NULL || !meter_usd_parse(text, strlen(text), &pusd))
+        return "";
+    return side_amount_text(GOV_COST, pusd, out);
 }
 
 static void print_line(const struct launch *launch, const json_t *status)
 {
-    const char *limit = text_of(status, "limits", "cost_usd");
+    char spent[SIDE_AMOUNT_TEXT], limit[SIDE_AMOUNT_TEXT] = "";
     long long refused = count_of(status, "refused"), estimated = count_of(status, "estimated");
 
-    (void)fprintf(stderr, "flyball: run %.13s %s: $%s spent", launch->run_id,
+    (void)fprintf(stderr, "flyball: run %.13s %s: %s spent", launch->run_id,
                   json_string_value(json_object_get(status, "state")),
-                  text_of(status, "spent", "cost_usd"));
-    if (*limit != '\0')
-        (void)fprintf(stderr, " of $%s", limit);
+                  cost_of(status, "spent", spent));
+    if (*cost_of(status, "limits", limit) != '\0')
+        (void)fprintf(stderr, " of %s", limit);
     (void)fprintf(stderr, ", %lld tokens, %lld calls",
                   (long long)json_integer_value(
                       json_object_get(json_object_get(status, "spent"), "llm_tokens")),
