@@ -122,3 +122,8 @@ replay-test: $(B)/replay ## the double's own test
 $(B)/replay: $(call objects,$(SRC_replay))
 	@echo "  $@"
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS_replay) -o $@
+
+# ---- showing -------------------------------------------------------------------------------
+.PHONY: demo
+demo: all replay ## an unchanged agent under a limit of five cents, on recorded traffic
+	@tests/demo/show $(B)

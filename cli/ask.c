@@ -136,8 +136,7 @@ static bool lines_add(struct lines *lines, const char *bytes, size_t count)
     return true;
 }
 
-int cli_ask(json_t *request, void (*each)(void *data, const char *line, size_t length),
-            void *data)
+int cli_ask(json_t *request, void (*each)(void *data, const char *line, size_t length), void *data)
 {
     struct lines lines = {each, data, NULL, 0, 0};
     struct cli_word *word = malloc(sizeof *word);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The operator's command. Only this folder writes to stdout and exits.
  *
- * Exit codes: 0 done; 1 the thing asked about does not hold; 2 usage or configuration; 3 the sidecar or
- * the ledger is not to be had. `flyball run`: CMD's own; 124, 125, 126, 127 and 128+n as env(1) has
- * them. */
+ * Exit codes: 0 done; 1 the thing asked about does not hold; 2 usage or configuration; 3 the
+ * sidecar or the ledger is not to be had. `flyball run`: CMD's own; 124, 125, 126, 127 and 128+n as
+ * env(1) has them. */
 #ifndef FLYBALL_CLI_H
 #define FLYBALL_CLI_H
 
@@ -42,20 +42,20 @@ int cli_usage(const char *name, const char *format, ...) __attribute__((format(p
 
 /* Where the state directory and our own programs are. False: there is no state directory. */
 bool cli_place(struct client_place *place);
-/* A connection, starting a sidecar when none runs and start says so. False: *reason says why not. */
+/* A connection, starting a sidecar when none runs and start says so. False: *reason says why not.
+ */
 bool cli_connect(struct client_link *link, bool start, char *reason, size_t reason_size);
 /* Sends a question (the reference is taken). */
 bool cli_send(const struct client_link *link, json_t *request);
-/* Asks, and calls each(data, line, length) for every line of the answer. The exit code of DONE; what it
- * says is printed. */
-int cli_ask(json_t *request, void (*each)(void *data, const char *line, size_t length),
-            void *data);
+/* Asks, and calls each(data, line, length) for every line of the answer. The exit code of DONE;
+ * what it says is printed. */
+int cli_ask(json_t *request, void (*each)(void *data, const char *line, size_t length), void *data);
 /* The next thing that the sidecar says on a link. */
 enum cli_said { CLI_SAID_NOTHING, CLI_SAID_REPLY, CLI_SAID_DONE, CLI_SAID_NOTICE, CLI_SAID_LOST };
 struct cli_word {
     enum cli_said said;
-    int status;         /* CLI_SAID_DONE */
-    char text[65536];   /* REPLY, NOTICE: the bytes; DONE: why */
+    int status;       /* CLI_SAID_DONE */
+    char text[65536]; /* REPLY, NOTICE: the bytes; DONE: why */
     size_t length;
 };
 void cli_listen(const struct client_link *link, int wait_ms, struct cli_word *word);

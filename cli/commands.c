@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of commands, with the text of each one's --help; docs/flyball.1 has the same options, which
- * a test compares. */
+/* The table of commands, with the text of each one's --help; docs/flyball.1 has the same options,
+ * which a test compares. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -94,7 +94,8 @@ const struct cli_command cli_commands[] = {
     {"verify", "prove the ledger: chain, sums, caps", cli_verify,
      "usage: flyball verify [--head HEX] [--json]\n"
      "\n"
-     "Recomputes the hash chain, every counter and every admission's arithmetic. Works with or without\n"
+     "Recomputes the hash chain, every counter and every admission's arithmetic. Works with or "
+     "without\n"
      "a running sidecar. Exit code 0: all holds; 1: something does not, and what.\n"
      "\n"
      "  --head HEX      a head that was written down earlier must be in the chain: finds a tail\n"
@@ -108,7 +109,8 @@ const struct cli_command cli_commands[] = {
     {"estimate", "what a request may cost at most, line by line", cli_estimate_command,
      "usage: flyball estimate [--json] FILE|-\n"
      "\n"
-     "Explains the hold of a request: a JSON object with method, url, headers and body, or a recorded\n"
+     "Explains the hold of a request: a JSON object with method, url, headers and body, or a "
+     "recorded\n"
      "exchange.\n"
      "\n"
      "  --json          one JSON object\n"},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The supervisor of a run: the parent of its program, and of what that leaves behind. Hands over the
- * terminal, passes signals on, keeps the clock, takes the run to a restarted sidecar, ends the program
- * when the governor says so. */
+/* The supervisor of a run: the parent of its program, and of what that leaves behind. Hands over
+ * the terminal, passes signals on, keeps the clock, takes the run to a restarted sidecar, ends the
+ * program when the governor says so. */
 #include "cli/launch.h"
 
 #include <errno.h>

@@ -21,16 +21,16 @@ struct launch {
     char run_id[40], token[40];
     /* while it runs */
     pid_t child;
-    int signals;          /* signalfd */
-    int terminal;         /* the descriptor whose terminal CMD has; -1: none */
-    int64_t deadline_ms;  /* monotonic; INT64_MAX: none */
-    int64_t kill_ms;      /* when KILL follows TERM; INT64_MAX: not yet */
-    int64_t attach_ms;    /* when to look for a new sidecar; INT64_MAX: it is there */
+    int signals;         /* signalfd */
+    int terminal;        /* the descriptor whose terminal CMD has; -1: none */
+    int64_t deadline_ms; /* monotonic; INT64_MAX: none */
+    int64_t kill_ms;     /* when KILL follows TERM; INT64_MAX: not yet */
+    int64_t attach_ms;   /* when to look for a new sidecar; INT64_MAX: it is there */
     int attach_wait_ms;
-    bool governor_ended;  /* the governor ended CMD */
-    bool interrupted;     /* a signal to us ended it */
+    bool governor_ended; /* the governor ended CMD */
+    bool interrupted;    /* a signal to us ended it */
     bool over;
-    int status;           /* of waitpid */
+    int status; /* of waitpid */
 };
 
 /* Starts CMD, watches over it, closes the run, prints the summary. The exit code. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Before a program is started: can a preload govern it? A missing preload is silent (the loader prints
- * a line and runs the program), so what cannot be governed is not started. */
+/* Before a program is started: can a preload govern it? A missing preload is silent (the loader
+ * prints a line and runs the program), so what cannot be governed is not started. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -71,8 +71,8 @@ static bool has_privileges(const char *path)
            getxattr(path, "security.capability", NULL, 0) > 0;
 }
 
-/* The interpreter that the program asks for: glibc's loader knows LD_PRELOAD, and our object is made
- * for it. */
+/* The interpreter that the program asks for: glibc's loader knows LD_PRELOAD, and our object is
+ * made for it. */
 static enum cli_flight look_at_elf(int fd, const char *path, char *why, size_t size)
 {
     Elf64_Ehdr head;
@@ -80,8 +80,10 @@ static enum cli_flight look_at_elf(int fd, const char *path, char *why, size_t s
 
     if (pread(fd, &head, sizeof head, 0) != (ssize_t)sizeof head ||
         head.e_ident[EI_CLASS] != ELFCLASS64)
-        return grounded(why, size, "%s is not a 64-bit program: libflyball.so cannot be loaded "
-                                   "into it", path);
+        return grounded(why, size,
+                        "%s is not a 64-bit program: libflyball.so cannot be loaded "
+                        "into it",
+                        path);
     for (unsigned i = 0; i < head.e_phnum; i++) {
         Elf64_Phdr part;
 
@@ -95,8 +97,10 @@ static enum cli_flight look_at_elf(int fd, const char *path, char *why, size_t s
             break;
         if (strstr(loader, "ld-linux") != NULL)
             return CLI_FLIES;
-        return grounded(why, size, "%s runs on %s, not on glibc: libflyball.so cannot be loaded "
-                                   "into it", path, loader);
+        return grounded(why, size,
+                        "%s runs on %s, not on glibc: libflyball.so cannot be loaded "
+                        "into it",
+                        path, loader);
     }
     return grounded(why, size, "%s is statically linked: nothing can be loaded into it", path);
 }
@@ -124,8 +128,10 @@ static enum cli_flight look(const char *path, int depth, char *why, size_t size)
     if (fd < 0) /* executable and not readable: what it is cannot be seen */
         return grounded(why, size, "%s: %s", path, strerror(errno));
     if (has_privileges(path)) {
-        flight = grounded(why, size, "%s is setuid or has file capabilities: the loader ignores "
-                                     "LD_PRELOAD for it", path);
+        flight = grounded(why, size,
+                          "%s is setuid or has file capabilities: the loader ignores "
+                          "LD_PRELOAD for it",
+                          path);
     } else if (count >= 4 && memcmp(line, ELFMAG, SELFMAG) == 0) {
         flight = look_at_elf(fd, path, why, size);
     } else if (count > 2 && line[0] == '#' && line[1] == '!' && depth < SCRIPTS_MAX &&

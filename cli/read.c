@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reading commands: status, runs, calls, events, receipts. The sidecar answers with JSON lines; with
+/* The reading commands: status, runs, calls, events, receipts. The sidecar answers with JSON lines;
+ * with
  * --json they are printed as they are, else as columns. */
 #include <errno.h>
 #include <getopt.h>
@@ -43,10 +44,10 @@ static void set(json_t *object, const char *name, json_t *value)
 static int options_read(int argc, char **argv, json_t *request, bool *json)
 {
     static const struct option rows[] = {
-        {"run", required_argument, NULL, 'r'},   {"session", required_argument, NULL, 's'},
-        {"all", no_argument, NULL, 'a'},         {"since", required_argument, NULL, 't'},
-        {"follow", no_argument, NULL, 'f'},      {"json", no_argument, NULL, 'j'},
-        {"kind", required_argument, NULL, 'k'},  {NULL, 0, NULL, 0},
+        {"run", required_argument, NULL, 'r'},  {"session", required_argument, NULL, 's'},
+        {"all", no_argument, NULL, 'a'},        {"since", required_argument, NULL, 't'},
+        {"follow", no_argument, NULL, 'f'},     {"json", no_argument, NULL, 'j'},
+        {"kind", required_argument, NULL, 'k'}, {NULL, 0, NULL, 0},
     };
     int64_t since_ns;
     int id;
@@ -60,7 +61,8 @@ static int options_read(int argc, char **argv, json_t *request, bool *json)
             set(request, id == 'a' ? "all" : "follow", json_true());
         else if (id == 'j')
             *json = true;
-        else if (id == 'k' && (strcmp(optarg, "admission") == 0 || strcmp(optarg, "settlement") == 0))
+        else if (id == 'k' &&
+                 (strcmp(optarg, "admission") == 0 || strcmp(optarg, "settlement") == 0))
             set(request, "kind", json_string(optarg));
         else if (id == 'k')
             return cli_usage(argv[0], "--kind: '%s' is none of admission, settlement", optarg);
@@ -100,8 +102,8 @@ static long long tokens_sum(const json_t *tokens, const char *const *names)
 
 static long long tokens_in(const json_t *tokens)
 {
-    static const char *const names[] = {"input",          "cache_read", "cache_write_5m",
-                                        "cache_write_1h", "audio_in",   "image_in", NULL};
+    static const char *const names[] = {
+        "input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_in", "image_in", NULL};
 
     return tokens_sum(tokens, names);
 }
@@ -119,8 +121,8 @@ static const char *amount_text(const json_t *map, enum gov_dim dim, char out[SID
     const json_t *value = json_object_get(map, gov_dim_name(dim));
     int64_t amount;
 
-    if (json_is_string(value) && meter_usd_parse(json_string_value(value),
-                                                 json_string_length(value), &amount))
+    if (json_is_string(value) &&
+        meter_usd_parse(json_string_value(value), json_string_length(value), &amount))
         return side_amount_text(dim, amount, out);
     if (json_is_integer(value))
         return side_amount_text(dim, json_integer_value(value), out);
@@ -160,8 +162,8 @@ static void print_status(const json_t *run)
                  number_of(calls, "admitted"), number_of(calls, "refused"),
                  number_of(calls, "settled"), number_of(calls, "estimated"),
                  number_of(calls, "in_flight"));
-    json_array_foreach(json_object_get(run, "reasons"), i, reason)
-        (void)printf("  refuses        %s\n", json_string_value(reason));
+    json_array_foreach(json_object_get(run, "reasons"), i, reason)(void)
+        printf("  refuses        %s\n", json_string_value(reason));
 }
 
 static void print_run(const json_t *run)
@@ -183,7 +185,8 @@ static void print_call(const json_t *call)
     reasons = json_object_get(call, "reasons");
     status = json_object_get(call, "status");
     (void)printf("%s  %-9s %-28s %3lld  %8lld in %8lld out  $%-14s %s", text_of(call, "ts"),
-                 text_of(call, "provider"), model != NULL ? model : text_of(call, "requested_model"),
+                 text_of(call, "provider"),
+                 model != NULL ? model : text_of(call, "requested_model"),
                  (long long)json_integer_value(status), tokens_in(tokens), tokens_out(tokens),
                  text_of(call, "cost_usd"), settlement != NULL ? settlement : "in flight");
     if (json_array_size(reasons) > 0)
@@ -203,7 +206,8 @@ static void print_event(const json_t *event)
 
     (void)printf("%6lld %s %.13s %-12s", number_of(event, "seq"), text_of(event, "ts"),
                  text_of(event, "run_id"), text_of(event, "event"));
-    json_object_foreach((json_t *)(uintptr_t)event, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)event, name, value)
+    {
         bool shown = !json_is_null(value);
         char *text;
 
@@ -245,7 +249,7 @@ int cli_read(int argc, char **argv)
         const char *name;
         void (*print)(const json_t *line);
     } rows[] = {
-        {"status", print_status}, {"runs", print_run},  {"calls", print_call},
+        {"status", print_status}, {"runs", print_run}, {"calls", print_call},
         {"events", print_event},  {"receipts", NULL},
     };
     json_t *request = json_object();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `flyball run`: from flags, environment and configuration to an open run, a started program, and its
- * end. */
+/* `flyball run`: from flags, environment and configuration to an open run, a started program, and
+ * its end. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
@@ -99,8 +99,7 @@ static bool on_exhausted(struct side_spec *spec, const char *text, struct side_e
 }
 
 /* One option, into the description of the run. The files are read before any of these. */
-static bool option_apply(struct launch *launch, int id, const char *value,
-                         struct side_error *error)
+static bool option_apply(struct launch *launch, int id, const char *value, struct side_error *error)
 {
     struct side_spec *spec = &launch->spec;
     const char *amount;
@@ -112,8 +111,8 @@ static bool option_apply(struct launch *launch, int id, const char *value,
             [GOV_STEPS] = "--max-steps",   [GOV_WALL] = "--max-time",
             [GOV_EGRESS] = "--max-egress", [GOV_WRITES] = "--max-writes"};
 
-        return side_spec_limit(spec, (enum gov_dim)(id - OPTION_DIM), value,
-                               names[id - OPTION_DIM], SIDE_FLAG, error);
+        return side_spec_limit(spec, (enum gov_dim)(id - OPTION_DIM), value, names[id - OPTION_DIM],
+                               SIDE_FLAG, error);
     }
     switch (id) {
     case OPTION_MAX:
@@ -280,8 +279,7 @@ static bool environment_make(const struct launch *launch)
     char *preload = NULL;
     bool ok;
 
-    if (asprintf(&preload, "%s%s%s", launch->preload,
-                 theirs != NULL && *theirs != '\0' ? ":" : "",
+    if (asprintf(&preload, "%s%s%s", launch->preload, theirs != NULL && *theirs != '\0' ? ":" : "",
                  theirs != NULL && strcmp(theirs, launch->preload) != 0 ? theirs : "") < 0)
         return false;
     ok = cli_place(&place) && setenv("LD_PRELOAD", preload, 1) == 0 &&
@@ -321,9 +319,9 @@ int cli_run(int argc, char **argv)
     side_spec_init(&launch->spec);
     if (!read_files(launch, argc, argv, &error) || !read_flags(launch, argc, argv, &error) ||
         !side_spec_env(&launch->spec, (const char *const *)environ, &error)) {
-        code = launch->ungovernable ? cli_fail(CLI_UNGOVERNABLE, "%s; the program was not started",
-                                               error.text)
-                                    : cli_usage("run", "%s", error.text);
+        code = launch->ungovernable
+                   ? cli_fail(CLI_UNGOVERNABLE, "%s; the program was not started", error.text)
+                   : cli_usage("run", "%s", error.text);
     } else {
         side_spec_finish(&launch->spec);
         code = governed(launch);

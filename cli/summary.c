@@ -54,7 +54,8 @@ static enum gov_state state_of(const struct launch *launch)
 {
     if (launch->governor_ended)
         return GOV_FAILED;
-    return launch->interrupted || (WIFSIGNALED(launch->status) && WTERMSIG(launch->status) == SIGINT)
+    return launch->interrupted ||
+                   (WIFSIGNALED(launch->status) && WTERMSIG(launch->status) == SIGINT)
                ? GOV_CANCELLED
                : GOV_COMPLETED;
 }
@@ -111,8 +112,8 @@ static long long count_of(const json_t *status, const char *name)
 /* The cost in a map of amounts; "" when it has none. */
 static const char *cost_of(const json_t *status, const char *map, char out[SIDE_AMOUNT_TEXT])
 {
-    const char *text = json_string_value(
-        json_object_get(json_object_get(status, map), gov_dim_name(GOV_COST)));
+    const char *text =
+        json_string_value(json_object_get(json_object_get(status, map), gov_dim_name(GOV_COST)));
     int64_t pusd;
 
     if (text == NULL || !meter_usd_parse(text, strlen(text), &pusd))

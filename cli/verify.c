@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `flyball verify`: asks the sidecar; where none runs, takes the ledger's lock and reads it itself. */
+/* `flyball verify`: asks the sidecar; where none runs, takes the ledger's lock and reads it itself.
+ */
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>

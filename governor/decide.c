@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The decision on a call. First what is exhausted whatever the form of the call; then the largest form
- * that fits what is neither spent nor held; what only holds keep from fitting waits. */
+/* The decision on a call. First what is exhausted whatever the form of the call; then the largest
+ * form that fits what is neither spent nor held; what only holds keep from fitting waits. */
 #include "governor/governor.h"
 
 #include <string.h>
@@ -12,6 +12,14 @@ static int64_t add_sat(int64_t a, int64_t b)
     int64_t sum;
 
     return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
+}
+
+/* Sums that do not fit pass every limit. */
+static bool passes(int64_t taken, int64_t more, int64_t limit)
+{
+    int64_t sum;
+
+    return __builtin_add_overflow(taken, more, &sum) || sum > limit;
 }
 
 static int64_t to_amount(uint64_t count)
@@ -87,7 +95,7 @@ static bool is_exhausted(const struct gov_scope *scope, enum gov_dim dim,
     if (!binds(&scope->limits[dim]))
         return false;
     if (is_held(dim))
-        return add_sat(scope->spent[dim], need(line, dim, smallest)) > limit;
+        return passes(scope->spent[dim], need(line, dim, smallest), limit);
     return scope->spent[dim] >= limit;
 }
 
@@ -110,17 +118,20 @@ static void find_exhausted(const struct gov_scope *scopes, unsigned count,
 
 /* ---- unknown ------------------------------------------------------------------------------ */
 
-/* A limit on money without a price, or on either without a bound, cannot be kept. */
+/* A limit on money without a price, or on either without a bound, cannot be kept. What is free
+ * needs no bound: any number of its tokens costs nothing. */
 static bool is_unknown(const struct gov_scope *scopes, unsigned count, const struct gov_call *call,
                        struct gov_finding *finding)
 {
     const struct meter_hold_line *line = &call->line;
-    bool boundless = line->input_tokens == UINT64_MAX ||
-                     (line->full_cap == UINT64_MAX && !call->clamp);
+    bool input = line->input_tokens == UINT64_MAX;
+    bool output = line->full_cap == UINT64_MAX && !call->clamp;
+    bool price =
+        !line->priced || (input && line->input_fusd > 0) || (output && line->output_rate > 0);
 
     for (unsigned i = 0; i < count; i++) {
-        bool cost = binds(&scopes[i].limits[GOV_COST]) && (!line->priced || boundless);
-        bool tokens = binds(&scopes[i].limits[GOV_TOKENS]) && boundless;
+        bool cost = binds(&scopes[i].limits[GOV_COST]) && price;
+        bool tokens = binds(&scopes[i].limits[GOV_TOKENS]) && (input || output);
 
         if (cost || tokens) {
             find(finding, GOV_REASON_PRICE_UNKNOWN, i, cost ? GOV_COST : GOV_TOKENS);
@@ -153,74 +164,62 @@ static bool cap_within(const struct meter_hold_line *line, enum gov_dim dim, int
 }
 
 struct fit {
-    bool fits;     /* the smallest form does, beside what is held */
-    uint64_t most; /* the largest cap that does */
-    uint64_t fair; /* the largest that leaves half of the free headroom */
+    uint64_t most; /* the largest cap that fits beside what is held */
+    uint64_t fair; /* the largest that, where others share, leaves half of what is free */
 };
 
-static void fit_dim(const struct gov_scope *scope, enum gov_dim dim,
-                    const struct meter_hold_line *line, struct fit *fit)
+/* Others in flight, or in line behind, share what is free in a scope. */
+static bool is_shared(const struct gov_scope *scope)
+{
+    return scope->in_flight > 0 || scope->behind > 0;
+}
+
+/* False: not even the smallest form fits. A step is the same in every form. */
+static bool fit_dim(const struct gov_scope *scope, enum gov_dim dim,
+                    const struct meter_hold_line *line, uint64_t smallest, struct fit *fit)
 {
     int64_t taken = add_sat(scope->spent[dim], scope->held[dim]);
     int64_t room = scope->limits[dim].amount - taken;
     uint64_t most = 0, fair = 0;
 
-    if (taken > scope->limits[dim].amount || !cap_within(line, dim, room, &most)) {
-        fit->fits = false;
-        return;
-    }
-    if (!cap_within(line, dim, room / 2, &fair))
+    if (dim == GOV_STEPS)
+        return !passes(taken, 1, scope->limits[dim].amount);
+    if (taken > scope->limits[dim].amount || !cap_within(line, dim, room, &most) || most < smallest)
+        return false;
+    if (is_shared(scope) && !cap_within(line, dim, room / 2, &fair))
         fair = 0;
     if (most < fit->most)
         fit->most = most;
-    if (fair < fit->fair)
+    if (is_shared(scope) && fair < fit->fair)
         fit->fair = fair;
+    return true;
 }
 
+/* Names in finding what only holds keep from fitting. */
 static struct fit fit_all(const struct gov_scope *scopes, unsigned count,
-                          const struct meter_hold_line *line, uint64_t smallest)
+                          const struct meter_hold_line *line, uint64_t smallest,
+                          struct gov_finding *finding)
 {
-    struct fit fit = {true, UINT64_MAX, UINT64_MAX};
+    struct fit fit = {UINT64_MAX, UINT64_MAX};
 
-    for (unsigned i = 0; i < count; i++) {
-        const struct gov_scope *scope = &scopes[i];
-
-        if (binds(&scope->limits[GOV_STEPS]) &&
-            add_sat(add_sat(scope->spent[GOV_STEPS], scope->held[GOV_STEPS]), 1) >
-                scope->limits[GOV_STEPS].amount)
-            fit.fits = false;
-        if (binds(&scope->limits[GOV_TOKENS]))
-            fit_dim(scope, GOV_TOKENS, line, &fit);
-        if (binds(&scope->limits[GOV_COST]))
-            fit_dim(scope, GOV_COST, line, &fit);
-    }
-    if (fit.most < smallest)
-        fit.fits = false;
+    for (unsigned dim = GOV_STEPS; dim <= GOV_COST; dim++)
+        for (unsigned i = 0; i < count; i++)
+            if (binds(&scopes[i].limits[dim]) &&
+                !fit_dim(&scopes[i], (enum gov_dim)dim, line, smallest, &fit))
+                find(finding, GOV_REASON_BUSY, i, (enum gov_dim)dim);
     return fit;
 }
 
-/* Others in flight, or in line, in a scope whose headroom this call would take. */
-static bool is_shared(const struct gov_scope *scopes, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        if ((binds(&scopes[i].limits[GOV_TOKENS]) || binds(&scopes[i].limits[GOV_COST])) &&
-            (scopes[i].in_flight > 0 || scopes[i].behind > 0))
-            return true;
-    return false;
-}
-
 /* Only in scopes with a limit that is kept by holding does anybody wait for anybody. */
-static bool is_behind_others(const struct gov_scope *scopes, unsigned count)
+static void find_line(const struct gov_scope *scopes, unsigned count, struct gov_finding *finding)
 {
-    for (unsigned i = 0; i < count; i++)
-        for (unsigned dim = GOV_STEPS; dim <= GOV_COST; dim++)
+    for (unsigned dim = GOV_STEPS; dim <= GOV_COST; dim++)
+        for (unsigned i = 0; i < count; i++)
             if (scopes[i].ahead > 0 && binds(&scopes[i].limits[dim]))
-                return true;
-    return false;
+                find(finding, GOV_REASON_BUSY, i, (enum gov_dim)dim);
 }
 
-static uint64_t choose_cap(const struct gov_call *call, const struct fit *fit, uint64_t smallest,
-                           bool shared)
+static uint64_t choose_cap(const struct gov_call *call, const struct fit *fit, uint64_t smallest)
 {
     uint64_t cap = fit->most;
 
@@ -228,7 +227,7 @@ static uint64_t choose_cap(const struct gov_call *call, const struct fit *fit, u
         return call->line.full_cap; /* also when nothing limits it and none is known */
     if (call->line.full_cap == UINT64_MAX && cap > GOV_CAP_GUESS)
         cap = GOV_CAP_GUESS;
-    if (shared && fit->fair < cap)
+    if (fit->fair < cap)
         cap = fit->fair > smallest ? fit->fair : smallest;
     return cap;
 }
@@ -277,13 +276,13 @@ void gov_decide(enum gov_state state, const struct gov_finding *ended,
         out->outcome = GOV_REFUSE;
         return;
     }
-    fit = fit_all(scopes, scope_count, &call->line, smallest);
-    if (!fit.fits || is_behind_others(scopes, scope_count)) {
+    fit = fit_all(scopes, scope_count, &call->line, smallest, &out->finding);
+    find_line(scopes, scope_count, &out->finding);
+    if (out->finding.count > 0) {
         out->outcome = GOV_WAIT;
-        find(&out->finding, GOV_REASON_BUSY, 0, GOV_DIMS);
         return;
     }
-    admit(call, choose_cap(call, &fit, smallest, is_shared(scopes, scope_count)), out);
+    admit(call, choose_cap(call, &fit, smallest), out);
 }
 
 /* ---- thresholds --------------------------------------------------------------------------- */

@@ -3,13 +3,13 @@
  *
  * The model. A call is in several scopes at once (its run, its session, the day ...). A scope has a
  * limit and a policy per dimension, and what is spent and held of it. gov_decide() looks at all of
- * them and admits, lets wait, or refuses; what it admits satisfies, in every scope whose limit is not
- * soft, spent + held + this <= limit for steps, tokens and cost. The caller books the hold in the same
- * transaction from which it read the scopes.
+ * them and admits, lets wait, or refuses; what it admits satisfies, in every scope whose limit is
+ * not soft, spent + held + this <= limit for steps, tokens and cost. The caller books the hold in
+ * the same transaction from which it read the scopes.
  *
- * Caveats. Pure: no clock, no I/O, no globals, nothing allocated; the same input gives the same bytes.
- * Nothing here fails: arithmetic saturates towards refusal. Amounts are int64_t in the dimension's
- * unit: pico-dollars, tokens, calls, milliseconds, bytes. */
+ * Caveats. Pure: no clock, no I/O, no globals, nothing allocated; the same input gives the same
+ * bytes. Nothing here fails: arithmetic saturates towards refusal. Amounts are int64_t in the
+ * dimension's unit: pico-dollars, tokens, calls, milliseconds, bytes. */
 #ifndef FLYBALL_GOVERNOR_H
 #define FLYBALL_GOVERNOR_H
 
@@ -146,7 +146,7 @@ struct gov_call {
 
 enum gov_outcome {
     GOV_ADMIT,
-    GOV_WAIT,   /* only holds are in the way */
+    GOV_WAIT, /* only holds are in the way */
     GOV_REFUSE,
 };
 
@@ -160,11 +160,11 @@ struct gov_finding {
 
 struct gov_verdict {
     enum gov_outcome outcome;
-    uint64_t cap;        /* GOV_ADMIT: the output cap that is held */
-    bool clamped;        /* it is another one than the request's own */
+    uint64_t cap;           /* GOV_ADMIT: the output cap that is held */
+    bool clamped;           /* it is another one than the request's own */
     int64_t hold[GOV_DIMS]; /* GOV_ADMIT: what to book */
     struct gov_finding finding;
-    bool ends_run;       /* a hard_stop limit of a run is used up */
+    bool ends_run;        /* a hard_stop limit of a run is used up */
     unsigned ended_scope; /* that run's scope */
 };
 
@@ -173,8 +173,8 @@ void gov_decide(enum gov_state state, const struct gov_finding *ended,
                 const struct gov_scope *scopes, unsigned scope_count, const struct gov_call *call,
                 struct gov_verdict *out);
 
-/* The output cap that is booked, and the largest that is set, where neither the request nor the price
- * book knows one. */
+/* The output cap that is booked, and the largest that is set, where neither the request nor the
+ * price book knows one. */
 #define GOV_CAP_GUESS 131072u
 
 /* Thresholds in percent that spent has reached of limit and that are not in *logged yet (a bit per

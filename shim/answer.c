@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A transfer to ourselves. A refusal is an HTTP answer that libcurl itself receives, so that status,
- * headers, body, getinfo and the multi message are libcurl's own: the handle is pointed at a random
- * abstract Unix socket of this process, and the answer is written when libcurl has connected (its
- * pre-request callback), which is all in one thread. Waiting in a multi handle is the same transfer
- * with the answer still to come: the host's loop has a socket to poll, and the sidecar, which gets
- * our end of it, writes a byte when the verdict is out. */
+/* A transfer to ourselves. A refusal is an HTTP answer that libcurl itself receives, so that
+ * status, headers, body, getinfo and the multi message are libcurl's own: the handle is pointed at
+ * a random abstract Unix socket of this process, and the answer is written when libcurl has
+ * connected (its pre-request callback), which is all in one thread. Waiting in a multi handle is
+ * the same transfer with the answer still to come: the host's loop has a socket to poll, and the
+ * sidecar, which gets our end of it, writes a byte when the verdict is out. */
 #include "shim/shim_int.h"
 
 #include <errno.h>
@@ -79,8 +79,8 @@ struct detour {
     int64_t value;
 };
 
-/* Nothing of the way to the provider may be left: no proxy, no other protocol, no reuse, no callback
- * that makes sockets. The URL and the socket's name are set beside these. */
+/* Nothing of the way to the provider may be left: no proxy, no other protocol, no reuse, no
+ * callback that makes sockets. The URL and the socket's name are set beside these. */
 static const struct detour detours[] = {
     {SLOT_CURLU, CURLOPT_CURLU, 0},
     {SLOT_PORT, CURLOPT_PORT, 0},
@@ -112,16 +112,15 @@ static int on_prereq(void *data, char *remote, char *local, int remote_port, int
 static bool detour(struct shim_handle *handle, const char *url, const char *name)
 {
     for (size_t i = 0; i < sizeof detours / sizeof detours[0]; i++)
-        if (shim_override(handle, detours[i].slot, detours[i].option, detours[i].value) !=
-            CURLE_OK)
+        if (shim_override(handle, detours[i].slot, detours[i].option, detours[i].value) != CURLE_OK)
             return false;
     return shim_override(handle, SLOT_URL, CURLOPT_URL, (int64_t)(intptr_t)url) == CURLE_OK &&
            shim_override(handle, SLOT_UNIX_SOCKET, CURLOPT_ABSTRACT_UNIX_SOCKET,
                          (int64_t)(intptr_t)name) == CURLE_OK &&
            shim_override(handle, SLOT_PREREQ, CURLOPT_PREREQFUNCTION,
                          shim_bits((void (*)(void))on_prereq)) == CURLE_OK &&
-           shim_override(handle, SLOT_PREREQ_DATA, CURLOPT_PREREQDATA,
-                         (int64_t)(intptr_t)handle) == CURLE_OK;
+           shim_override(handle, SLOT_PREREQ_DATA, CURLOPT_PREREQDATA, (int64_t)(intptr_t)handle) ==
+               CURLE_OK;
 }
 
 bool shim_answer_install(struct shim_call *call)

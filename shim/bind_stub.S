@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* dlopen and dlsym as stubs that jump. libc looks at the return address to find the caller's RUNPATH
- * ($ORIGIN) and what RTLD_NEXT is relative to, so it has to stay the application's: a C function that
- * calls the real one would break both. */
+/* dlopen and dlsym as stubs that jump. libc looks at the return address to find the caller's
+ * RUNPATH ($ORIGIN) and what RTLD_NEXT is relative to, so it has to stay the application's: a C
+ * function that calls the real one would break both. */
 
 #if defined(__x86_64__)
 

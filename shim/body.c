@@ -229,8 +229,8 @@ static bool install_reader(struct shim_handle *handle, struct shim_body *body)
                       put ? CURLOPT_INFILESIZE_LARGE : CURLOPT_POSTFIELDSIZE_LARGE,
                       (int64_t)body->count) != CURLE_OK)
         return false;
-    return shim_override(handle, SLOT_READ, CURLOPT_READFUNCTION, shim_bits((void (*)(void))play)) ==
-               CURLE_OK &&
+    return shim_override(handle, SLOT_READ, CURLOPT_READFUNCTION,
+                         shim_bits((void (*)(void))play)) == CURLE_OK &&
            shim_override(handle, SLOT_READ_DATA, CURLOPT_READDATA, data) == CURLE_OK &&
            shim_override(handle, SLOT_SEEK, CURLOPT_SEEKFUNCTION,
                          shim_bits((void (*)(void))rewind_to)) == CURLE_OK &&

@@ -140,8 +140,8 @@ static bool watch_requests(struct shim_handle *handle)
 {
     return shim_override(handle, SLOT_PREREQ, CURLOPT_PREREQFUNCTION,
                          shim_bits((void (*)(void))on_prereq)) == CURLE_OK &&
-           shim_override(handle, SLOT_PREREQ_DATA, CURLOPT_PREREQDATA,
-                         (int64_t)(intptr_t)handle) == CURLE_OK;
+           shim_override(handle, SLOT_PREREQ_DATA, CURLOPT_PREREQDATA, (int64_t)(intptr_t)handle) ==
+               CURLE_OK;
 }
 
 /* ---- preparing a handle ------------------------------------------------------------------- */
@@ -165,8 +165,7 @@ void shim_call_prepare(struct shim_call *call)
     struct shim_handle *handle = call->handle;
 
     if (call->state == SHIM_CALL_ADMITTED) {
-        if (watch_requests(handle) && tap_install(handle) &&
-            shim_body_install(handle, &call->body))
+        if (watch_requests(handle) && tap_install(handle) && shim_body_install(handle, &call->body))
             return;
         shim_call_refuse(call, "ledger_read_failure", "this libcurl cannot be watched");
     }
@@ -273,8 +272,7 @@ bool shim_call_claim(struct shim_call *call)
         !send_claim(call))
         return false;
     offset = read_claim(call);
-    if (offset < 0 || (uint64_t)offset < tap->from ||
-        (uint64_t)offset > tap->from + tap->used) {
+    if (offset < 0 || (uint64_t)offset < tap->from || (uint64_t)offset > tap->from + tap->used) {
         client_close(&call->link);
         return false;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reaching the sidecar, starting one when none runs, and the small things that everybody who speaks to
- * it needs: where the state directory is, ids. Used by the preloaded object and by the operator's
- * command; libc alone, thread-safe, nothing kept open.
+/* Reaching the sidecar, starting one when none runs, and the small things that everybody who speaks
+ * to it needs: where the state directory is, ids. Used by the preloaded object and by the
+ * operator's command; libc alone, thread-safe, nothing kept open.
  *
  * Caveats. In a host process any descriptor may be closed and its number used again for something
  * else: a link is only used after a look at its socket's cookie. */
@@ -32,8 +32,8 @@ struct client_link {
 
 enum client_result { CLIENT_OK, CLIENT_FULL, CLIENT_LOST };
 
-/* Connects; with start, starts a sidecar when none runs (*started_out: it did). False: reason_out says
- * why not. */
+/* Connects; with start, starts a sidecar when none runs (*started_out: it did). False: reason_out
+ * says why not. */
 bool client_open(struct client_link *link, const struct client_place *place, bool start,
                  bool *started_out, char *reason_out, size_t reason_size);
 void client_close(struct client_link *link);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the process was told at its start: which run it belongs to. Read once; what the program does to
- * its environment later changes nothing. */
+/* What the process was told at its start: which run it belongs to. Read once; what the program does
+ * to its environment later changes nothing. */
 #include "shim/shim_int.h"
 
 #include <stdlib.h>
@@ -30,8 +30,7 @@ void shim_env_read(void)
 }
 
 /* The sidecar has another working directory than the program. */
-static void each_config(void (*each)(void *data, const char *entry), void *data,
-                        const char *entry)
+static void each_config(void (*each)(void *data, const char *entry), void *data, const char *entry)
 {
     char absolute[1200], cwd[512];
     const char *file = strchr(entry, '=') + 1;

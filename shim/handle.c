@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The table of what stands beside libcurl's handles: open addressing, keyed by libcurl's pointer and
- * a kind, under one lock that the fork handlers know. The lock is never held while anybody else's
- * code runs. */
+/* The table of what stands beside libcurl's handles: open addressing, keyed by libcurl's pointer
+ * and a kind, under one lock that the fork handlers know. The lock is never held while anybody
+ * else's code runs. */
 #include "shim/shim_int.h"
 
 #include <stdlib.h>

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libcurl's easy interface, as the program finds it. Every hook is a door: a call from libcurl's own
- * code goes straight to that libcurl; else the real function does the work, and the shadow, or the
- * call, is kept in step. A handle that was made before we were there is taken in blind. */
+/* libcurl's easy interface, as the program finds it. Every hook is a door: a call from libcurl's
+ * own code goes straight to that libcurl; else the real function does the work, and the shadow, or
+ * the call, is kept in step. A handle that was made before we were there is taken in blind. */
 #include "shim/shim_int.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
 
-/* The handle's entry; made now when it is unknown. NULL: out of memory, or no libcurl to be found. */
+/* The handle's entry; made now when it is unknown. NULL: out of memory, or no libcurl to be found.
+ */
 static struct shim_handle *known(CURL *easy, const void *caller)
 {
     struct shim_handle *handle = shim_handle_find(easy);
@@ -168,17 +169,18 @@ SHIM_EXPORT void curl_easy_cleanup(CURL *easy)
 
 /* ---- for dlsym ---------------------------------------------------------------------------- */
 
-/* A function that makes a handle is asked for by pointer from one libcurl, and called by code (libffi)
- * that belongs to nobody: so there is one per libcurl. */
+/* A function that makes a handle is asked for by pointer from one libcurl, and called by code
+ * (libffi) that belongs to nobody: so there is one per libcurl. */
 #define DOOR(n)                                                                                    \
     static CURL *easy_init_##n(void)                                                               \
     {                                                                                              \
         return easy_init(shim_curl_number(n));                                                     \
     }
-DOOR(0) DOOR(1) DOOR(2) DOOR(3) DOOR(4) DOOR(5) DOOR(6) DOOR(7)
+DOOR(0)
+DOOR(1) DOOR(2) DOOR(3) DOOR(4) DOOR(5) DOOR(6) DOOR(7)
 #undef DOOR
 
-shim_function shim_easy_init_door(const struct shim_curl *curl)
+    shim_function shim_easy_init_door(const struct shim_curl *curl)
 {
     static CURL *(*const doors[SHIM_CURLS_MAX])(void) = {
         easy_init_0, easy_init_1, easy_init_2, easy_init_3,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libcurl's forms, as the program finds them: doors that note what goes into a form, because libcurl
- * has no way to read it again. */
+/* libcurl's forms, as the program finds them: doors that note what goes into a form, because
+ * libcurl has no way to read it again. */
 #include "shim/shim_int.h"
 
 /* A form is found by its handle; a part belongs to some form of a libcurl, and all of them take it

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libcurl's multi interface, as the program finds it: doors, as in hooks_easy.c. A governed transfer
- * begins when it is added, and ends when its message is read, or when it is taken out, whichever comes
- * first. */
+/* libcurl's multi interface, as the program finds it: doors, as in hooks_easy.c. A governed
+ * transfer begins when it is added, and ends when its message is read, or when it is taken out,
+ * whichever comes first. */
 #include "shim/shim_int.h"
 
 #include <errno.h>
@@ -51,8 +51,8 @@ static CURLMcode setopt_raw(const struct shim_curl *curl, CURLM *handle, CURLMop
     }
 }
 
-/* HTTP/2 push is refused: a pushed answer is one that nobody asked to be admitted. A server may never
- * push, so a program that offers to take pushes sees nothing unusual. */
+/* HTTP/2 push is refused: a pushed answer is one that nobody asked to be admitted. A server may
+ * never push, so a program that offers to take pushes sees nothing unusual. */
 SHIM_EXPORT CURLMcode curl_multi_setopt(CURLM *handle, CURLMoption option, ...)
 {
     const struct shim_curl *curl = shim_curl_at(SHIM_CALLER());
@@ -88,6 +88,7 @@ static CURLMcode add(struct shim_multi *multi, struct shim_handle *handle)
         shim_call_end(handle, CURLE_ABORTED_BY_CALLBACK);
     } else {
         handle->multi = multi->multi;
+        multi->calls += handle->call != NULL;
         if (handle->call != NULL && handle->call->state == SHIM_CALL_WAITING)
             shim_multi_wait(multi, handle->call);
     }
@@ -137,6 +138,7 @@ SHIM_EXPORT CURLMcode curl_multi_remove_handle(CURLM *multi_handle, CURL *easy)
         /* Its message was not read, or it was not over: what was seen of the answer decides. */
         shim_call_end(handle, CURLE_ABORTED_BY_CALLBACK);
         handle->multi = NULL;
+        shim_multi_leave(multi, easy);
     }
     errno = saved_errno;
     return code;
@@ -160,6 +162,7 @@ SHIM_EXPORT CURLMcode curl_multi_cleanup(CURLM *multi_handle)
         return CURLM_BAD_HANDLE;
     curl = multi->curl;
     shim_multi_each(multi_handle, abandon);
+    shim_multi_leave(multi, NULL);
     shim_multi_remove(multi);
     code = curl->multi_cleanup(multi_handle);
     return code;
@@ -167,12 +170,13 @@ SHIM_EXPORT CURLMcode curl_multi_cleanup(CURLM *multi_handle)
 
 /* ---- turns -------------------------------------------------------------------------------- */
 
-/* One turn of libcurl's, and another one when a waiting call got its verdict meanwhile: the count of
- * running handles must be the one after that. */
+/* One turn of libcurl's, and another one when a waiting call got its verdict meanwhile: the count
+ * of running handles must be the one after that. */
 #define TURN(multi, call)                                                                          \
     do {                                                                                           \
         (void)shim_multi_turn(multi);                                                              \
         code = (multi)->curl->call;                                                                \
+        shim_multi_settle(multi);                                                                  \
         if ((multi)->waiting != NULL && shim_multi_turn(multi))                                    \
             code = (multi)->curl->call;                                                            \
     } while (0)
@@ -231,18 +235,6 @@ SHIM_EXPORT CURLMcode curl_multi_socket_all(CURLM *multi_handle, int *running)
     return code;
 }
 
-/* A transfer that we had to block is told apart from one that libcurl could not do. */
-static void ended(CURLMsg *message)
-{
-    struct shim_handle *handle = shim_handle_find(message->easy_handle);
-
-    if (handle == NULL || message->msg != CURLMSG_DONE)
-        return;
-    if (handle->call != NULL && handle->call->blocked)
-        message->data.result = CURLE_ABORTED_BY_CALLBACK;
-    shim_call_end(handle, message->data.result);
-}
-
 SHIM_EXPORT CURLMsg *curl_multi_info_read(CURLM *multi_handle, int *left)
 {
     const struct shim_curl *inner = shim_curl_at(SHIM_CALLER());
@@ -254,10 +246,8 @@ SHIM_EXPORT CURLMsg *curl_multi_info_read(CURLM *multi_handle, int *left)
         return inner->multi_info_read(multi_handle, left);
     if (multi == NULL)
         return NULL;
-    message = multi->curl->multi_info_read(multi_handle, left);
     saved_errno = errno;
-    if (message != NULL)
-        ended(message);
+    message = shim_multi_message(multi, left);
     errno = saved_errno;
     return message;
 }
@@ -269,10 +259,11 @@ SHIM_EXPORT CURLMsg *curl_multi_info_read(CURLM *multi_handle, int *left)
     {                                                                                              \
         return multi_init(shim_curl_number(n));                                                    \
     }
-DOOR(0) DOOR(1) DOOR(2) DOOR(3) DOOR(4) DOOR(5) DOOR(6) DOOR(7)
+DOOR(0)
+DOOR(1) DOOR(2) DOOR(3) DOOR(4) DOOR(5) DOOR(6) DOOR(7)
 #undef DOOR
 
-shim_function shim_multi_init_door(const struct shim_curl *curl)
+    shim_function shim_multi_init_door(const struct shim_curl *curl)
 {
     static CURLM *(*const doors[SHIM_CURLS_MAX])(void) = {
         multi_init_0, multi_init_1, multi_init_2, multi_init_3,

@@ -119,7 +119,7 @@ bool client_open(struct client_link *link, const struct client_place *place, boo
 }
 
 enum client_result client_send(const struct client_link *link, const void *frame, size_t count,
-                                     int fd)
+                               int fd)
 {
     union {
         struct cmsghdr head;
@@ -181,7 +181,7 @@ bool client_room(const struct client_link *link, int wait_ms)
 }
 
 ssize_t client_receive(const struct client_link *link, void *frame, size_t size, int wait_ms,
-                          int *fd_out)
+                       int *fd_out)
 {
     union {
         struct cmsghdr head;

@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Calls that wait for a verdict inside a multi handle. The handle is in the multi as a transfer to
- * ourselves; when the verdict is there it is taken out, restored, and added again for what it is:
- * before libcurl, or the application, sees anything of it. */
+/* Calls inside a multi handle. One that waits for a verdict is in it as a transfer to ourselves;
+ * when the verdict is there it is taken out, restored, and added again for what it is: before
+ * libcurl, or the application, sees anything of it. One that has ended is settled at once: many
+ * programs ask for the messages only when everything is over, and would hold up their own waiting
+ * calls. So while a multi handle has calls its messages are read here, and handed out when the
+ * application asks. */
 #include "shim/shim_int.h"
 
-#include <stddef.h>
+#include <stdlib.h>
+
+struct shim_message {
+    struct shim_message *next;
+    CURLMsg message;
+    bool given; /* the application has it, and may keep it until the handle leaves */
+};
 
 void shim_multi_wait(struct shim_multi *multi, struct shim_call *call)
 {
@@ -18,6 +27,8 @@ void shim_multi_forget(struct shim_call *call)
         call->handle->multi != NULL ? shim_multi_find(call->handle->multi) : NULL;
     struct shim_call **link = multi != NULL ? &multi->waiting : NULL;
 
+    if (multi != NULL && multi->calls > 0)
+        multi->calls--;
     while (link != NULL && *link != NULL && *link != call)
         link = &(*link)->next_waiting;
     if (link != NULL && *link == call)
@@ -53,4 +64,85 @@ bool shim_multi_turn(struct shim_multi *multi)
         changed = true;
     }
     return changed;
+}
+
+/* ---- messages ----------------------------------------------------------------------------- */
+
+/* A transfer that we had to block is told apart from one that libcurl could not do. */
+static void ended(CURLMsg *message)
+{
+    struct shim_handle *handle = shim_handle_find(message->easy_handle);
+
+    if (handle == NULL || message->msg != CURLMSG_DONE)
+        return;
+    if (handle->call != NULL && handle->call->blocked)
+        message->data.result = CURLE_ABORTED_BY_CALLBACK;
+    shim_call_end(handle, message->data.result);
+}
+
+static void append(struct shim_multi *multi, struct shim_message *kept)
+{
+    if (multi->messages == NULL)
+        multi->messages_tail = &multi->messages;
+    *multi->messages_tail = kept;
+    multi->messages_tail = &kept->next;
+}
+
+void shim_multi_settle(struct shim_multi *multi)
+{
+    CURLMsg *message;
+    int left;
+
+    while (multi->calls > 0) {
+        struct shim_message *kept = calloc(1, sizeof *kept);
+
+        if (kept == NULL) /* the application will ask libcurl itself */
+            return;
+        message = multi->curl->multi_info_read(multi->multi, &left);
+        if (message == NULL) {
+            free(kept);
+            return;
+        }
+        ended(message);
+        kept->message = *message;
+        append(multi, kept);
+    }
+}
+
+CURLMsg *shim_multi_message(struct shim_multi *multi, int *left)
+{
+    struct shim_message *kept = multi->messages, *found;
+    CURLMsg *message;
+
+    while (kept != NULL && kept->given)
+        kept = kept->next;
+    found = kept;
+    if (found == NULL) {
+        message = multi->curl->multi_info_read(multi->multi, left);
+        if (message != NULL)
+            ended(message);
+        return message;
+    }
+    found->given = true;
+    *left = 0;
+    while ((kept = kept->next) != NULL)
+        *left += !kept->given;
+    return &found->message;
+}
+
+void shim_multi_leave(struct shim_multi *multi, const CURL *easy)
+{
+    struct shim_message **link = &multi->messages;
+
+    while (*link != NULL) {
+        struct shim_message *kept = *link;
+
+        if (easy == NULL || kept->message.easy_handle == easy) {
+            *link = kept->next;
+            free(kept);
+        } else {
+            link = &kept->next;
+        }
+    }
+    multi->messages_tail = link;
 }

@@ -63,8 +63,7 @@ static int64_t slot_start(enum shim_slot slot, CURLoption *option_out)
     return 0;
 }
 
-CURLcode shim_setopt_raw(const struct shim_curl *curl, CURL *easy, CURLoption option,
-                         int64_t value)
+CURLcode shim_setopt_raw(const struct shim_curl *curl, CURL *easy, CURLoption option, int64_t value)
 {
     switch ((int)option / TYPE_BASE) {
     case CURLOPTTYPE_LONG / TYPE_BASE:
@@ -172,8 +171,8 @@ static void shim_method_note(struct shim_handle *handle, CURLoption option, int6
     }
 }
 
-/* CURLOPT_COPYPOSTFIELDS: libcurl would keep a copy that we cannot read again, so we keep it and give
- * libcurl a pointer. Its size is the one set until now, else the text's length. */
+/* CURLOPT_COPYPOSTFIELDS: libcurl would keep a copy that we cannot read again, so we keep it and
+ * give libcurl a pointer. Its size is the one set until now, else the text's length. */
 static CURLcode body_copy(struct shim_handle *handle, const void *body)
 {
     int64_t size = shim_option(handle, SLOT_BODY_BYTES);
@@ -321,6 +320,6 @@ bool shim_options_copy(struct shim_handle *to, const struct shim_handle *from)
     memcpy(to->copied_body, from->copied_body, from->copied_bytes);
     to->copied_bytes = from->copied_bytes;
     to->slots[SLOT_BODY].number = (int64_t)(intptr_t)to->copied_body;
-    return shim_setopt_raw(to->curl, to->easy, CURLOPT_POSTFIELDS,
-                           to->slots[SLOT_BODY].number) == CURLE_OK;
+    return shim_setopt_raw(to->curl, to->easy, CURLOPT_POSTFIELDS, to->slots[SLOT_BODY].number) ==
+           CURLE_OK;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Refusals as HTTP. The statuses and types were measured on real agents (docs/REFUSALS.md): what makes
- * them stop and show the message, and what makes them retry for a minute. libc only. */
+/* Refusals as HTTP. The statuses and types were measured on real agents (docs/REFUSALS.md): what
+ * makes them stop and show the message, and what makes them retry for a minute. libc only. */
 #include "shim/refusal.h"
 
 #include <stdio.h>
@@ -15,12 +15,18 @@ struct class_row {
 };
 
 static const struct class_row classes[] = {
-    [REFUSAL_FINAL] = {402, 400, "Payment Required",
-                       {"insufficient_quota", "billing_error", "RESOURCE_EXHAUSTED"}, true},
-    [REFUSAL_BUSY] = {429, 429, "Too Many Requests",
-                      {"rate_limit_error", "rate_limit_error", "RESOURCE_EXHAUSTED"}, false},
-    [REFUSAL_UNAVAILABLE] = {503, 503, "Service Unavailable",
-                             {"server_error", "api_error", "UNAVAILABLE"}, false},
+    [REFUSAL_FINAL] = {402,
+                       400,
+                       "Payment Required",
+                       {"insufficient_quota", "billing_error", "RESOURCE_EXHAUSTED"},
+                       true},
+    [REFUSAL_BUSY] = {429,
+                      429,
+                      "Too Many Requests",
+                      {"rate_limit_error", "rate_limit_error", "RESOURCE_EXHAUSTED"},
+                      false},
+    [REFUSAL_UNAVAILABLE] =
+        {503, 503, "Service Unavailable", {"server_error", "api_error", "UNAVAILABLE"}, false},
 };
 
 int refusal_status(const struct refusal *refusal)

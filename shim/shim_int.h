@@ -2,15 +2,16 @@
 /* The preloaded object, inside. Nothing outside this folder includes this file.
  *
  * The model. hooks_*.c export libcurl's names as thin doors. bind.c finds the real libcurl of every
- * caller. handle.c keeps, beside each easy handle, what libcurl will not tell (option.c). A governed
- * transfer is a call (call.c): its body is collected (body.c), the sidecar asked (link.c, start.c),
- * then either the answer is copied to the sidecar as the application takes it (tap.c) or libcurl is
- * pointed at ourselves and fed a refusal (answer.c).
+ * caller. handle.c keeps, beside each easy handle, what libcurl will not tell (option.c). A
+ * governed transfer is a call (call.c): its body is collected (body.c), the sidecar asked (link.c,
+ * start.c), then either the answer is copied to the sidecar as the application takes it (tap.c) or
+ * libcurl is pointed at ourselves and fed a refusal (answer.c).
  *
  * Caveats. We are a guest: no thread, no stdio of our own, no signal, no lock held across a call of
- * libcurl or of the application, errno kept, every descriptor close-on-exec and high, DT_NEEDED libc.
- * Whatever goes wrong: a governed call is refused, any other passes. A handle belongs to one thread
- * at a time (libcurl's rule); the table of handles has a lock, known to the fork handlers. */
+ * libcurl or of the application, errno kept, every descriptor close-on-exec and high, DT_NEEDED
+ * libc. Whatever goes wrong: a governed call is refused, any other passes. A handle belongs to one
+ * thread at a time (libcurl's rule); the table of handles has a lock, known to the fork handlers.
+ */
 #ifndef FLYBALL_SHIM_INT_H
 #define FLYBALL_SHIM_INT_H
 
@@ -38,17 +39,18 @@
 #define SHIM_CALLER() __builtin_extract_return_addr(__builtin_return_address(0))
 
 /* Ceilings of this folder. */
-#define SHIM_CURLS_MAX   8u            /* libcurls in one process */
-#define SHIM_HOST_MAX    300u          /* "host:port" with the NUL */
-#define SHIM_PATH_MAX    4096u         /* a longer path cannot be read: refused */
-#define SHIM_TAP_KEEP    (256u * 1024) /* delivered bytes kept until the sidecar has them */
-#define SHIM_TAP_UNSENT  (1024u * 1024) /* unsent bytes that are too many after SHIM_TAP_STALL_MS */
+#define SHIM_CURLS_MAX  8u             /* libcurls in one process */
+#define SHIM_HOST_MAX   300u           /* "host:port" with the NUL */
+#define SHIM_PATH_MAX   4096u          /* a longer path cannot be read: refused */
+#define SHIM_TAP_KEEP   (256u * 1024)  /* delivered bytes kept until the sidecar has them */
+#define SHIM_TAP_UNSENT (1024u * 1024) /* unsent bytes that are too many after SHIM_TAP_STALL_MS   \
+                                        */
 #define SHIM_TAP_STALL_MS 2000
-#define SHIM_CLAIM_MS    2000 /* trying to take a call to a restarted sidecar */
-#define SHIM_MULTI_MS    20   /* curl_multi_add_handle waits no longer */
-#define SHIM_OLDEST_CURL 0x075000u /* 7.80: CURLOPT_PREREQFUNCTION; refused by CURLcode below */
-#define SHIM_HOP_MS      1000 /* a redirect to a governed host inside a multi handle */
-#define SHIM_FORM_TEXT   4096u /* a form's part above this is described, not copied */
+#define SHIM_CLAIM_MS     2000      /* trying to take a call to a restarted sidecar */
+#define SHIM_MULTI_MS     20        /* curl_multi_add_handle waits no longer */
+#define SHIM_OLDEST_CURL  0x075000u /* 7.80: CURLOPT_PREREQFUNCTION; refused by CURLcode below */
+#define SHIM_HOP_MS       1000      /* a redirect to a governed host inside a multi handle */
+#define SHIM_FORM_TEXT    4096u     /* a form's part above this is described, not copied */
 
 /* ---- bind.c: the real libcurls ------------------------------------------------------------ */
 
@@ -72,7 +74,8 @@ void shim_init(void);
 const struct shim_curl *shim_curl_at(const void *address);
 /* The libcurl that this caller's calls reach; NULL when there is none to be found. */
 const struct shim_curl *shim_curl_of_caller(const void *caller);
-/* The libcurl that defines this function; learns it when it is new. NULL: not a libcurl, or ours. */
+/* The libcurl that defines this function; learns it when it is new. NULL: not a libcurl, or ours.
+ */
 const struct shim_curl *shim_curl_of_function(const void *function);
 const struct shim_curl *shim_curl_number(unsigned number);
 /* For the dlsym stub: what to hand out for this name, NULL: whatever the real dlsym says. */
@@ -108,9 +111,9 @@ struct shim_call;
 struct shim_handle {
     CURL *easy;
     const struct shim_curl *curl;
-    CURLM *multi;          /* added to it by the application; NULL: not */
+    CURLM *multi;           /* added to it by the application; NULL: not */
     struct shim_call *call; /* in flight; NULL: none */
-    bool blind; /* we were not there when it was made: its options are not known */
+    bool blind;             /* we were not there when it was made: its options are not known */
     enum shim_method method;
     bool no_body; /* CURLOPT_NOBODY */
     struct shim_value slots[SHIM_SLOTS];
@@ -121,10 +124,14 @@ struct shim_handle {
     size_t copied_bytes;
 };
 
+struct shim_message;
+
 struct shim_multi {
     CURLM *multi;
     const struct shim_curl *curl;
     struct shim_call *waiting; /* calls without a verdict yet, linked by next_waiting */
+    unsigned calls;            /* governed transfers in it that are not over */
+    struct shim_message *messages, **messages_tail; /* read from libcurl, for the application */
 };
 
 /* Entries are found by libcurl's pointer and live until it is freed. NULL: not known (or, for _add,
@@ -195,7 +202,12 @@ struct shim_body {
     bool rewritten;
 };
 
-enum shim_body_result { SHIM_BODY_OK, SHIM_BODY_UNREADABLE, SHIM_BODY_TOO_LARGE, SHIM_BODY_NO_MEMORY };
+enum shim_body_result {
+    SHIM_BODY_OK,
+    SHIM_BODY_UNREADABLE,
+    SHIM_BODY_TOO_LARGE,
+    SHIM_BODY_NO_MEMORY
+};
 enum shim_body_result shim_body_collect(struct shim_handle *handle, struct shim_body *out);
 /* Makes the body the one in memfd (owned by the body afterwards). */
 bool shim_body_replace(struct shim_body *body, int memfd, size_t count);
@@ -224,7 +236,8 @@ struct shim_env {
     unsigned char run_id[16];
     unsigned char token[16];
 };
-/* As it was when the process started: what the program does to its environment is of no interest. */
+/* As it was when the process started: what the program does to its environment is of no interest.
+ */
 const struct shim_env *shim_env(void);
 void shim_env_read(void);
 /* Calls each(data, "NAME=value") for what the sidecar needs to know of a process without a run. */
@@ -241,9 +254,9 @@ struct shim_tap {
     uint64_t acked;     /* offset that a restarted sidecar would go on from */
     int64_t stalled_ms; /* since when nothing left; 0: it flows */
     bool lost;
-    bool head_sent;     /* RESPONSE has left */
-    bool in_headers;    /* CURLOPT_HEADER: the write callback is getting header lines */
-    uint64_t passed;    /* body bytes that the application has accepted */
+    bool head_sent;  /* RESPONSE has left */
+    bool in_headers; /* CURLOPT_HEADER: the write callback is getting header lines */
+    uint64_t passed; /* body bytes that the application has accepted */
 };
 
 enum shim_call_state { SHIM_CALL_WAITING, SHIM_CALL_ADMITTED, SHIM_CALL_REFUSED };
@@ -261,8 +274,8 @@ struct shim_call {
     bool sent;
     bool settled; /* END has left; the transfer may go on elsewhere */
     int64_t sent_ms;
-    int64_t heard_ms; /* the last frame of the sidecar */
-    int64_t asked_ms; /* since when we wait without being told to */
+    int64_t heard_ms;   /* the last frame of the sidecar */
+    int64_t asked_ms;   /* since when we wait without being told to */
     int listener, peer; /* our ends of a refusal or of a wait; -1 */
     uint64_t listener_cookie, peer_cookie;
     char *answer; /* HTTP bytes of the refusal */
@@ -314,10 +327,16 @@ void shim_answer_release(struct shim_call *call);
 /* In the pre-request callback of such a transfer. */
 int shim_answer_prereq(struct shim_call *call);
 
-/* multi.c: looks after the waiting calls of a multi handle, before and after libcurl's turn. True: a
- * transfer was changed, and libcurl has to be given another turn. */
+/* multi.c: looks after the waiting calls of a multi handle, before and after libcurl's turn. True:
+ * a transfer was changed, and libcurl has to be given another turn. */
 bool shim_multi_turn(struct shim_multi *multi);
 void shim_multi_wait(struct shim_multi *multi, struct shim_call *call);
+/* After libcurl's turn: settles what has ended, without waiting for the application to ask. */
+void shim_multi_settle(struct shim_multi *multi);
+/* The application asks what has ended: the next message, NULL: none. */
+CURLMsg *shim_multi_message(struct shim_multi *multi, int *left);
+/* The handle leaves the multi handle: its messages die with it. NULL: all of them. */
+void shim_multi_leave(struct shim_multi *multi, const CURL *easy);
 void shim_multi_forget(struct shim_call *call);
 
 /* hooks_*.c, for dlsym: the hook of a function that makes a handle, for one libcurl. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Starts a sidecar from inside a governed process, without the host noticing: the middle child is
- * made without an exit signal, so that the host's SIGCHLD and wait() see nothing; the sidecar itself
- * belongs to init (or the launcher). It keeps nothing of the host: no descriptor, no signal state, no
- * environment but a few names. It says on a pipe when it is ready, or why it is not. */
+ * made without an exit signal, so that the host's SIGCHLD and wait() see nothing; the sidecar
+ * itself belongs to init (or the launcher). It keeps nothing of the host: no descriptor, no signal
+ * state, no environment but a few names. It says on a pipe when it is ready, or why it is not. */
 #include "shim/client.h"
 
 #include <errno.h>
@@ -32,9 +32,17 @@ struct plan {
 /* What a sidecar may inherit: where to find the user's files, proxies and CAs are the run's. */
 static void environment_pick(struct plan *plan)
 {
-    static const char *const wanted[] = {"PATH=",  "HOME=", "USER=",           "LOGNAME=",
-                                         "LANG=",  "LC_ALL=", "TZ=",           "XDG_CONFIG_HOME=",
-                                         "TMPDIR=", "XDG_RUNTIME_DIR=",        "FLYBALL_CONFIG=",
+    static const char *const wanted[] = {"PATH=",
+                                         "HOME=",
+                                         "USER=",
+                                         "LOGNAME=",
+                                         "LANG=",
+                                         "LC_ALL=",
+                                         "TZ=",
+                                         "XDG_CONFIG_HOME=",
+                                         "TMPDIR=",
+                                         "XDG_RUNTIME_DIR=",
+                                         "FLYBALL_CONFIG=",
                                          "FLYBALL_LOG="};
     size_t used = 0;
 

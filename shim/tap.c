@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The tap: what the application accepted of a governed answer is copied to the sidecar. Bytes count
  * once they are accepted: on PAUSE libcurl delivers them again. Sending never blocks the host; what
- * does not fit the socket is kept, and when too much is kept for too long the call is marked, so that
- * the sidecar charges its hold. Delivered bytes are kept until the sidecar says that a restarted one
- * would know them (at most SHIM_TAP_KEEP). */
+ * does not fit the socket is kept, and when too much is kept for too long the call is marked, so
+ * that the sidecar charges its hold. Delivered bytes are kept until the sidecar says that a
+ * restarted one would know them (at most SHIM_TAP_KEEP). */
 #include "shim/shim_int.h"
 
 #include <errno.h>
@@ -38,7 +38,8 @@ static void put_headers(struct shim_call *call, struct wire_writer *w)
     }
 }
 
-/* libcurl undoes Content-Encoding when the application asked for encodings and did not forbid it. */
+/* libcurl undoes Content-Encoding when the application asked for encodings and did not forbid it.
+ */
 static bool decoded(const struct shim_handle *handle)
 {
     return shim_option_text(handle, SLOT_ENCODING) != NULL &&
@@ -216,8 +217,8 @@ static bool take(struct shim_call *call, const char *bytes, size_t count)
     return tap->lost || flow(call);
 }
 
-static size_t to_application(const struct shim_handle *handle, void *data, char *bytes,
-                             size_t size, size_t count)
+static size_t to_application(const struct shim_handle *handle, void *data, char *bytes, size_t size,
+                             size_t count)
 {
     curl_write_callback writer;
     int64_t bits = shim_option(handle, SLOT_WRITE);
@@ -231,8 +232,8 @@ static size_t to_application(const struct shim_handle *handle, void *data, char 
 size_t shim_tap_write(char *bytes, size_t size, size_t count, void *data)
 {
     struct shim_handle *handle = data;
-    size_t taken = to_application(handle, shim_option_pointer(handle, SLOT_WRITE_DATA), bytes,
-                                  size, count);
+    size_t taken =
+        to_application(handle, shim_option_pointer(handle, SLOT_WRITE_DATA), bytes, size, count);
     int saved_errno = errno;
     bool go_on = true;
 
@@ -242,8 +243,9 @@ size_t shim_tap_write(char *bytes, size_t size, size_t count, void *data)
     return go_on || taken != size * count ? taken : 0;
 }
 
-/* Without a header callback, libcurl gives header lines to the write callback with CURLOPT_HEADERDATA:
- * to ours, with the application's data. So we are the header callback meanwhile. */
+/* Without a header callback, libcurl gives header lines to the write callback with
+ * CURLOPT_HEADERDATA: to ours, with the application's data. So we are the header callback
+ * meanwhile. */
 size_t shim_tap_header(char *bytes, size_t size, size_t count, void *data)
 {
     struct shim_handle *handle = data;
@@ -280,11 +282,11 @@ static void put_end(struct shim_call *call, struct wire_writer *w, CURLcode code
     wire_put_number(w, WIRE_CURL_CODE, (uint64_t)code);
     wire_put_number(w, WIRE_OFFSET, call->tap.passed);
     wire_put_number(w, WIRE_EGRESS, egress_of(call));
-    wire_put_number(w, WIRE_SENT_MS,
-                    call->sent ? (uint64_t)(client_now_ms() - call->sent_ms) : 0);
+    wire_put_number(w, WIRE_SENT_MS, call->sent ? (uint64_t)(client_now_ms() - call->sent_ms) : 0);
 }
 
-/* Everything that is kept has to leave before END; the host waits for a full socket, for a while. */
+/* Everything that is kept has to leave before END; the host waits for a full socket, for a while.
+ */
 static bool drain(struct shim_call *call)
 {
     int64_t until = client_now_ms() + SHIM_TAP_STALL_MS;
@@ -313,8 +315,7 @@ void shim_tap_finish(struct shim_call *call, CURLcode code)
         return;
     wire_begin(&w, frame, sizeof frame, WIRE_END);
     put_end(call, &w, code);
-    if (client_send(&call->link, frame, w.used, -1) == CLIENT_LOST &&
-        shim_call_claim(call)) {
+    if (client_send(&call->link, frame, w.used, -1) == CLIENT_LOST && shim_call_claim(call)) {
         (void)send_some(call);
         (void)client_send(&call->link, frame, w.used, -1);
     }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where a transfer goes, and whether that is governed: a host of the provider table, a host that the
- * user's configuration added (the sidecar leaves the list in the state directory), or, on any other
- * host, a POST whose path is an LLM API's. A URL of plain characters is read here; everything else by
- * libcurl's own parser, so that no spelling of a host means one thing to us and another to libcurl. */
+/* Where a transfer goes, and whether that is governed: a host of the provider table, a host that
+ * the user's configuration added (the sidecar leaves the list in the state directory), or, on any
+ * other host, a POST whose path is an LLM API's. A URL of plain characters is read here; everything
+ * else by libcurl's own parser, so that no spelling of a host means one thing to us and another to
+ * libcurl. */
 #include "shim/shim_int.h"
 
 #include <ctype.h>
@@ -71,7 +72,8 @@ static bool glob(const char *pattern, const char *text)
 
 #define HOSTS_FILE_MAX 65536
 
-static char *hosts_text; /* lines "host[:port] shape" as the sidecar wrote them; NULL: not read yet */
+static char
+    *hosts_text; /* lines "host[:port] shape" as the sidecar wrote them; NULL: not read yet */
 
 static char *hosts_read(void)
 {
@@ -165,8 +167,7 @@ static void recognise(struct shim_target *target)
     const struct path_row *row;
 
     target->shape = REFUSAL_OPENAI;
-    if (is_provider(target->host, &target->shape) ||
-        is_configured(target->host, &target->shape)) {
+    if (is_provider(target->host, &target->shape) || is_configured(target->host, &target->shape)) {
         target->governed = true;
         return;
     }
@@ -215,7 +216,8 @@ static int hex_value(char c)
     return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
 }
 
-/* Percent-decoded, without query; what does not fit is cut, and then known by its beginning only. */
+/* Percent-decoded, without query; what does not fit is cut, and then known by its beginning only.
+ */
 static void path_set(struct shim_target *out, const char *path, size_t length)
 {
     size_t used = 0;

@@ -50,12 +50,13 @@ bool shim_link_open(struct client_link *link, char *reason_out, size_t reason_si
 
 /* ---- the question ------------------------------------------------------------------------- */
 
-/* A body that is signed, or whose length the application has fixed in a header, must go as it is. */
+/* A body that is signed, or whose length the application has fixed in a header, must go as it is.
+ */
 static bool must_not_rewrite(const struct shim_handle *handle)
 {
-    static const char *const fixed[] = {"content-length:", "content-md5:", "digest:",
-                                        "content-digest:", "x-amz-content-sha256:",
-                                        "content-encoding:"};
+    static const char *const fixed[] = {
+        "content-length:", "content-md5:",          "digest:",
+        "content-digest:", "x-amz-content-sha256:", "content-encoding:"};
     const struct curl_slist *line = shim_option_pointer(handle, SLOT_HEADERS);
 
     if (shim_option_text(handle, SLOT_SIGV4) != NULL)
@@ -80,7 +81,8 @@ static void put_content_type(const struct shim_handle *handle, struct wire_write
     for (; line != NULL; line = line->next)
         if (strncasecmp(line->data, name, sizeof name - 1) == 0) {
             (void)snprintf(value, sizeof value, "%s",
-                           line->data + sizeof name - 1 + strspn(line->data + sizeof name - 1, " "));
+                           line->data + sizeof name - 1 +
+                               strspn(line->data + sizeof name - 1, " "));
             wire_put_text(w, WIRE_CONTENT_TYPE, value);
             return;
         }

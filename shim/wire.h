@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The frames between a governed process, the launcher or the operator's command, and the sidecar.
  *
- * The model. One AF_UNIX SOCK_SEQPACKET connection per call, per run (the launcher's, for as long as
- * the run lives) or per question (the operator's). One frame is one packet: a wire_head, then fields
- * (WIRE_DATA: an offset, then raw bytes). A connection's end is the end of what it stood for.
+ * The model. One AF_UNIX SOCK_SEQPACKET connection per call, per run (the launcher's, for as long
+ * as the run lives) or per question (the operator's). One frame is one packet: a wire_head, then
+ * fields (WIRE_DATA: an offset, then raw bytes). A connection's end is the end of what it stood
+ * for.
  *
  *   a call:   ADMIT (+ request body as a sealed memfd)  ->
  *                  <- HEARTBEAT ... VERDICT (+ memfd when the body was rewritten)
@@ -25,8 +26,8 @@
 
 #define WIRE_MAGIC     0x4c425946u /* "FYBL" */
 #define WIRE_VERSION   1u
-#define WIRE_FRAME_MAX 65536u /* a whole frame, head included */
-#define WIRE_DATA_MAX  32768u /* tapped bytes in one frame */
+#define WIRE_FRAME_MAX 65536u       /* a whole frame, head included */
+#define WIRE_DATA_MAX  32768u       /* tapped bytes in one frame */
 #define WIRE_BODY_MAX  (256u << 20) /* a request body; longer: refused as request_too_large */
 
 /* A waiting caller hears something at least this often; silence of WIRE_SILENCE_MS means that the
@@ -88,12 +89,12 @@ enum wire_tag {
 };
 
 enum wire_flag {
-    WIRE_NO_REWRITE = 1 << 0,  /* the body must go as it is: signed, or its length is fixed */
-    WIRE_DECODED = 1 << 1,     /* RESPONSE: the bytes come decoded */
-    WIRE_WAS_SENT = 1 << 2,    /* CLAIM, END: the request has been sent */
-    WIRE_TAP_LOST = 1 << 3,    /* END: not all bytes were copied */
-    WIRE_BROKEN = 1 << 4,      /* END: the transfer did not end in order */
-    WIRE_HELD_OPEN = 1 << 5,   /* HEARTBEAT: waiting is as it should be, whatever it takes */
+    WIRE_NO_REWRITE = 1 << 0,      /* the body must go as it is: signed, or its length is fixed */
+    WIRE_DECODED = 1 << 1,         /* RESPONSE: the bytes come decoded */
+    WIRE_WAS_SENT = 1 << 2,        /* CLAIM, END: the request has been sent */
+    WIRE_TAP_LOST = 1 << 3,        /* END: not all bytes were copied */
+    WIRE_BROKEN = 1 << 4,          /* END: the transfer did not end in order */
+    WIRE_HELD_OPEN = 1 << 5,       /* HEARTBEAT: waiting is as it should be, whatever it takes */
     WIRE_BODY_UNREADABLE = 1 << 6, /* ADMIT: the application could not hand its body out */
     WIRE_BODY_TOO_LARGE = 1 << 7,  /* ADMIT: above WIRE_BODY_MAX */
     WIRE_RAW_SOCKET = 1 << 8,      /* ADMIT: the application wants the socket: bytes unseen */

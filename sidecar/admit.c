@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the writer does with an operation: reads the scopes, asks the governor, books. All in the open
- * transaction, so that decision and booking are one. */
+/* What the writer does with an operation: reads the scopes, asks the governor, books. All in the
+ * open transaction, so that decision and booking are one. */
 #include "sidecar/side_int.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading the question of a call: which provider and model, what it may cost at most. A large body is
- * read by the worker; then the writer decides. */
+/* Reading the question of a call: which provider and model, what it may cost at most. A large body
+ * is read by the worker; then the writer decides. */
 #include "sidecar/side_int.h"
 
 #include <openssl/evp.h>
@@ -59,8 +59,8 @@ static bool price_of(const struct side_call *call, struct meter_price *out)
     char provider[METER_NAME_MAX];
     const struct meter_provider *named;
 
-    if (call->request.api != NULL && meter_price_find(book, call->request.provider,
-                                                      call->request.model, now_s, out) == METER_OK)
+    if (call->request.api != NULL &&
+        meter_price_find(book, call->request.provider, call->request.model, now_s, out) == METER_OK)
         return true;
     slash = strchr(spec->unknown_row, '/');
     if (call->request.api == NULL || spec->unknown_model != SIDE_UNKNOWN_ROW || slash == NULL ||
@@ -102,14 +102,12 @@ static void admission_fill(struct side_call *call, const struct meter_price *pri
     copy_name(admission->api, sizeof admission->api, meter_api_name(request->api));
     copy_name(admission->model, sizeof admission->model, request->model);
     copy_name(admission->row, sizeof admission->row, price != NULL ? price->row : "");
-    admission->cap_asked =
-        request->output_cap >= 0 ? (uint64_t)request->output_cap : UINT64_MAX;
+    admission->cap_asked = request->output_cap >= 0 ? (uint64_t)request->output_cap : UINT64_MAX;
     admission->input_tokens = request->typical_input_tokens;
     admission->pid = call->conn->pid;
     admission->pid_start = side_pid_start(call->conn->pid);
     memcpy(admission->boot_id, call->side->boot_id, sizeof admission->boot_id);
-    admission->flags = (request->stream ? STORE_STREAM : 0) |
-                       (price == NULL ? STORE_UNPRICED : 0) |
+    admission->flags = (request->stream ? STORE_STREAM : 0) | (price == NULL ? STORE_UNPRICED : 0) |
                        (request->kind == METER_READ_ONLY ? STORE_READ_ONLY_CALL : 0);
 }
 
@@ -129,8 +127,8 @@ static void ask_writer(struct side_call *call)
     meter_hold_line_make(&call->request, priced ? &price : NULL, &op->call.line);
     if (!priced)
         line_unknown(call, &op->call.line);
-    op->call.clamp = call->run->spec.clamp && call->request.rewritable &&
-                     (call->flags & WIRE_NO_REWRITE) == 0;
+    op->call.clamp =
+        call->run->spec.clamp && call->request.rewritable && (call->flags & WIRE_NO_REWRITE) == 0;
     admission_fill(call, priced ? &price : NULL, op);
     if (call->wait_ms > 0 && call->wait_ms < patience_ms)
         patience_ms = call->wait_ms;
@@ -203,9 +201,8 @@ void side_call_ask(struct side_call *call)
     struct meter_error error = {{0}};
 
     call->shape = (enum refusal_shape)meter_shape_of(
-        side_run_provider(call->run, call->host) != NULL
-            ? side_run_provider(call->run, call->host)
-            : meter_provider_by_host(call->host),
+        side_run_provider(call->run, call->host) != NULL ? side_run_provider(call->run, call->host)
+                                                         : meter_provider_by_host(call->host),
         call->path);
     if ((call->flags & WIRE_BODY_TOO_LARGE) != 0)
         side_call_refuse(call, GOV_REASON_TOO_LARGE, "the body is larger than 256 MiB");

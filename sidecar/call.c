@@ -62,8 +62,8 @@ void side_call_free(struct side_call *call)
 
 /* ---- the question ------------------------------------------------------------------------- */
 
-/* The memfd must be one that its owner cannot shorten any more: reading a page that is not there would
- * end us. */
+/* The memfd must be one that its owner cannot shorten any more: reading a page that is not there
+ * would end us. */
 static bool body_map(struct side_call *call, int fd, uint64_t count)
 {
     const int needed = F_SEAL_SHRINK | F_SEAL_WRITE;

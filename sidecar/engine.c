@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer: one thread, one transaction for all that has queued up, one sync for all who wait for
- * one. What could not be written is told to those who asked for admission (they are refused), and is
- * tried again where it must not be lost: the end of a call. */
+ * one. What could not be written is told to those who asked for admission (they are refused), and
+ * is tried again where it must not be lost: the end of a call. */
 #include "sidecar/side_int.h"
 
 #include <errno.h>
@@ -67,8 +67,7 @@ static struct side_op *take(struct side_engine *engine, int64_t deadline_ms)
 
 static bool must_not_be_lost(const struct side_op *op)
 {
-    return op->kind == SIDE_OP_SETTLE || op->kind == SIDE_OP_SENT ||
-           op->kind == SIDE_OP_RUN_CLOSE;
+    return op->kind == SIDE_OP_SETTLE || op->kind == SIDE_OP_SENT || op->kind == SIDE_OP_RUN_CLOSE;
 }
 
 /* Applies the batch in the open transaction; *done gets what is through. */

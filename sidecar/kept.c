@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What of the runs is written beside the ledger: the list of hosts for the preloaded object, and what a
- * sidecar needs to take over the runs of one that was killed. */
+/* What of the runs is written beside the ledger: the list of hosts for the preloaded object, and
+ * what a sidecar needs to take over the runs of one that was killed. */
 #include "sidecar/side_int.h"
 
 #include <errno.h>

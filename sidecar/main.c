@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* flyballd: the sidecar's main program. One per ledger: the ledger's lock, held for life, keeps a second
- * one out. */
+/* flyballd: the sidecar's main program. One per ledger: the ledger's lock, held for life, keeps a
+ * second one out. */
 #include "sidecar/side_int.h"
 
 #include <errno.h>
@@ -24,7 +24,8 @@
 static const char help_text[] =
     "usage: flyballd [--home DIR] [--foreground]\n"
     "\n"
-    "The sidecar of Flyball: holds the ledger, decides on calls, meters their answers. It is started\n"
+    "The sidecar of Flyball: holds the ledger, decides on calls, meters their answers. It is "
+    "started\n"
     "by itself when it is needed; start it by hand to see what it says.\n"
     "\n"
     "  --home DIR     the state directory (default: $FLYBALL_HOME, else\n"
@@ -125,7 +126,8 @@ static void on_later(evutil_socket_t fd, short what, void *argument)
     later.then(later.side, later.data);
 }
 
-/* The sockets of callers have the first priority, so a turn with nothing of theirs comes after all. */
+/* The sockets of callers have the first priority, so a turn with nothing of theirs comes after all.
+ */
 void side_later(struct side *side, void (*then)(struct side *side, void *data), void *data)
 {
     const struct timeval now = {0, 0};

@@ -10,7 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The fields after the command, which may itself hold blanks and brackets. False: no such process. */
+/* The fields after the command, which may itself hold blanks and brackets. False: no such process.
+ */
 static bool stat_fields(pid_t pid, char *buffer, size_t size, const char **fields_out)
 {
     char path[64];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The operator's questions. Every one is answered from a ledger that holds all that was said before it
- * (a barrier goes through the writer first). Long listings are read in slices, a view each, as fast as
- * the other end takes them. */
+/* The operator's questions. Every one is answered from a ledger that holds all that was said before
+ * it (a barrier goes through the writer first). Long listings are read in slices, a view each, as
+ * fast as the other end takes them. */
 #include "sidecar/side_int.h"
 
 #include <stdio.h>
@@ -109,7 +109,8 @@ static bool select_records(struct side_query *query, const json_t *request)
     store_view_close(view);
     if (!found) {
         if (run_text != NULL)
-            (void)snprintf(text, sizeof text, "no run has an id that begins with '%.40s'", run_text);
+            (void)snprintf(text, sizeof text, "no run has an id that begins with '%.40s'",
+                           run_text);
         else
             (void)snprintf(text, sizeof text,
                            "there is no run yet; start one with `flyball run -- CMD`");
@@ -120,8 +121,7 @@ static bool select_records(struct side_query *query, const json_t *request)
 
 /* ---- lines -------------------------------------------------------------------------------- */
 
-static bool next_event(struct side_query *query, struct store_view *view,
-                       struct store_event *event)
+static bool next_event(struct side_query *query, struct store_view *view, struct store_event *event)
 {
     if (store_view_event(view, query->seq, event) != STORE_OK)
         return false;
@@ -203,8 +203,8 @@ static json_t *run_line(struct side_query *query, struct store_view *view, bool 
     struct store_run run;
 
     (void)text_out;
-    *more = store_view_next_run(view, query->has_last ? query->last_id : NULL, false, &run) ==
-            STORE_OK;
+    *more =
+        store_view_next_run(view, query->has_last ? query->last_id : NULL, false, &run) == STORE_OK;
     if (!*more)
         return NULL;
     memcpy(query->last_id, run.run_id, sizeof query->last_id);
@@ -256,8 +256,8 @@ static void work_proving(struct side_job *job)
     proving->err = store_view_open(proving->side->store, &view);
     if (proving->err != STORE_OK)
         return;
-    proving->err = store_verify(view, proving->has_head ? proving->head : NULL, NULL, NULL,
-                                &proving->proof);
+    proving->err =
+        store_verify(view, proving->has_head ? proving->head : NULL, NULL, NULL, &proving->proof);
     store_view_close(view);
 }
 
@@ -277,16 +277,17 @@ static void done_proving(struct side *side, struct side_job *job)
     if (query_lives(side, proving->query)) {
         struct side_conn *conn = proving->query->conn;
         const struct store_proof *proof = &proving->proof;
-        bool holds = proof->chain && proof->sums && proof->caps &&
-                     (!proving->has_head || proof->head_known);
+        bool holds =
+            proof->chain && proof->sums && proof->caps && (!proving->has_head || proof->head_known);
 
         if (proving->err == STORE_OK)
             reply_json(conn, side_proof_json(proof));
         if (proving->err != STORE_OK)
             side_conn_done(conn, 3, store_strerror(proving->err));
         else if (proving->has_head && !proof->head_known)
-            side_conn_done(conn, 1, "the given head is not in this chain: its tail was cut off, or "
-                                    "it is another ledger");
+            side_conn_done(conn, 1,
+                           "the given head is not in this chain: its tail was cut off, or "
+                           "it is another ledger");
         else
             side_conn_done(conn, holds ? 0 : 1, holds ? NULL : proof->what);
     }
@@ -322,9 +323,9 @@ static void begin_status(struct side_query *query, struct store_view *view)
 }
 
 static const struct verb verbs[] = {
-    {"ping", NULL, begin_ping, false},    {"verify", NULL, begin_verify, false},
+    {"ping", NULL, begin_ping, false},        {"verify", NULL, begin_verify, false},
     {"status", run_line, begin_status, true}, {"runs", run_line, NULL, false},
-    {"calls", call_line, NULL, false},    {"events", event_line, NULL, false},
+    {"calls", call_line, NULL, false},        {"events", event_line, NULL, false},
     {"receipts", receipt_line, NULL, false},
 };
 

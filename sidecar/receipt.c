@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Receipts: the two public record types of docs/RECEIPTS.md, from a call's records in the chain. The
- * text is the canonical form of RFC 8785, so that the hash in it can be checked by anybody: sorted
- * keys, no blanks, numbers as ECMAScript writes them. */
+/* Receipts: the two public record types of docs/RECEIPTS.md, from a call's records in the chain.
+ * The text is the canonical form of RFC 8785, so that the hash in it can be checked by anybody:
+ * sorted keys, no blanks, numbers as ECMAScript writes them. */
 #include "sidecar/side_int.h"
 
 #include <math.h>
@@ -65,7 +65,8 @@ static void add_string(struct text *text, const char *string, size_t length)
     add_text(text, "\"");
 }
 
-/* The shortest digits that read back as the same number, laid out as Number.prototype.toString does. */
+/* The shortest digits that read back as the same number, laid out as Number.prototype.toString
+ * does. */
 static void add_number(struct text *text, double number)
 {
     char digits[40], *exponent_at;
@@ -121,9 +122,8 @@ static void add_object(struct text *text, const json_t *object)
     size_t count = 0;
     const json_t *value;
 
-    json_object_foreach((json_t *)(uintptr_t)object, name, value)
-        if (count < sizeof names / sizeof names[0])
-            names[count++] = name;
+    json_object_foreach((json_t *)(uintptr_t)object, name,
+                        value) if (count < sizeof names / sizeof names[0]) names[count++] = name;
     qsort(names, count, sizeof names[0], by_name);
     add_text(text, "{");
     for (size_t i = 0; i < count; i++) {
@@ -223,14 +223,12 @@ static void set_estimate(json_t *estimate, const struct store_event *event, int6
             tokens = remaining_of(event, GOV_TOKENS);
 
     set(estimate, "projected_cost_usd", usd_number(hold_pusd));
-    set(estimate, "remaining_budget_usd",
-        cost >= 0 ? usd_number(cost) : json_integer(UNLIMITED));
+    set(estimate, "remaining_budget_usd", cost >= 0 ? usd_number(cost) : json_integer(UNLIMITED));
     if (required || steps >= 0)
         set(estimate, "remaining_iterations", json_integer(steps >= 0 ? steps : UNLIMITED));
     if (required || tokens >= 0)
         set(estimate, "remaining_tokens", json_integer(tokens >= 0 ? tokens : UNLIMITED));
-    set(estimate, "estimate_provenance",
-        json_string(hold_pusd >= 0 ? "estimated" : "unavailable"));
+    set(estimate, "estimate_provenance", json_string(hold_pusd >= 0 ? "estimated" : "unavailable"));
 }
 
 static bool is_warned(const struct store_event *event)
@@ -328,9 +326,9 @@ static json_t *actuals_json(const struct store_consumption *used)
     if (in + out == 0) /* a charged hold: only the sum is known */
         out = used->tokens_total;
     return json_pack("{s:I,s:I,s:I,s:I,s:o}", "tokens_in", (json_int_t)in, "tokens_out",
-                     (json_int_t)out, "tool_calls",
-                     (json_int_t)used->counts[METER_TOOL_CALLS], "wall_clock_ms",
-                     (json_int_t)used->duration_ms, "cost_usd", usd_number(used->charged_pusd));
+                     (json_int_t)out, "tool_calls", (json_int_t)used->counts[METER_TOOL_CALLS],
+                     "wall_clock_ms", (json_int_t)used->duration_ms, "cost_usd",
+                     usd_number(used->charged_pusd));
 }
 
 static void set_outcome(json_t *receipt, const struct store_consumption *used, int64_t hold_pusd)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the writer records beside calls: thresholds that were reached, limits that are used up, runs
- * that end by it, refusals; and the refusals that are answered from memory, counted, as long as nothing
- * has changed. */
+ * that end by it, refusals; and the refusals that are answered from memory, counted, as long as
+ * nothing has changed. */
 #include "sidecar/side_int.h"
 
 #include <stdlib.h>
@@ -145,8 +145,7 @@ static enum store_err end_run(struct side_book *book, struct side_op *op,
         memcpy(event->head.run_id, run->id, sizeof event->head.run_id);
         event->run_ended.reason_count = row.reason_count;
         for (unsigned i = 0; i < op->verdict.finding.count; i++)
-            row.reasons[i] = event->run_ended.reasons[i] =
-                (uint16_t)op->verdict.finding.reasons[i];
+            row.reasons[i] = event->run_ended.reasons[i] = (uint16_t)op->verdict.finding.reasons[i];
         err = store_append(book->store, event, sizeof event->run_ended);
     }
     if (err == STORE_OK)
@@ -291,7 +290,7 @@ static enum store_err repeat_remember(struct side_book *book, const struct side_
 }
 
 enum store_err side_refuse(struct side_book *book, struct side_op *op,
-                             const struct side_scopes *scopes)
+                           const struct side_scopes *scopes)
 {
     struct store_event *event = calloc(1, sizeof *event);
     enum store_err err = event == NULL ? STORE_NOMEM : STORE_OK;

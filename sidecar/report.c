@@ -60,7 +60,8 @@ static json_t *reasons_json(const uint16_t *reasons, unsigned count)
     json_t *list = json_array();
 
     for (unsigned i = 0; i < count && i < GOV_CODES_MAX; i++)
-        (void)json_array_append_new(list, json_string(gov_reason_text((enum gov_reason)reasons[i])));
+        (void)json_array_append_new(list,
+                                    json_string(gov_reason_text((enum gov_reason)reasons[i])));
     return list;
 }
 
@@ -92,9 +93,9 @@ static void allocation_json(json_t *out, const struct store_event *event)
     set(out, "policies", policies);
     set(out, "session_limits", limits_json(allocation->session_limits));
     set(out, "policy", TEXT_JSON(allocation->policy));
-    set(out, "parent", memcmp(allocation->parent, none, sizeof none) != 0
-                           ? id_json(allocation->parent)
-                           : json_null());
+    set(out, "parent",
+        memcmp(allocation->parent, none, sizeof none) != 0 ? id_json(allocation->parent)
+                                                           : json_null());
     set(out, "argv0", TEXT_JSON(allocation->argv0));
     set(out, "uid", json_integer(allocation->uid));
     set(out, "pid", json_integer(allocation->pid));
@@ -119,9 +120,8 @@ static json_t *seen_json(const struct store_scope_seen *seen)
             json_pack("{s:o,s:o,s:o}", "spent",
                       side_amount_json((enum gov_dim)dim, seen->spent[dim]), "held",
                       side_amount_json((enum gov_dim)dim, seen->held[dim]), "limit",
-                      seen->limit[dim] > 0
-                          ? side_amount_json((enum gov_dim)dim, seen->limit[dim])
-                          : json_null()));
+                      seen->limit[dim] > 0 ? side_amount_json((enum gov_dim)dim, seen->limit[dim])
+                                           : json_null()));
     return out;
 }
 
@@ -175,13 +175,11 @@ static void consumption_json(json_t *out, const struct store_event *event,
     json_t *remaining = json_object();
     char capability[96];
 
-    (void)snprintf(capability, sizeof capability, "llm:%.23s/%.31s", asked->provider,
-                   asked->api);
+    (void)snprintf(capability, sizeof capability, "llm:%.23s/%.31s", asked->provider, asked->api);
     for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++)
         set(remaining, gov_dim_name((enum gov_dim)dim),
-            used->remaining[dim] >= 0
-                ? side_amount_json((enum gov_dim)dim, used->remaining[dim])
-                : json_null());
+            used->remaining[dim] >= 0 ? side_amount_json((enum gov_dim)dim, used->remaining[dim])
+                                      : json_null());
     set(out, "step_id", id_json(event->head.call_id));
     set(out, "capability_id", json_string(capability));
     set(out, "resources",
@@ -270,8 +268,7 @@ static void body_json(struct store_view *view, json_t *out, const struct store_e
         overrun_json(out, event);
         break;
     case STORE_RUN_ENDED:
-        set(out, "reasons",
-            reasons_json(event->run_ended.reasons, event->run_ended.reason_count));
+        set(out, "reasons", reasons_json(event->run_ended.reasons, event->run_ended.reason_count));
         break;
     default:
         break;
@@ -281,10 +278,10 @@ static void body_json(struct store_view *view, json_t *out, const struct store_e
 json_t *side_event_json(struct store_view *view, const struct store_event *event)
 {
     static const char *const names[] = {
-        [STORE_ALLOCATION] = "Allocation",   [STORE_ADMISSION] = "Admission",
-        [STORE_REFUSAL] = "Refusal",         [STORE_CONSUMPTION] = "Consumption",
-        [STORE_WARNING] = "Warning",         [STORE_EXHAUSTED] = "Exhausted",
-        [STORE_COMPLETED] = "RunCompleted",  [STORE_OVERRUN] = "Overrun",
+        [STORE_ALLOCATION] = "Allocation",  [STORE_ADMISSION] = "Admission",
+        [STORE_REFUSAL] = "Refusal",        [STORE_CONSUMPTION] = "Consumption",
+        [STORE_WARNING] = "Warning",        [STORE_EXHAUSTED] = "Exhausted",
+        [STORE_COMPLETED] = "RunCompleted", [STORE_OVERRUN] = "Overrun",
         [STORE_RUN_ENDED] = "RunFailed",
     };
     struct store_run run;
@@ -364,8 +361,8 @@ static json_t *held_call_json(const struct store_call *call, const struct store_
     const struct store_admission *admission = &asked->admission;
     const struct store_consumption *used = &ended->consumption;
     bool over = call->state == STORE_CALL_ENDED;
-    bool priced = over ? (used->flags & STORE_UNPRICED) == 0
-                       : (admission->flags & STORE_UNPRICED) == 0;
+    bool priced =
+        over ? (used->flags & STORE_UNPRICED) == 0 : (admission->flags & STORE_UNPRICED) == 0;
     const char *settlement = settlement_of(call, admission, used);
     json_t *out = json_object();
 
@@ -501,11 +498,10 @@ json_t *side_proof_json(const struct store_proof *proof)
 
     for (unsigned i = 0; i < 32; i++)
         (void)snprintf(head + 2 * i, 3, "%02x", proof->head[i]);
-    return json_pack("{s:b,s:I,s:s,s:o,s:{s:b,s:b,s:b},s:o}", "ok",
-                     proof->chain && proof->sums && proof->caps, "records",
-                     (json_int_t)proof->records, "head", head, "first_bad",
-                     proof->first_bad != 0 ? json_integer((json_int_t)proof->first_bad)
-                                           : json_null(),
-                     "checks", "chain", proof->chain, "sums", proof->sums, "caps", proof->caps,
-                     "what", proof->what[0] != '\0' ? json_string(proof->what) : json_null());
+    return json_pack(
+        "{s:b,s:I,s:s,s:o,s:{s:b,s:b,s:b},s:o}", "ok", proof->chain && proof->sums && proof->caps,
+        "records", (json_int_t)proof->records, "head", head, "first_bad",
+        proof->first_bad != 0 ? json_integer((json_int_t)proof->first_bad) : json_null(), "checks",
+        "chain", proof->chain, "sums", proof->sums, "caps", proof->caps, "what",
+        proof->what[0] != '\0' ? json_string(proof->what) : json_null());
 }

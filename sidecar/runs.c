@@ -277,7 +277,8 @@ struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t
     if (run == NULL)
         run = by_ancestry(side, pid);
     if (run == NULL && id != NULL) {
-        (void)side_fail(error, "its run is not known here; was it started with another FLYBALL_HOME?");
+        (void)side_fail(error,
+                        "its run is not known here; was it started with another FLYBALL_HOME?");
         return NULL;
     }
     if (run == NULL)
@@ -297,8 +298,7 @@ static void on_open(struct side *side, struct side_op *op)
         (void)snprintf(text, sizeof text,
                        "{\"run_id\":\"%s\",\"token\":\"%s\",\"session_id\":\"%s\"}\n",
                        op->run->id_text, token,
-                       op->run->spec.session[0] != '\0' ? op->run->spec.session
-                                                        : op->run->id_text);
+                       op->run->spec.session[0] != '\0' ? op->run->spec.session : op->run->id_text);
         side_conn_reply(conn, text, strlen(text));
         side_conn_done(conn, 0, NULL);
     } else if (conn != NULL) {

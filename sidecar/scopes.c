@@ -71,7 +71,7 @@ static enum store_err window_open(struct side_book *book, enum gov_window window
 }
 
 enum store_err side_windows_of_run(struct side_book *book, const struct side_run *run,
-                                     int64_t now_s)
+                                   int64_t now_s)
 {
     enum store_err err = STORE_OK;
 
@@ -108,7 +108,7 @@ static const struct gov_limit *limits_of_window(const struct side_run *run, unsi
 
 /* Its run and the runs that one was started in, its session, the windows that count. */
 void side_scopes_list(const struct side_book *book, const struct side_run *run,
-                        struct side_scopes *scopes)
+                      struct side_scopes *scopes)
 {
     unsigned room = STORE_SCOPES_MAX - book->window_count - 1;
     const struct side_run *above = run;
@@ -161,7 +161,7 @@ static bool shares(const struct side_scopes *scopes, unsigned i, const struct si
 
 /* Who is in line in the same scopes, before this one and after it. */
 void side_scopes_line(const struct side_book *book, const struct side_op *op,
-                        struct side_scopes *scopes)
+                      struct side_scopes *scopes)
 {
     bool before = true;
 

@@ -56,8 +56,8 @@ bool side_call_response(struct side_call *call, struct wire_reader *r)
         else if (value.tag == WIRE_HEADER)
             head_line(&head, &value);
     }
-    response = (struct meter_response){head.status, head.type, head.encoding, head.decoded,
-                                       head.headers};
+    response =
+        (struct meter_response){head.status, head.type, head.encoding, head.decoded, head.headers};
     meter_stream_free(call->stream);
     call->stream = meter_stream_new(&call->request, &response);
     call->stream_lost = call->stream == NULL;
@@ -215,9 +215,7 @@ static void consumption_fill(const struct side_call *call, const struct side_end
                  (made->charged_pusd < 0 ? STORE_UNPRICED : 0) |
                  (call->read_only ? STORE_READ_ONLY_CALL : 0);
     out->status = call->status;
-    out->end = !call->sent             ? STORE_RELEASED
-               : made->charged_unknown ? STORE_UNKNOWN
-                                       : STORE_SETTLED;
+    out->end = !call->sent ? STORE_RELEASED : made->charged_unknown ? STORE_UNKNOWN : STORE_SETTLED;
     out->provenance = (uint8_t)made->provenance;
     out->usage_invalid = (usage->warnings & METER_WARN_BAD_USAGE) != 0;
     out->error = usage->error;

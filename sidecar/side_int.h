@@ -2,14 +2,14 @@
 /* The sidecar, inside.
  *
  * The model. Three threads. The loop (main.c, conn.c, call.c, query.c) talks to everybody and owns
- * connections, calls and runs. The writer (engine.c, admit.c) owns the ledger's write transaction: it
- * takes what has queued up, decides and books it in one transaction, syncs, and hands the results back
- * to the loop. The worker (work.c) reads request bodies that would hold the loop up, and proves
- * ledgers. They meet in two queues of operations; a run is shared read-only, except for the part that
- * is the writer's.
+ * connections, calls and runs. The writer (engine.c, admit.c) owns the ledger's write transaction:
+ * it takes what has queued up, decides and books it in one transaction, syncs, and hands the
+ * results back to the loop. The worker (work.c) reads request bodies that would hold the loop up,
+ * and proves ledgers. They meet in two queues of operations; a run is shared read-only, except for
+ * the part that is the writer's.
  *
- * Caveats. Verdicts leave after the commit that booked them. An operation that was handed over belongs
- * to the other side until its done() is called, in the loop. */
+ * Caveats. Verdicts leave after the commit that booked them. An operation that was handed over
+ * belongs to the other side until its done() is called, in the loop. */
 #ifndef FLYBALL_SIDE_INT_H
 #define FLYBALL_SIDE_INT_H
 
@@ -25,13 +25,13 @@
 #include "sidecar/sidecar.h"
 #include "store/store.h"
 
-#define SIDE_WORK_ABOVE   (256u * 1024) /* request bodies above this are read by the worker */
-#define SIDE_IDLE_MS      60000 /* an idle sidecar that was started on demand ends */
-#define SIDE_ACK_BYTES    65536u /* of an answer, between two acknowledgements */
-#define SIDE_SLICE        200u  /* records that a listing reads at a time */
-#define SIDE_QUEUE_BYTES  (256u * 1024) /* unsent lines of a listing before it pauses */
-#define SIDE_REPEATS      256u  /* refusals that are remembered */
-#define SIDE_NOTICES_MAX  8u    /* of one operation */
+#define SIDE_WORK_ABOVE  (256u * 1024) /* request bodies above this are read by the worker */
+#define SIDE_IDLE_MS     60000         /* an idle sidecar that was started on demand ends */
+#define SIDE_ACK_BYTES   65536u        /* of an answer, between two acknowledgements */
+#define SIDE_SLICE       200u          /* records that a listing reads at a time */
+#define SIDE_QUEUE_BYTES (256u * 1024) /* unsent lines of a listing before it pauses */
+#define SIDE_REPEATS     256u          /* refusals that are remembered */
+#define SIDE_NOTICES_MAX 8u            /* of one operation */
 
 struct side;
 struct side_conn;
@@ -52,15 +52,15 @@ struct side_run {
     pid_t pid;  /* the launcher's, or the session leader's */
     int64_t pid_start;
     int64_t started_ns;
-    struct side_conn *launcher; /* its connection; NULL: none now */
-    struct event *death;        /* the pid's end */
+    struct side_conn *launcher;    /* its connection; NULL: none now */
+    struct event *death;           /* the pid's end */
     struct meter_price_book *book; /* with the user's overrides; NULL: the shipped one */
-    uint64_t changes; /* the writer's: counts what may change an answer for this run */
+    uint64_t changes;              /* the writer's: counts what may change an answer for this run */
 };
 
 struct side_run *side_run_find(struct side *side, const uint8_t id[16]);
-/* The run of a caller: by token, else by ancestry, else the session leader's own, which is made from
- * the configuration that env leads to. NULL: *error says why. A counted reference. */
+/* The run of a caller: by token, else by ancestry, else the session leader's own, which is made
+ * from the configuration that env leads to. NULL: *error says why. A counted reference. */
 struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t *token, pid_t pid,
                              const char *const *env, struct side_error *error);
 struct side_run *side_run_hold(struct side_run *run);
@@ -83,8 +83,8 @@ bool side_runs_any(const struct side *side);
 struct side_run *side_run_new(const struct side_spec *spec, struct side_error *error);
 /* The run ends with its launcher, or session leader, however that ends. */
 bool side_run_watch(struct side *side, struct side_run *run);
-/* kept.c: the list of configured hosts for the preloaded object; what is kept of a run while it lives;
- * the runs of before a restart. */
+/* kept.c: the list of configured hosts for the preloaded object; what is kept of a run while it
+ * lives; the runs of before a restart. */
 void side_hosts_write(struct side *side);
 void side_run_keep(const struct side *side, const struct side_run *run);
 void side_run_forget(const struct side *side, const struct side_run *run);
@@ -95,16 +95,16 @@ const struct meter_provider *side_run_provider(const struct side_run *run, const
 /* ---- the writer (engine.c, admit.c) ------------------------------------------------------- */
 
 enum side_op_kind {
-    SIDE_OP_RUN_OPEN,  /* event: allocation */
+    SIDE_OP_RUN_OPEN, /* event: allocation */
     SIDE_OP_RUN_CLOSE,
     SIDE_OP_EXHAUSTED, /* verdict.finding.dim: a limit that the launcher watches */
     SIDE_OP_ADMIT,     /* event: admission to be completed; call */
     SIDE_OP_CANCEL,    /* the caller with call_id is gone: other is its admission, when it waited */
     SIDE_OP_SENT,
     SIDE_OP_PROGRESS,
-    SIDE_OP_SETTLE,    /* event: consumption */
-    SIDE_OP_REFUSE,    /* event: a refusal that needs no decision */
-    SIDE_OP_BARRIER,   /* everything before it is in the ledger */
+    SIDE_OP_SETTLE,  /* event: consumption */
+    SIDE_OP_REFUSE,  /* event: a refusal that needs no decision */
+    SIDE_OP_BARRIER, /* everything before it is in the ledger */
     SIDE_OP_STOP,
 };
 
@@ -144,8 +144,8 @@ struct side_op {
     int64_t deadline_ms; /* monotonic: until when it may wait */
     atomic_bool waiting; /* it is in line; heartbeats say so */
     bool cancelled;
-    bool repeated;       /* answered from memory */
-    int refused_status;  /* the HTTP status of a refusal that is final */
+    bool repeated;      /* answered from memory */
+    int refused_status; /* the HTTP status of a refusal that is final */
     uint8_t request_hash[32];
     /* SIDE_OP_RUN_CLOSE */
     enum gov_state state;
@@ -209,13 +209,13 @@ enum store_err side_windows_of_run(struct side_book *book, const struct side_run
                                    int64_t now_s);
 void side_scopes_list(const struct side_book *book, const struct side_run *run,
                       struct side_scopes *scopes);
-enum store_err side_scopes_read(struct side_book *book, struct side_scopes *scopes,
-                                int64_t now_ns);
+enum store_err side_scopes_read(struct side_book *book, struct side_scopes *scopes, int64_t now_ns);
 void side_scopes_line(const struct side_book *book, const struct side_op *op,
                       struct side_scopes *scopes);
 
-/* record.c: a limit of its run that the launcher found used up; thresholds after something was spent; a refusal, with what it ends and remembers; the same
- * question again, true: answered; the counts of those, into the ledger. */
+/* record.c: a limit of its run that the launcher found used up; thresholds after something was
+ * spent; a refusal, with what it ends and remembers; the same question again, true: answered; the
+ * counts of those, into the ledger. */
 enum store_err side_exhaust(struct side_book *book, struct side_op *op);
 enum store_err side_warn(struct side_book *book, struct side_op *op);
 enum store_err side_refuse(struct side_book *book, struct side_op *op,
@@ -226,8 +226,8 @@ enum store_err side_repeats_flush(struct side_book *book);
 /* admit.c */
 struct side_book *side_book_new(struct store *store);
 void side_book_free(struct side_book *book);
-/* Applies one operation in the open transaction. False: it waits; it will come back. durable_out is set
- * when the commit must be on the disk before anybody is told. */
+/* Applies one operation in the open transaction. False: it waits; it will come back. durable_out is
+ * set when the commit must be on the disk before anybody is told. */
 bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool *durable_out);
 /* Looks at those who wait again; appends those who are through, or out of time, to *done_tail. */
 void side_apply_waiting(struct side_book *book, int64_t now_ms, bool *durable_out,
@@ -250,7 +250,8 @@ struct side_worker *side_worker_start(struct side *side);
 void side_worker_stop(struct side_worker *worker);
 void side_work(struct side *side, struct side_job *job);
 
-/* In the loop: calls then(side, data) when everything that other ends have said until now is read. */
+/* In the loop: calls then(side, data) when everything that other ends have said until now is read.
+ */
 void side_later(struct side *side, void (*then)(struct side *side, void *data), void *data);
 /* Into the loop, from any thread. */
 void side_deliver_ops(struct side *side, struct side_op *list);
@@ -269,8 +270,8 @@ struct side_conn {
     struct side_call *call;   /* a governed process's */
     struct side_query *query; /* an operator's */
     struct side_run *run;     /* a launcher's, counted */
-    int poke_fd; /* write a byte to it when a verdict is out; -1: none */
-    unsigned char *unsent;    /* frames that did not fit the socket, each with its length in front */
+    int poke_fd;              /* write a byte to it when a verdict is out; -1: none */
+    unsigned char *unsent; /* frames that did not fit the socket, each with its length in front */
     size_t unsent_used, unsent_size;
     bool closing; /* once everything is sent */
 };
@@ -312,7 +313,7 @@ struct side_call {
     enum refusal_shape shape;
     struct side_op *admitting; /* with the writer */
     struct side_job *reading;  /* with the worker */
-    bool gone; /* the caller left while we were asking */
+    bool gone;                 /* the caller left while we were asking */
     /* admitted */
     int64_t hold_pusd, hold_tokens;
     uint64_t cap_held;
@@ -333,8 +334,8 @@ struct side_call {
     struct event *death;
 };
 
-/* A frame of a governed process; fd: what came with it, or -1; taken over by setting it to -1. False:
- * end the connection. */
+/* A frame of a governed process; fd: what came with it, or -1; taken over by setting it to -1.
+ * False: end the connection. */
 bool side_call_frame(struct side_conn *conn, enum wire_type type, struct wire_reader *r, int *fd);
 /* The other end is gone: by its connection or by its process. */
 void side_call_gone(struct side_call *call);
@@ -382,7 +383,7 @@ struct side_reader {
     const char *policy; /* the one to apply */
     bool policy_found;
     yaml_document_t *document;
-    struct side_window *window;   /* the one being read */
+    struct side_window *window; /* the one being read */
     struct side_provider provider;
 };
 

@@ -3,8 +3,9 @@
  * providers, prices), and how that description comes from configuration, environment and flags.
  *
  * The model. side_spec is a run as asked for. It is filled from the configuration files
- * (side_config_read), then from RUNTIME_BUDGET_* (side_spec_env), then from flags; side_spec_finish()
- * puts the default table where nothing was asked for. It travels to the sidecar as JSON.
+ * (side_config_read), then from RUNTIME_BUDGET_* (side_spec_env), then from flags;
+ * side_spec_finish() puts the default table where nothing was asked for. It travels to the sidecar
+ * as JSON.
  *
  * Caveats. Everything that does not parse is an error that names it; nothing is ignored. */
 #ifndef FLYBALL_SIDECAR_H
@@ -74,18 +75,18 @@ struct side_spec {
 /* Nothing asked for, everything at its default. */
 void side_spec_init(struct side_spec *spec);
 
-/* Reads the configuration: the system's (/etc/flyball/flyball.yaml), then over it the file given, or
- * the one that env says (see side_env_find), or the user's. policy NULL: the one named "default", if there is
- * one. A file that was asked for must exist. False: *error has file, line, column and what would be
- * valid. */
+/* Reads the configuration: the system's (/etc/flyball/flyball.yaml), then over it the file given,
+ * or the one that env says (see side_env_find), or the user's. policy NULL: the one named
+ * "default", if there is one. A file that was asked for must exist. False: *error has file, line,
+ * column and what would be valid. */
 bool side_config_read(struct side_spec *spec, const char *file, const char *policy,
                       const char *const *env, struct side_error *error);
 /* The value of NAME in a list of "NAME=value"; NULL: none. The last one wins. */
 const char *side_env_find(const char *const *env, const char *name);
 /* RUNTIME_BUDGET_* of env, after the flags: beats a file; beside a flag the lower one counts. */
 bool side_spec_env(struct side_spec *spec, const char *const *env, struct side_error *error);
-/* One limit as text, as a flag, a variable or a key has it: "5.00", "45s", "1h30m". what names it in
- * errors. */
+/* One limit as text, as a flag, a variable or a key has it: "5.00", "45s", "1h30m". what names it
+ * in errors. */
 bool side_spec_limit(struct side_spec *spec, enum gov_dim dim, const char *text, const char *what,
                      enum side_source source, struct side_error *error);
 bool side_spec_policy(struct side_spec *spec, enum gov_dim dim, const char *text, const char *what,
@@ -98,7 +99,8 @@ void side_spec_finish(struct side_spec *spec);
 json_t *side_spec_json(const struct side_spec *spec); /* NULL: out of memory */
 bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_error *error);
 
-/* A dimension's amount as the contract has it in JSON: money as a decimal string, else an integer. */
+/* A dimension's amount as the contract has it in JSON: money as a decimal string, else an integer.
+ */
 json_t *side_amount_json(enum gov_dim dim, int64_t amount);
 /* The same for people: "$0.50", "180,000", "30m". out needs 48. */
 #define SIDE_AMOUNT_TEXT 48u

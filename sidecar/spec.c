@@ -68,8 +68,8 @@ struct unit {
 
 bool side_duration_parse(const char *text, int64_t *ms_out)
 {
-    static const struct unit units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000},
-                                        {"d", 86400000}};
+    static const struct unit units[] = {
+        {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
     int64_t total = 0;
 
     if (*text == '\0')
@@ -210,8 +210,10 @@ bool side_spec_env(struct side_spec *spec, const char *const *env, struct side_e
         const char *name;
         enum gov_dim dim;
     } rows[] = {
-        {"RUNTIME_BUDGET_MAX_COST_USD", GOV_COST}, {"RUNTIME_BUDGET_MAX_TOKENS", GOV_TOKENS},
-        {"RUNTIME_BUDGET_MAX_STEPS", GOV_STEPS},   {"RUNTIME_BUDGET_WALL_CLOCK_MS", GOV_WALL},
+        {"RUNTIME_BUDGET_MAX_COST_USD", GOV_COST},
+        {"RUNTIME_BUDGET_MAX_TOKENS", GOV_TOKENS},
+        {"RUNTIME_BUDGET_MAX_STEPS", GOV_STEPS},
+        {"RUNTIME_BUDGET_WALL_CLOCK_MS", GOV_WALL},
         {"RUNTIME_BUDGET_TOOL_CALLS", GOV_TOOLS},
         {"RUNTIME_BUDGET_NETWORK_EGRESS_BYTES", GOV_EGRESS},
         {"RUNTIME_BUDGET_STORAGE_WRITE_BYTES", GOV_WRITES},
@@ -236,7 +238,8 @@ bool side_spec_env(struct side_spec *spec, const char *const *env, struct side_e
                 return false;
         }
         if (!known)
-            return side_fail(error, "%.*s: this variable is not supported by this version of Flyball",
+            return side_fail(error,
+                             "%.*s: this variable is not supported by this version of Flyball",
                              (int)strcspn(*entry, "="), *entry);
     }
     return true;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A run's description as it travels from the launcher to the sidecar, and as the sidecar keeps it for
- * the time after a restart. */
+/* A run's description as it travels from the launcher to the sidecar, and as the sidecar keeps it
+ * for the time after a restart. */
 #include "sidecar/sidecar.h"
 
 #include <stdlib.h>
@@ -37,9 +37,8 @@ static json_t *windows_json(const struct side_spec *spec)
 
     for (unsigned i = 0; i < spec->window_count; i++)
         (void)json_array_append_new(list,
-                                    json_pack("{s:i,s:o}", "window",
-                                              (int)spec->windows[i].window, "limits",
-                                              limits_json(spec->windows[i].limits)));
+                                    json_pack("{s:i,s:o}", "window", (int)spec->windows[i].window,
+                                              "limits", limits_json(spec->windows[i].limits)));
     return list;
 }
 
@@ -89,7 +88,8 @@ static bool limits_read(const json_t *map, struct gov_limit *limits)
     const char *name;
     const json_t *entry;
 
-    json_object_foreach((json_t *)(uintptr_t)map, name, entry) {
+    json_object_foreach((json_t *)(uintptr_t)map, name, entry)
+    {
         enum gov_dim dim = gov_dim_by_name(name);
         int64_t amount, policy;
 
@@ -108,7 +108,8 @@ static bool windows_read(const json_t *list, struct side_spec *spec)
 
     if (!json_is_array(list) || json_array_size(list) > SIDE_WINDOWS_MAX)
         return false;
-    json_array_foreach(list, i, entry) {
+    json_array_foreach(list, i, entry)
+    {
         int64_t window;
 
         if (!number_read(entry, "window", GOV_DAILY, GOV_DAILY, &window) ||
@@ -127,7 +128,8 @@ static bool providers_read(const json_t *list, struct side_spec *spec)
 
     if (!json_is_array(list) || json_array_size(list) > SIDE_PROVIDERS_MAX)
         return false;
-    json_array_foreach(list, i, entry) {
+    json_array_foreach(list, i, entry)
+    {
         struct side_provider *provider = &spec->providers[i];
 
         if (!text_read(entry, "name", provider->name, sizeof provider->name) ||

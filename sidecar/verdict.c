@@ -77,17 +77,16 @@ static void words_of_limit(const struct side_op *op, struct words *words)
     (void)snprintf(words->hint, sizeof words->hint,
                    "stop here and tell the person who started this; %s",
                    daily ? "the limit is per day" : "only they can raise the limit");
-    (void)snprintf(words->message, sizeof words->message,
-                   "flyball: %s: %s of %s is used up: %s spent + %s held of %s%s; %s",
-                   words->reasons[0], gov_dim_phrase(dim),
-                   daily ? "this day" : gov_scope_phrase(figures->scope_kind),
-                   side_amount_text(dim, figures->spent, spent),
-                   side_amount_text(dim, figures->held, held),
-                   side_amount_text(dim, figures->limit, limit),
-                   figures->spent < figures->limit && dim != GOV_WALL
-                       ? ", and the smallest form of this call does not fit"
-                       : "",
-                   words->hint);
+    (void)snprintf(
+        words->message, sizeof words->message,
+        "flyball: %s: %s of %s is used up: %s spent + %s held of %s%s; %s", words->reasons[0],
+        gov_dim_phrase(dim), daily ? "this day" : gov_scope_phrase(figures->scope_kind),
+        side_amount_text(dim, figures->spent, spent), side_amount_text(dim, figures->held, held),
+        side_amount_text(dim, figures->limit, limit),
+        figures->spent < figures->limit && dim != GOV_WALL
+            ? ", and the smallest form of this call does not fit"
+            : "",
+        words->hint);
     if (figures->resets_s > 0)
         (void)side_time_text(figures->resets_s * INT64_C(1000000000), words->resets);
 }
@@ -99,8 +98,8 @@ static void words_of_price(const struct side_call *call, struct words *words)
 
     if (call->request.api == NULL)
         (void)snprintf(words->hint, sizeof words->hint,
-                       "%.140s%.200s is not an API that this version can price",
-                       call->host, call->path);
+                       "%.140s%.200s is not an API that this version can price", call->host,
+                       call->path);
     else if (strcmp(provider, "unknown") == 0)
         (void)snprintf(words->hint, sizeof words->hint,
                        "if it is one you know, the configuration can say so: providers: [{name: "
@@ -246,13 +245,13 @@ static int rewritten(const struct side_call *call, uint64_t cap, size_t *bytes_o
     char *body = NULL;
     int fd;
 
-    if (meter_request_recap(&call->request, call->body, call->body_bytes, cap, &body,
-                            bytes_out) != METER_OK)
+    if (meter_request_recap(&call->request, call->body, call->body_bytes, cap, &body, bytes_out) !=
+        METER_OK)
         return -1;
     fd = memfd_create("flyball-request", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd >= 0 && (write(fd, body, *bytes_out) != (ssize_t)*bytes_out ||
-                    fcntl(fd, F_ADD_SEALS,
-                          F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)) {
+    if (fd >= 0 &&
+        (write(fd, body, *bytes_out) != (ssize_t)*bytes_out ||
+         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)) {
         (void)close(fd);
         fd = -1;
     }
@@ -318,15 +317,15 @@ void side_notices_tell(struct side_op *op)
 
         if (notice->run->launcher == NULL)
             continue;
-        json = notice->terminate
-                   ? json_pack("{s:s}", "notice", "terminate")
-                   : json_pack("{s:s,s:s,s:s,s:s,s:i,s:I,s:I}", "notice",
-                               notice->percent > 0 ? "warning" : "exhausted", "dimension",
-                               gov_dim_name(notice->dim), "scope",
-                               gov_scope_name(notice->scope_kind), "window",
-                               gov_window_name(notice->window), "percent", (int)notice->percent,
-                               "consumed", (json_int_t)notice->consumed, "limit",
-                               (json_int_t)notice->limit);
+        json =
+            notice->terminate
+                ? json_pack("{s:s}", "notice", "terminate")
+                : json_pack("{s:s,s:s,s:s,s:s,s:i,s:I,s:I}", "notice",
+                            notice->percent > 0 ? "warning" : "exhausted", "dimension",
+                            gov_dim_name(notice->dim), "scope", gov_scope_name(notice->scope_kind),
+                            "window", gov_window_name(notice->window), "percent",
+                            (int)notice->percent, "consumed", (json_int_t)notice->consumed, "limit",
+                            (json_int_t)notice->limit);
         text = json_dumps(json, JSON_COMPACT);
         if (text != NULL)
             side_conn_notice(notice->run->launcher, text);
@@ -346,10 +345,9 @@ void side_call_decided(struct side *side, struct side_op *op)
         (call->gone && op->result != STORE_OK)) {
         side_call_free(call);
     } else if (op->result != STORE_OK) {
-        side_call_refuse(call,
-                         op->result == STORE_CONFLICT ? GOV_REASON_UNREADABLE
-                                                      : GOV_REASON_LEDGER_WRITE,
-                         store_strerror(op->result));
+        side_call_refuse(
+            call, op->result == STORE_CONFLICT ? GOV_REASON_UNREADABLE : GOV_REASON_LEDGER_WRITE,
+            store_strerror(op->result));
     } else if (op->verdict.outcome == GOV_ADMIT) {
         admitted(call, op);
     } else {

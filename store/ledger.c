@@ -119,9 +119,9 @@ static enum store_err already(struct store *store, const struct store_event *eve
                               const struct store_call *call)
 {
     struct store_event *first = malloc(sizeof *first);
-    enum store_err err = first == NULL ? STORE_NOMEM
-                                       : store_chain_get(store, store->txn, call->admission_seq,
-                                                         first, NULL);
+    enum store_err err = first == NULL
+                             ? STORE_NOMEM
+                             : store_chain_get(store, store->txn, call->admission_seq, first, NULL);
 
     if (err == STORE_OK)
         err = memcmp(first->admission.request_hash, event->admission.request_hash,
@@ -296,8 +296,7 @@ static enum store_err count_end(struct store *store, const uint8_t run_id[16],
         return err;
     run.in_flight--;
     run.settled += used->end != STORE_RELEASED;
-    run.estimated +=
-        used->end != STORE_RELEASED && used->provenance != METER_PROVIDER_REPORTED;
+    run.estimated += used->end != STORE_RELEASED && used->provenance != METER_PROVIDER_REPORTED;
     return store_run_put(store, &run);
 }
 
@@ -370,8 +369,8 @@ enum store_err store_refuse(struct store *store, struct store_event *event)
 
 /* ---- runs, progress ----------------------------------------------------------------------- */
 
-enum store_err store_run_close(struct store *store, const uint8_t run_id[16],
-                               enum gov_state state, int64_t exit, int64_t ts_ns)
+enum store_err store_run_close(struct store *store, const uint8_t run_id[16], enum gov_state state,
+                               int64_t exit, int64_t ts_ns)
 {
     struct store_event event = {.head = {.type = STORE_COMPLETED, .ts_ns = ts_ns}};
     struct store_scope_key key;
@@ -400,8 +399,8 @@ enum store_err store_run_close(struct store *store, const uint8_t run_id[16],
     return err == STORE_OK ? store_run_put(store, &run) : err;
 }
 
-enum store_err store_progress_put(struct store *store, const uint8_t call_id[16],
-                                  const void *bytes, size_t count)
+enum store_err store_progress_put(struct store *store, const uint8_t call_id[16], const void *bytes,
+                                  size_t count)
 {
     struct store_call call;
     enum store_err err = store_call_get(store, call_id, &call);
@@ -434,13 +433,11 @@ static enum store_err add_call(struct store *store, const struct store_event *ad
     }
     err = store_chain_get(store, store->txn, call.consumption_seq, scratch, NULL);
     if (err == STORE_OK)
-        store_counter_charge(out, &scratch->consumption,
-                             admission->admission.hold[GOV_STEPS] > 0);
+        store_counter_charge(out, &scratch->consumption, admission->admission.hold[GOV_STEPS] > 0);
     return err;
 }
 
-enum store_err store_charged_since(struct store *store, int64_t since_ns,
-                                   struct store_counter *out)
+enum store_err store_charged_since(struct store *store, int64_t since_ns, struct store_counter *out)
 {
     struct store_event *events = malloc(2 * sizeof *events);
     enum store_err err = events == NULL ? STORE_NOMEM : STORE_OK;

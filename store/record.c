@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The chain's records: packing, hashing, appending, reading. A record is stored as its head, its body,
- * the scopes that a decision saw, and the SHA-256 of all that. */
+/* The chain's records: packing, hashing, appending, reading. A record is stored as its head, its
+ * body, the scopes that a decision saw, and the SHA-256 of all that. */
 #include "store/store_int.h"
 
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Opening, locking and transactions. The lock is a file of its own, held for life: LMDB's own locks do
- * not keep a second writer out (a plain open and close of its lock file lets one in, measured). */
+/* Opening, locking and transactions. The lock is a file of its own, held for life: LMDB's own locks
+ * do not keep a second writer out (a plain open and close of its lock file lets one in, measured).
+ */
 #include "store/store_int.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@
 #define TAIL_CHECKED     1000u               /* records whose chain is looked at when opening */
 
 static const char *const table_names[STORE_TABLES] = {
-    [STORE_CHAIN] = "chain", [STORE_CALLS] = "calls",       [STORE_OPEN] = "open",
+    [STORE_CHAIN] = "chain",       [STORE_CALLS] = "calls", [STORE_OPEN] = "open",
     [STORE_RUNCALLS] = "runcalls", [STORE_RUNS] = "runs",   [STORE_COUNTERS] = "counters",
     [STORE_META] = "meta",
 };
@@ -35,8 +36,8 @@ const char *store_strerror(enum store_err err)
     return "unknown error";
 }
 
-__attribute__((format(printf, 2, 3))) static void say(struct store_error *error,
-                                                      const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void say(struct store_error *error, const char *format,
+                                                      ...)
 {
     va_list arguments;
 
@@ -182,8 +183,8 @@ static int open_tables(struct store *store, MDB_txn *txn)
     int code = MDB_SUCCESS;
 
     for (unsigned i = 0; i < STORE_TABLES && code == MDB_SUCCESS; i++)
-        code = mdb_dbi_open(txn, table_names[i], store->read_only ? 0 : MDB_CREATE,
-                            &store->tables[i]);
+        code =
+            mdb_dbi_open(txn, table_names[i], store->read_only ? 0 : MDB_CREATE, &store->tables[i]);
     return code;
 }
 
@@ -231,7 +232,8 @@ static enum store_err check_tail(struct store *store, MDB_txn *txn, struct store
              ((!first || seq == 1) && memcmp(event->head.prev, prev, sizeof prev) != 0)))
             err = STORE_DAMAGED;
         if (err != STORE_OK)
-            say(error, "%s/ledger.mdb: record %llu does not continue the chain; see `flyball verify`",
+            say(error,
+                "%s/ledger.mdb: record %llu does not continue the chain; see `flyball verify`",
                 store->home, (unsigned long long)seq);
         memcpy(prev, hash, sizeof prev);
         first = false;

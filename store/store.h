@@ -2,22 +2,22 @@
 /* The ledger: what was allowed, held and spent, in LMDB.
  *
  * The model. The chain is the truth: numbered records, each with the hash of its predecessor, only
- * ever appended. Beside it stand, in the same transactions, what would be slow to recompute: counters
- * per scope, the row of every call, the row of every run. store_verify() recomputes them all from the
- * chain. A call has one hold, booked in all its scopes or none, and at most one end:
+ * ever appended. Beside it stand, in the same transactions, what would be slow to recompute:
+ * counters per scope, the row of every call, the row of every run. store_verify() recomputes them
+ * all from the chain. A call has one hold, booked in all its scopes or none, and at most one end:
  *
  *     HELD -> RELEASED              nothing was sent
  *     HELD -> SENT -> SETTLED       charged what it cost
  *                  -> UNKNOWN       charged its whole hold
  *
- * Ids come from the caller; saying the same thing twice changes nothing, saying something else about
- * the same id is a conflict, and the first word stands.
+ * Ids come from the caller; saying the same thing twice changes nothing, saying something else
+ * about the same id is a conflict, and the first word stands.
  *
  * Caveats. One process opens a ledger, under a lock held for its life; in it one thread writes, any
  * number read. A write transaction is store_begin() ... store_commit(); what it did counts when the
- * commit has said STORE_OK. Never NOSYNC, WRITEMAP or DUPSORT: measured to lose or damage data. After
- * a failed sync the store refuses to write until it is opened again. Amounts as in the governor. The
- * ledger holds no text of prompts or answers and no keys. */
+ * commit has said STORE_OK. Never NOSYNC, WRITEMAP or DUPSORT: measured to lose or damage data.
+ * After a failed sync the store refuses to write until it is opened again. Amounts as in the
+ * governor. The ledger holds no text of prompts or answers and no keys. */
 #ifndef FLYBALL_STORE_H
 #define FLYBALL_STORE_H
 
@@ -29,10 +29,10 @@
 
 #define STORE_MUST_CHECK __attribute__((warn_unused_result))
 
-#define STORE_SCHEMA      1u
-#define STORE_SCOPES_MAX  8u    /* scopes of one call */
-#define STORE_MAP_BYTES   ((size_t)64 << 30) /* address space, not disk */
-#define STORE_RECORD_MAX  2048u
+#define STORE_SCHEMA       1u
+#define STORE_SCOPES_MAX   8u                 /* scopes of one call */
+#define STORE_MAP_BYTES    ((size_t)64 << 30) /* address space, not disk */
+#define STORE_RECORD_MAX   2048u
 #define STORE_PROGRESS_MAX 4096u
 
 #define STORE_ERR_MAP(X)                                                                           \
@@ -82,10 +82,10 @@ struct store_counter {
     int64_t charged[GOV_DIMS];
     int64_t credited[GOV_DIMS]; /* by corrections; spent = charged - credited */
     int64_t held[GOV_DIMS];
-    int64_t end_s;                    /* a window's end; 0: never */
-    int64_t logged_limit[GOV_DIMS];   /* the limit for which thresholds were logged ... */
-    uint8_t logged[GOV_DIMS];         /* ... a bit per threshold */
-    uint8_t exhausted[GOV_DIMS];      /* Exhausted was logged for that limit */
+    int64_t end_s;                  /* a window's end; 0: never */
+    int64_t logged_limit[GOV_DIMS]; /* the limit for which thresholds were logged ... */
+    uint8_t logged[GOV_DIMS];       /* ... a bit per threshold */
+    uint8_t exhausted[GOV_DIMS];    /* Exhausted was logged for that limit */
     uint8_t zero[6];
     char name[64]; /* of a session; for people */
 };
@@ -103,8 +103,9 @@ enum store_type {
     STORE_RUN_ENDED = 9, /* a hard_stop: the run's state is failed */
 };
 
-/* The head of every record in the chain; prev is the hash of the record before. The hash of a record
- * is SHA-256 over its bytes from version on, prev included; it follows the record in the file. */
+/* The head of every record in the chain; prev is the hash of the record before. The hash of a
+ * record is SHA-256 over its bytes from version on, prev included; it follows the record in the
+ * file. */
 struct store_record {
     uint16_t version;
     uint16_t type;
@@ -171,7 +172,8 @@ struct store_admission {
     int64_t pid;
     int64_t pid_start;
     uint8_t boot_id[16];
-    uint8_t request_hash[32]; /* of method, host, path and body: the same id must mean the same call */
+    uint8_t
+        request_hash[32]; /* of method, host, path and body: the same id must mean the same call */
     uint32_t flags;
     uint8_t door; /* 0 libcurl */
     uint8_t zero[3];
@@ -209,11 +211,12 @@ struct store_consumption {
     int64_t charged_pusd;       /* booked; 0 where nothing is known, see flags */
     int64_t egress_bytes;
     int64_t duration_ms;
-    int64_t remaining[STORE_SEEN_DIMS]; /* of its run, after it; -1: no limit. Filled in by the store */
-    uint32_t flags; /* enum store_call_flag */
-    int32_t status; /* HTTP; 0: no answer */
-    uint8_t end;        /* enum store_end */
-    uint8_t provenance; /* enum meter_provenance */
+    int64_t
+        remaining[STORE_SEEN_DIMS]; /* of its run, after it; -1: no limit. Filled in by the store */
+    uint32_t flags;                 /* enum store_call_flag */
+    int32_t status;                 /* HTTP; 0: no answer */
+    uint8_t end;                    /* enum store_end */
+    uint8_t provenance;             /* enum meter_provenance */
     uint8_t usage_invalid;
     uint8_t error; /* an error answer: for error bursts */
     uint32_t warnings;
@@ -319,8 +322,8 @@ bool store_was_clean(const struct store *store);
 /* ---- writing: one thread ------------------------------------------------------------------ */
 
 STORE_MUST_CHECK enum store_err store_begin(struct store *store);
-/* durable: not before it is on the disk. Else the last commits may be lost in a power failure, never
- * in a crash. On any error nothing of the transaction counts. */
+/* durable: not before it is on the disk. Else the last commits may be lost in a power failure,
+ * never in a crash. On any error nothing of the transaction counts. */
 STORE_MUST_CHECK enum store_err store_commit(struct store *store, bool durable);
 void store_abort(struct store *store);
 
@@ -330,7 +333,8 @@ enum store_err store_counter_get(struct store *store, const struct store_scope_k
 STORE_MUST_CHECK enum store_err store_counter_put(struct store *store,
                                                   const struct store_scope_key *key,
                                                   const struct store_counter *counter);
-/* What was charged to calls admitted since then, by everybody: for a window that begins to count. */
+/* What was charged to calls admitted since then, by everybody: for a window that begins to count.
+ */
 enum store_err store_charged_since(struct store *store, int64_t since_ns,
                                    struct store_counter *out);
 
@@ -344,22 +348,21 @@ STORE_MUST_CHECK enum store_err store_append(struct store *store, struct store_e
                                              size_t body_bytes);
 
 /* Books a hold: event is an admission with its scopes as seen now. STORE_OVER: a scope's limit that
- * is not soft would be passed (the governor should have known). STORE_DUPLICATE: this very call holds
- * already (call_out tells its state); STORE_CONFLICT: another one has the id. */
+ * is not soft would be passed (the governor should have known). STORE_DUPLICATE: this very call
+ * holds already (call_out tells its state); STORE_CONFLICT: another one has the id. */
 STORE_MUST_CHECK enum store_err store_admit(struct store *store, struct store_event *event,
                                             struct store_call *call_out);
 /* The request's first byte leaves. STORE_DUPLICATE: known. STORE_CONFLICT: the call has ended. */
 STORE_MUST_CHECK enum store_err store_sent(struct store *store, const uint8_t call_id[16],
                                            int64_t ts_ns);
-/* The one end of a call: event is a consumption; call_id and run_id are taken from the call. The hold
- * goes, the charge comes, in every scope. STORE_DUPLICATE: it has ended (in whatever way). */
+/* The one end of a call: event is a consumption; call_id and run_id are taken from the call. The
+ * hold goes, the charge comes, in every scope. STORE_DUPLICATE: it has ended (in whatever way). */
 STORE_MUST_CHECK enum store_err store_settle(struct store *store, struct store_event *event);
 /* Records a refusal: event.refusal.count of them, under the first one's call id. */
 STORE_MUST_CHECK enum store_err store_refuse(struct store *store, struct store_event *event);
 /* Ends a run's row and appends RunCompleted. STORE_DUPLICATE: it has ended. */
 STORE_MUST_CHECK enum store_err store_run_close(struct store *store, const uint8_t run_id[16],
-                                                enum gov_state state, int64_t exit,
-                                                int64_t ts_ns);
+                                                enum gov_state state, int64_t exit, int64_t ts_ns);
 
 /* Where the answer of an open call stands, for a restarted sidecar; at most 4 KiB. */
 STORE_MUST_CHECK enum store_err store_progress_put(struct store *store, const uint8_t call_id[16],
@@ -377,8 +380,8 @@ enum store_err store_view_event(struct store_view *view, uint64_t seq, struct st
 enum store_err store_view_call(struct store_view *view, const uint8_t call_id[16],
                                struct store_call *out);
 /* STORE_NOT_FOUND: none, or of another size. */
-enum store_err store_view_progress(struct store_view *view, const uint8_t call_id[16],
-                                   void *bytes, size_t count);
+enum store_err store_view_progress(struct store_view *view, const uint8_t call_id[16], void *bytes,
+                                   size_t count);
 enum store_err store_view_run(struct store_view *view, const uint8_t run_id[16],
                               struct store_run *out);
 enum store_err store_view_counter(struct store_view *view, const struct store_scope_key *key,

@@ -8,10 +8,18 @@
 
 #include "store/store.h"
 
-/* Tables. Keys: chain, the record's number, big-endian; calls and open, the call's id; runcalls, run's
- * and call's id; runs, the run's id; counters, the scope's key. */
-enum store_table { STORE_CHAIN, STORE_CALLS, STORE_OPEN, STORE_RUNCALLS, STORE_RUNS,
-                   STORE_COUNTERS, STORE_META, STORE_TABLES };
+/* Tables. Keys: chain, the record's number, big-endian; calls and open, the call's id; runcalls,
+ * run's and call's id; runs, the run's id; counters, the scope's key. */
+enum store_table {
+    STORE_CHAIN,
+    STORE_CALLS,
+    STORE_OPEN,
+    STORE_RUNCALLS,
+    STORE_RUNS,
+    STORE_COUNTERS,
+    STORE_META,
+    STORE_TABLES
+};
 
 struct store {
     MDB_env *env;
@@ -33,11 +41,11 @@ struct store_view {
     MDB_txn *txn;
 };
 
-#define STORE_HASH_BYTES 32u
-#define STORE_CALL_VERSION 1u
+#define STORE_HASH_BYTES      32u
+#define STORE_CALL_VERSION    1u
 #define STORE_COUNTER_VERSION 1u
-#define STORE_RUN_VERSION 1u
-#define STORE_RECORD_VERSION 1u
+#define STORE_RUN_VERSION     1u
+#define STORE_RECORD_VERSION  1u
 
 /* LMDB's and the system's error codes; says full for the disk where LMDB says EIO. */
 enum store_err store_err_of(const struct store *store, int code);
@@ -55,7 +63,8 @@ void store_seq_key(uint64_t seq, uint8_t out[8]);
 uint64_t store_key_seq(const void *key);
 /* The size of a type's body; 0: no such type. */
 size_t store_body_bytes(unsigned type);
-/* Unpacks a stored record; false: not a whole record, or its hash does not fit. hash_out may be NULL. */
+/* Unpacks a stored record; false: not a whole record, or its hash does not fit. hash_out may be
+ * NULL. */
 bool store_unpack(const void *bytes, size_t count, struct store_event *out, uint8_t hash_out[32]);
 /* The record with this number or the next; seq_out: which. */
 enum store_err store_chain_get(const struct store *store, MDB_txn *txn, uint64_t seq,

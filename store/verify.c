@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The proof: reads the chain from its first record, does the arithmetic again, and compares with what
- * stands beside it. Three answers: the chain (every record is the one that was written, none is
- * missing), the sums (counters, rows, open calls), the caps (no admission passed a limit that was in
- * force, on the figures that it saw). What a truncated tail took away only a head kept elsewhere can
- * tell. */
+/* The proof: reads the chain from its first record, does the arithmetic again, and compares with
+ * what stands beside it. Three answers: the chain (every record is the one that was written, none
+ * is missing), the sums (counters, rows, open calls), the caps (no admission passed a limit that
+ * was in force, on the figures that it saw). What a truncated tail took away only a head kept
+ * elsewhere can tell. */
 #include "store/store_int.h"
 
 #include <search.h>
@@ -90,8 +90,7 @@ static struct sum *sum_of(struct check *check, const struct store_scope_key *key
 
 static struct run_sum *run_of(struct check *check, const uint8_t run_id[16])
 {
-    return entry(check, &check->runs, run_id, 16, sizeof(struct run_sum), by_id,
-                 &check->run_count);
+    return entry(check, &check->runs, run_id, 16, sizeof(struct run_sum), by_id, &check->run_count);
 }
 
 /* ---- findings ----------------------------------------------------------------------------- */
@@ -123,8 +122,8 @@ static void each_sum(struct check *check, const struct open_call *call,
                      void (*each)(struct sum *sum, const void *data), const void *data)
 {
     for (unsigned i = 0; i < call->scope_count; i++) {
-        struct sum *sum = call->scopes[i].kind != GOV_GLOBAL ? sum_of(check, &call->scopes[i])
-                                                             : NULL;
+        struct sum *sum =
+            call->scopes[i].kind != GOV_GLOBAL ? sum_of(check, &call->scopes[i]) : NULL;
 
         if (sum != NULL)
             each(sum, data);
@@ -155,9 +154,9 @@ static void check_seen(struct check *check, const struct store_scope_seen *seen)
             wrong(check, &check->proof->sums, seq,
                   "admission %llu saw %lld spent and %lld held of %s in scope %s; the records "
                   "before it make %lld and %lld",
-                  (unsigned long long)seq, (long long)seen->spent[dim],
-                  (long long)seen->held[dim], gov_dim_name((enum gov_dim)dim),
-                  gov_scope_name(seen->key.kind), (long long)spent, (long long)held);
+                  (unsigned long long)seq, (long long)seen->spent[dim], (long long)seen->held[dim],
+                  gov_dim_name((enum gov_dim)dim), gov_scope_name(seen->key.kind), (long long)spent,
+                  (long long)held);
     }
 }
 
@@ -224,8 +223,7 @@ static void book_end(struct sum *sum, const void *data)
     const struct settling *settling = data;
 
     store_counter_hold(&sum->counter, settling->admission, -1, true);
-    store_counter_charge(&sum->counter, settling->used,
-                         settling->admission->hold[GOV_STEPS] > 0);
+    store_counter_charge(&sum->counter, settling->used, settling->admission->hold[GOV_STEPS] > 0);
 }
 
 static void on_consumption(struct check *check)
@@ -248,8 +246,7 @@ static void on_consumption(struct check *check)
 
         run->in_flight--;
         run->settled += charged;
-        run->estimated +=
-            charged && event->consumption.provenance != METER_PROVIDER_REPORTED;
+        run->estimated += charged && event->consumption.provenance != METER_PROVIDER_REPORTED;
     }
     (void)tdelete(event->head.call_id, &check->calls, by_id);
     check->call_count--;
@@ -299,8 +296,8 @@ static void check_counters(struct check *check)
     MDB_cursor *cursor = NULL;
     MDB_val key, value;
     size_t matched = 0;
-    int code = mdb_cursor_open(check->view->txn, check->view->store->tables[STORE_COUNTERS],
-                               &cursor);
+    int code =
+        mdb_cursor_open(check->view->txn, check->view->store->tables[STORE_COUNTERS], &cursor);
 
     for (; code == MDB_SUCCESS &&
            (code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == MDB_SUCCESS;) {
@@ -380,15 +377,13 @@ static enum store_err read_windows(struct check *check)
     struct store_counter counter;
 
     while (store_view_next_window(check->view, last, &key, &counter) == STORE_OK) {
-        struct window *grown =
-            realloc(check->windows, (check->window_count + 1) * sizeof *grown);
+        struct window *grown = realloc(check->windows, (check->window_count + 1) * sizeof *grown);
 
         if (grown == NULL)
             return STORE_NOMEM;
         check->windows = grown;
-        check->windows[check->window_count++] =
-            (struct window){key, key.start_s * INT64_C(1000000000),
-                            counter.end_s * INT64_C(1000000000)};
+        check->windows[check->window_count++] = (struct window){
+            key, key.start_s * INT64_C(1000000000), counter.end_s * INT64_C(1000000000)};
         last = &check->windows[check->window_count - 1].key;
     }
     return STORE_OK;

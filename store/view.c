@@ -41,11 +41,10 @@ enum store_err store_view_call(struct store_view *view, const uint8_t call_id[16
     return store_get(view->store, view->txn, STORE_CALLS, call_id, 16, out, sizeof *out);
 }
 
-enum store_err store_view_progress(struct store_view *view, const uint8_t call_id[16],
-                                   void *bytes, size_t count)
+enum store_err store_view_progress(struct store_view *view, const uint8_t call_id[16], void *bytes,
+                                   size_t count)
 {
-    enum store_err err =
-        store_get(view->store, view->txn, STORE_OPEN, call_id, 16, bytes, count);
+    enum store_err err = store_get(view->store, view->txn, STORE_OPEN, call_id, 16, bytes, count);
 
     return err == STORE_DAMAGED ? STORE_NOT_FOUND : err;
 }
@@ -59,8 +58,8 @@ enum store_err store_view_run(struct store_view *view, const uint8_t run_id[16],
 enum store_err store_view_counter(struct store_view *view, const struct store_scope_key *key,
                                   struct store_counter *out)
 {
-    enum store_err err = store_get(view->store, view->txn, STORE_COUNTERS, key, sizeof *key, out,
-                                   sizeof *out);
+    enum store_err err =
+        store_get(view->store, view->txn, STORE_COUNTERS, key, sizeof *key, out, sizeof *out);
 
     if (err == STORE_NOT_FOUND)
         memset(out, 0, sizeof *out);
@@ -106,14 +105,13 @@ enum store_err store_view_next_run(struct store_view *view, const uint8_t *id, b
                                    struct store_run *out)
 {
     MDB_val key, value;
-    enum store_err err =
-        step(view, STORE_RUNS, id, id != NULL ? 16 : 0, backward, &key, &value);
+    enum store_err err = step(view, STORE_RUNS, id, id != NULL ? 16 : 0, backward, &key, &value);
 
     return err == STORE_OK ? copy(&value, out, sizeof *out) : err;
 }
 
-static enum store_err next_of_run(struct store_view *view, const uint8_t *run_id,
-                                  const uint8_t *id, struct store_call *out)
+static enum store_err next_of_run(struct store_view *view, const uint8_t *run_id, const uint8_t *id,
+                                  struct store_call *out)
 {
     uint8_t pair[32] = {0};
     MDB_val key, value;
