@@ -90,10 +90,19 @@ $(B)/flyball: $(B)/cli/main.o $(ARCHIVES)
 $(B)/flyballd: $(B)/sidecar/main.o $(filter-out $(B)/libcli.a,$(ARCHIVES))
 	@echo "  $@"
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+ifeq ($(FLAVOUR),release)
 $(B)/libflyball.so: $(call objects,$(SRC_shim)) shim/exports.map
 	@echo "  $@"
-	$(Q)$(CC) -shared -Wl,--version-script=shim/exports.map -Wl,-z,defs -Wl,-z,noexecstack -Wl,-z,relro \
-	  -Wl,--exclude-libs,ALL $(LDFLAGS) $(filter %.o,$^) -o $@
+	$(Q)$(CC) -shared -Wl,--version-script=shim/exports.map -Wl,-z,defs -Wl,-z,noexecstack \
+	  -Wl,-z,relro -Wl,--exclude-libs,ALL $(LDFLAGS) $(filter %.o,$^) -o $@
+else
+# A sanitizer cannot live in an object that is preloaded into programs without it: see $(B)/host.
+$(B)/libflyball.so: FORCE
+	@mkdir -p $(@D)
+	$(Q)$(MAKE) -s FLAVOUR=release build/release/libflyball.so && cp build/release/libflyball.so $@
+endif
+.PHONY: FORCE
+FORCE:
 
 clean: ## remove build/
 	rm -rf build
@@ -107,6 +116,15 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(ARCHIVES)
 .PHONY: test
 test: $(UNIT) ## the unit tests of this flavour
 	@for t in $(UNIT); do echo "== $$t"; $$t || exit 1; done
+
+# The shim's code in a program of its own, for the sanitizers.
+$(B)/host: $(call objects,tests/host/host.c $(filter %.c,$(SRC_shim)))
+	@echo "  $@"
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(shell $(PC) --libs libcurl) -lpthread -o $@
+
+.PHONY: host
+host: all replay $(B)/host ## the test host of this flavour, against its own sidecar
+	tests/host/run $(B)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

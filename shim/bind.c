@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 
@@ -60,17 +61,20 @@ static void *libc_function(const char *name)
     return found;
 }
 
+/* A relative LD_PRELOAD is meant from where the program was started; it may go elsewhere later. */
 static void own_directory(void)
 {
     Dl_info info;
-    const char *slash;
+    char *real, *slash;
 
     if (dladdr((const void *)own_directory, &info) == 0 || info.dli_fname == NULL)
         return;
     own_base = info.dli_fbase;
-    slash = strrchr(info.dli_fname, '/');
-    if (slash != NULL && (size_t)(slash - info.dli_fname) < sizeof place.directory)
-        memcpy(place.directory, info.dli_fname, (size_t)(slash - info.dli_fname));
+    real = realpath(info.dli_fname, NULL);
+    slash = real != NULL ? strrchr(real, '/') : NULL;
+    if (slash != NULL && (size_t)(slash - real) < sizeof place.directory)
+        memcpy(place.directory, real, (size_t)(slash - real));
+    free(real);
 }
 
 const struct client_place *shim_place(void)
