@@ -25,7 +25,7 @@ FLAVOUR_fuzz    := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-rec
 FLAGS    := $(FLAVOUR_$(FLAVOUR))
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-            -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-format-nonliteral -Wno-format-truncation
+            -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-format-nonliteral -Wno-unknown-warning-option -Wno-format-truncation
 ifeq ($(DEV),1)
 WARN     += -Werror
 endif

@@ -162,7 +162,7 @@ static enum store_err lock(struct store *store, struct store_error *error)
 
 /* ---- opening ------------------------------------------------------------------------------ */
 
-static int open_env(struct store *store, const char *path)
+static int open_env_of(struct store *store, const char *path, size_t map_bytes)
 {
     unsigned flags = MDB_NOSUBDIR | MDB_NOTLS;
     int code = mdb_env_create(&store->env);
@@ -172,9 +172,26 @@ static int open_env(struct store *store, const char *path)
     if (code == MDB_SUCCESS)
         code = mdb_env_set_maxdbs(store->env, STORE_TABLES);
     if (code == MDB_SUCCESS)
-        code = mdb_env_set_mapsize(store->env, STORE_MAP_BYTES);
+        code = mdb_env_set_mapsize(store->env, map_bytes);
     if (code == MDB_SUCCESS)
         code = mdb_env_open(store->env, path, flags, 0600);
+    if (code != MDB_SUCCESS && store->env != NULL) {
+        mdb_env_close(store->env);
+        store->env = NULL;
+    }
+    return code;
+}
+
+/* Address space may be short (RLIMIT_AS, valgrind): then a smaller map, down to a quarter GiB. */
+static int open_env(struct store *store, const char *path)
+{
+    size_t map_bytes = STORE_MAP_BYTES;
+    int code = open_env_of(store, path, map_bytes);
+
+    while ((code == ENOMEM || code == EINVAL) && map_bytes > STORE_MAP_LEAST) {
+        map_bytes /= 4;
+        code = open_env_of(store, path, map_bytes);
+    }
     return code;
 }
 

@@ -31,7 +31,8 @@
 
 #define STORE_SCHEMA       1u
 #define STORE_SCOPES_MAX   8u                 /* scopes of one call */
-#define STORE_MAP_BYTES    ((size_t)64 << 30) /* address space, not disk */
+#define STORE_MAP_BYTES    ((size_t)64 << 30)  /* address space, not disk */
+#define STORE_MAP_LEAST    ((size_t)256 << 20) /* where address space is short */
 #define STORE_RECORD_MAX   2048u
 #define STORE_PROGRESS_MAX 4096u
 
