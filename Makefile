@@ -145,3 +145,15 @@ $(B)/replay: $(call objects,$(SRC_replay))
 .PHONY: demo
 demo: all replay ## an unchanged agent under a limit of five cents, on recorded traffic
 	@tests/demo/show $(B)
+
+# ---- measuring -----------------------------------------------------------------------------
+$(B)/bench/admissions: $(B)/tests/bench/admissions.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+$(B)/bench/transfers: $(B)/tests/bench/transfers.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(shell $(PC) --libs libcurl) -o $@
+
+.PHONY: bench
+bench: all replay $(B)/bench/admissions $(B)/bench/transfers ## ratios, bare against hooked, in one run
+	scripts/bench $(B)

@@ -104,8 +104,8 @@ static void admission_fill(struct side_call *call, const struct meter_price *pri
     copy_name(admission->row, sizeof admission->row, price != NULL ? price->row : "");
     admission->cap_asked = request->output_cap >= 0 ? (uint64_t)request->output_cap : UINT64_MAX;
     admission->input_tokens = request->typical_input_tokens;
-    admission->pid = call->conn->pid;
-    admission->pid_start = side_pid_start(call->conn->pid);
+    admission->pid = call->pid;
+    admission->pid_start = call->pid_start;
     memcpy(admission->boot_id, call->side->boot_id, sizeof admission->boot_id);
     admission->flags = (request->stream ? STORE_STREAM : 0) | (price == NULL ? STORE_UNPRICED : 0) |
                        (request->kind == METER_READ_ONLY ? STORE_READ_ONLY_CALL : 0);

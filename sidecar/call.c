@@ -158,8 +158,11 @@ static bool question_read(struct side_call *call, struct wire_reader *r, int fd,
 static void ask_in_its_run(struct side_call *call, const struct question *question)
 {
     struct side_error error = {{0}};
+    struct side_process process;
 
-    call->run = side_run_of(call->side, question->run_id, question->token, call->conn->pid,
+    (void)side_process_read(call->pid, &process);
+    call->pid_start = process.start;
+    call->run = side_run_of(call->side, question->run_id, question->token, call->pid, &process,
                             (const char *const *)question->env, &error);
     if (call->run == NULL)
         side_call_refuse(call, GOV_REASON_LEDGER_READ, error.text);

@@ -341,7 +341,7 @@ static void on_accept(evutil_socket_t listener, short what, void *data)
         socklen_t size = sizeof peer;
 
         (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-        if ((peer.uid != geteuid() && peer.uid != 0) || conn_new(side, fd, &peer) == NULL)
+        if ((peer.uid != side->uid && peer.uid != 0) || conn_new(side, fd, &peer) == NULL)
             (void)close(fd);
     }
 }

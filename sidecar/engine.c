@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define RETRY_MS 200
+#define RETRY_MS  200
+#define LINGER_MS 2 /* ends of calls wait so long for an admission to be committed with */
 
 struct side_engine {
     struct side *side;
@@ -44,18 +45,37 @@ static struct timespec monotonic_at(int64_t ms)
     return (struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
 }
 
+/* With the lock held. */
+static bool wait_until(struct side_engine *engine, int64_t deadline_ms)
+{
+    struct timespec until = monotonic_at(deadline_ms);
+
+    return (deadline_ms == INT64_MAX
+                ? pthread_cond_wait(&engine->wake, &engine->lock)
+                : pthread_cond_timedwait(&engine->wake, &engine->lock, &until)) != ETIMEDOUT;
+}
+
+/* Ends of calls, which nobody waits for: a sync of their own would be a waste. */
+static bool is_lazy(const struct side_op *op)
+{
+    for (; op != NULL; op = op->next)
+        if (op->kind != SIDE_OP_SETTLE && op->kind != SIDE_OP_SENT && op->kind != SIDE_OP_PROGRESS)
+            return false;
+    return true;
+}
+
 /* All that is queued; NULL when the deadline came first. */
 static struct side_op *take(struct side_engine *engine, int64_t deadline_ms)
 {
-    struct timespec until = monotonic_at(deadline_ms);
+    bool in_time = true, line = engine->book->waiting != NULL;
     struct side_op *batch;
-    int code = 0;
 
     pthread_mutex_lock(&engine->lock);
-    while (engine->queue == NULL && code != ETIMEDOUT)
-        code = deadline_ms == INT64_MAX
-                   ? pthread_cond_wait(&engine->wake, &engine->lock)
-                   : pthread_cond_timedwait(&engine->wake, &engine->lock, &until);
+    while (engine->queue == NULL && in_time)
+        in_time = wait_until(engine, deadline_ms);
+    deadline_ms = side_now_ms() + LINGER_MS;
+    while (engine->queue != NULL && !line && in_time && is_lazy(engine->queue))
+        in_time = wait_until(engine, deadline_ms);
     batch = engine->queue;
     engine->queue = NULL;
     engine->tail = &engine->queue;

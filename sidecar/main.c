@@ -290,6 +290,7 @@ static void become_private(void)
 
 static bool set_up(struct side *side, bool *rival, struct side_error *error)
 {
+    side->uid = geteuid();
     side_boot_id(side->boot_id);
     if (!home_check(side, error) || !ledger_open(side, rival, error) || !loop_init(side, error))
         return false;

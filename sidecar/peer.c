@@ -33,40 +33,29 @@ static bool stat_fields(pid_t pid, char *buffer, size_t size, const char **field
     return end != NULL;
 }
 
-/* number: as in proc(5), from 3 on. -1: not known. */
-static int64_t stat_field(pid_t pid, unsigned number)
+bool side_process_read(pid_t pid, struct side_process *out)
 {
     char buffer[1024];
     const char *at;
+    int parent, session;
+    unsigned long long start;
 
-    if (pid <= 0 || !stat_fields(pid, buffer, sizeof buffer, &at))
-        return -1;
-    for (unsigned i = 3; i < number; i++) {
-        at = strchr(at, ' ');
-        if (at == NULL)
-            return -1;
-        at++;
-    }
-    return strtoll(at, NULL, 10);
+    *out = (struct side_process){0, 0, -1};
+    if (pid <= 0 || !stat_fields(pid, buffer, sizeof buffer, &at) ||
+        sscanf(at, /* fields 3, 4, 6 and 22 of proc(5) */
+               "%*c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+               &parent, &session, &start) != 3)
+        return false;
+    *out = (struct side_process){parent, session, (int64_t)start};
+    return true;
 }
 
 int64_t side_pid_start(pid_t pid)
 {
-    return stat_field(pid, 22);
-}
+    struct side_process process;
 
-pid_t side_pid_parent(pid_t pid)
-{
-    int64_t parent = stat_field(pid, 4);
-
-    return parent > 0 ? (pid_t)parent : 0;
-}
-
-pid_t side_pid_session(pid_t pid)
-{
-    int64_t session = stat_field(pid, 6);
-
-    return session > 0 ? (pid_t)session : 0;
+    (void)side_process_read(pid, &process);
+    return process.start;
 }
 
 int side_pidfd(pid_t pid)

@@ -203,15 +203,22 @@ static struct side_run *launched_by(struct side *side, pid_t pid)
     return NULL;
 }
 
-/* The launcher adopts orphans, so what it started stays below it. */
-static struct side_run *by_ancestry(struct side *side, pid_t pid)
+/* The launcher adopts orphans, so what it started stays below it. parent: of the process in
+ * question; where no launcher lives nobody's ancestors are of interest. */
+static struct side_run *by_ancestry(struct side *side, pid_t parent)
 {
-    for (int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
-        struct side_run *run = launched_by(side, pid);
+    bool any = false;
+
+    for (const struct side_run *run = side->runs; run != NULL; run = run->next)
+        any = any || (!run->by_hand && !run->ended);
+    for (int i = 0; any && i < ANCESTORS_MAX && parent > 1; i++) {
+        struct side_run *run = launched_by(side, parent);
+        struct side_process process;
 
         if (run != NULL)
             return run;
-        pid = side_pid_parent(pid);
+        (void)side_process_read(parent, &process);
+        parent = process.parent;
     }
     return NULL;
 }
@@ -253,36 +260,36 @@ static struct side_run *by_hand_new(struct side *side, pid_t leader, const char 
     return run;
 }
 
-static struct side_run *by_session(struct side *side, pid_t pid, const char *const *env,
-                                   struct side_error *error)
+/* A run of this kind ends with its leader, so a living one with that pid is the one. */
+static struct side_run *by_session(struct side *side, pid_t pid, const struct side_process *process,
+                                   const char *const *env, struct side_error *error)
 {
-    pid_t leader = side_pid_session(pid);
-    int64_t start = side_pid_start(leader);
+    /* A session that began outside of what we can see has no number here. */
+    pid_t leader = process->session != 0 ? process->session : pid;
 
-    if (leader == 0) { /* its session began outside of what we can see */
-        leader = pid;
-        start = side_pid_start(pid);
-    }
     for (struct side_run *run = side->runs; run != NULL; run = run->next)
-        if (run->by_hand && !run->ended && run->pid == leader && run->pid_start == start)
+        if (run->by_hand && !run->ended && run->pid == leader)
             return run;
     return by_hand_new(side, leader, env, error);
 }
 
 struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t *token, pid_t pid,
-                             const char *const *env, struct side_error *error)
+                             const struct side_process *process, const char *const *env,
+                             struct side_error *error)
 {
     struct side_run *run = by_token(side, id, token);
 
     if (run == NULL)
-        run = by_ancestry(side, pid);
+        run = launched_by(side, pid);
+    if (run == NULL)
+        run = by_ancestry(side, process->parent);
     if (run == NULL && id != NULL) {
         (void)side_fail(error,
                         "its run is not known here; was it started with another FLYBALL_HOME?");
         return NULL;
     }
     if (run == NULL)
-        run = by_session(side, pid, env, error);
+        run = by_session(side, pid, process, env, error);
     return run != NULL ? side_run_hold(run) : NULL;
 }
 
@@ -315,6 +322,7 @@ bool side_run_open(struct side *side, struct side_conn *conn, const json_t *requ
 {
     struct side_spec *spec = malloc(sizeof *spec);
     struct side_run *run = NULL, *parent;
+    struct side_process launcher;
     struct side_op *op;
 
     if (spec != NULL && side_spec_parse(json_object_get(request, "spec"), spec, error))
@@ -322,10 +330,11 @@ bool side_run_open(struct side *side, struct side_conn *conn, const json_t *requ
     free(spec);
     if (run == NULL)
         return false;
-    parent = by_ancestry(side, side_pid_parent(conn->pid));
+    (void)side_process_read(conn->pid, &launcher);
+    parent = by_ancestry(side, launcher.parent);
     run->parent = parent != NULL ? side_run_hold(parent) : NULL;
     run->pid = conn->pid;
-    run->pid_start = side_pid_start(conn->pid);
+    run->pid_start = launcher.start;
     op = side_op_new(SIDE_OP_RUN_OPEN, run, on_open, NULL);
     if (op == NULL || !side_run_watch(side, run)) {
         side_op_free(op);

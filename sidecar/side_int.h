@@ -36,6 +36,7 @@
 struct side;
 struct side_conn;
 struct side_call;
+struct side_process;
 
 /* ---- runs (runs.c) ------------------------------------------------------------------------ */
 
@@ -62,7 +63,8 @@ struct side_run *side_run_find(struct side *side, const uint8_t id[16]);
 /* The run of a caller: by token, else by ancestry, else the session leader's own, which is made
  * from the configuration that env leads to. NULL: *error says why. A counted reference. */
 struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t *token, pid_t pid,
-                             const char *const *env, struct side_error *error);
+                             const struct side_process *process, const char *const *env,
+                             struct side_error *error);
 struct side_run *side_run_hold(struct side_run *run);
 void side_run_drop(struct side_run *run);
 const struct meter_price_book *side_run_book(const struct side_run *run);
@@ -330,6 +332,7 @@ struct side_call {
     bool stream_lost;
     /* a call of before a restart, until it is claimed */
     pid_t pid;
+    int64_t pid_start;
     int pidfd;
     struct event *death;
 };
@@ -416,11 +419,13 @@ bool side_read_windows(struct side_reader *reader, const yaml_node_t *value);
 
 /* ---- small things (peer.c, clock.c) ------------------------------------------------------- */
 
-/* When a process began, in clock ticks since boot; -1: it is not there. */
-int64_t side_pid_start(pid_t pid);
-pid_t side_pid_parent(pid_t pid); /* 0: not known */
-pid_t side_pid_session(pid_t pid);
-int side_pidfd(pid_t pid); /* -1: it is not there */
+struct side_process {
+    pid_t parent, session; /* 0: not to be seen from here */
+    int64_t start;         /* clock ticks since boot; -1: it is not there */
+};
+bool side_process_read(pid_t pid, struct side_process *out);
+int64_t side_pid_start(pid_t pid); /* -1: it is not there */
+int side_pidfd(pid_t pid);         /* -1: it is not there */
 void side_boot_id(uint8_t out[16]);
 int64_t side_now_ns(void); /* wall clock */
 int64_t side_now_ms(void); /* monotonic */
@@ -433,6 +438,7 @@ struct side {
     struct event_base *base;
     struct store *store;
     char home[512];
+    uid_t uid; /* ours: others are not talked to */
     bool on_demand;
     bool stopping;
     int listener;

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Durable admissions a second. `admissions clients N SECONDS`: N threads that each ask the sidecar
+ * of $FLYBALL_HOME for one admission after the other, with a body of 2 KB, and release it unsent.
+ * `admissions ceiling N SECONDS DIR`: the same ledger work in batches of N, without processes,
+ * sockets or reading of requests: what group commit itself can do on this disk. $THINK_US: a pause
+ * before each. Prints a line of JSON. */
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "shim/client.h"
+#include "shim/wire.h"
+#include "store/store.h"
+
+#define BODY_BYTES  2048
+#define SAMPLES_MAX 2000000u
+#define SEALS       (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+
+static struct client_place place;
+static char body[BODY_BYTES + 1];
+static atomic_bool over;
+static atomic_ulong admitted, refused;
+static uint32_t *samples_us;
+static atomic_uint sample_count;
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+static void think(void)
+{
+    const char *pause = getenv("THINK_US");
+
+    if (pause != NULL)
+        usleep((useconds_t)atoi(pause));
+}
+
+static void body_make(void)
+{
+    int head = snprintf(body, sizeof body,
+                        "{\"model\":\"gpt-4o-mini\",\"max_tokens\":16,\"messages\":[{\"role\":"
+                        "\"user\",\"content\":\"");
+
+    memset(body + head, 'x', (size_t)(BODY_BYTES - head - 4));
+    memcpy(body + BODY_BYTES - 4, "\"}]}", 5);
+}
+
+static int body_memfd(void)
+{
+    int fd = memfd_create("bench", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (fd < 0 || write(fd, body, BODY_BYTES) != BODY_BYTES || fcntl(fd, F_ADD_SEALS, SEALS) != 0) {
+        perror("memfd");
+        exit(1);
+    }
+    return fd;
+}
+
+/* ---- through the sidecar ------------------------------------------------------------------ */
+
+static bool ask(struct client_link *link)
+{
+    unsigned char frame[4096], id[16];
+    struct wire_writer w;
+    int fd = body_memfd();
+    bool ok;
+
+    client_uuid7(id);
+    wire_begin(&w, frame, sizeof frame, WIRE_ADMIT);
+    wire_put(&w, WIRE_CALL_ID, id, sizeof id);
+    wire_put_text(&w, WIRE_METHOD, "POST");
+    wire_put_text(&w, WIRE_HOST, "api.openai.com");
+    wire_put_text(&w, WIRE_PATH, "/v1/chat/completions");
+    wire_put_number(&w, WIRE_BODY_BYTES, BODY_BYTES);
+    wire_put_text(&w, WIRE_ENV, "RUNTIME_BUDGET_MAX_COST_USD=1000000");
+    ok = client_send(link, frame, w.used, fd) == CLIENT_OK;
+    close(fd);
+    return ok;
+}
+
+static bool verdict(struct client_link *link)
+{
+    unsigned char frame[8192];
+    struct wire_reader r;
+    struct wire_head head;
+    struct wire_value value;
+    int fd;
+
+    for (;;) {
+        ssize_t count = client_receive(link, frame, sizeof frame, 5000, &fd);
+
+        if (fd >= 0)
+            close(fd);
+        if (count <= 0 || !wire_open(&r, frame, (size_t)count, &head))
+            return false;
+        if (head.type != WIRE_VERDICT)
+            continue;
+        while (wire_next(&r, &value))
+            if (value.tag == WIRE_DECISION)
+                return wire_number(&value) == WIRE_ADMITTED;
+        return false;
+    }
+}
+
+static void *client(void *unused)
+{
+    (void)unused;
+    while (!atomic_load(&over)) {
+        int64_t began;
+        struct client_link link;
+        char reason[256];
+        bool started, ok;
+        unsigned sample;
+
+        think();
+        began = now_us();
+        if (!client_open(&link, &place, false, &started, reason, sizeof reason)) {
+            fprintf(stderr, "admissions: %s\n", reason);
+            exit(1);
+        }
+        ok = ask(&link) && verdict(&link);
+        sample = atomic_fetch_add(&sample_count, 1);
+        if (sample < SAMPLES_MAX)
+            samples_us[sample] = (uint32_t)(now_us() - began);
+        atomic_fetch_add(ok ? &admitted : &refused, 1);
+        client_close(&link); /* nothing was sent: released */
+    }
+    return NULL;
+}
+
+static void clients(unsigned count, unsigned seconds)
+{
+    pthread_t *threads = calloc(count, sizeof *threads);
+
+    for (unsigned i = 0; i < count; i++)
+        pthread_create(&threads[i], NULL, client, NULL);
+    sleep(seconds); /* the length of the measurement */
+    atomic_store(&over, true);
+    for (unsigned i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+    free(threads);
+}
+
+/* ---- the ledger alone --------------------------------------------------------------------- */
+
+static struct store *store;
+static uint8_t run_id[16];
+
+static void must(enum store_err err, const char *what)
+{
+    if (err == STORE_OK)
+        return;
+    fprintf(stderr, "admissions: %s: %s\n", what, store_strerror(err));
+    exit(1);
+}
+
+static void run_make(void)
+{
+    struct store_run run = {.state = GOV_RUNNING, .started_ns = 1};
+    struct store_event event = {.head = {.type = STORE_ALLOCATION}};
+
+    client_uuid7(run_id);
+    memcpy(run.run_id, run_id, sizeof run_id);
+    memcpy(event.head.run_id, run_id, sizeof run_id);
+    must(store_begin(store), "begin");
+    must(store_append(store, &event, sizeof event.allocation), "allocate");
+    must(store_run_put(store, &run), "run");
+    must(store_commit(store, true), "commit");
+}
+
+static void hold(uint8_t id[16])
+{
+    struct store_event event = {.head = {.type = STORE_ADMISSION, .scope_count = 1}};
+    struct store_call call;
+
+    client_uuid7(id);
+    memcpy(event.head.run_id, run_id, sizeof run_id);
+    memcpy(event.head.call_id, id, 16);
+    store_scope_run(&event.scopes[0].key, run_id);
+    event.scopes[0].limit[GOV_COST] = INT64_MAX;
+    event.admission.hold[GOV_STEPS] = 1;
+    event.admission.hold[GOV_TOKENS] = 1000;
+    event.admission.hold[GOV_COST] = 1000;
+    must(store_admit(store, &event, &call), "admit");
+}
+
+static void release(const uint8_t id[16])
+{
+    struct store_event event = {.head = {.type = STORE_CONSUMPTION}};
+
+    memcpy(event.head.call_id, id, 16);
+    event.consumption.end = STORE_RELEASED;
+    must(store_settle(store, &event), "settle");
+}
+
+static void ceiling(unsigned count, unsigned seconds, const char *dir)
+{
+    uint8_t(*ids)[16] = calloc(count, sizeof *ids);
+    int64_t until = now_us() + (int64_t)seconds * 1000000;
+    struct store_error error;
+    bool first = true;
+
+    must(store_open(dir, false, &store, &error), error.text);
+    run_make();
+    while (now_us() < until) {
+        int64_t began;
+        unsigned sample;
+
+        think();
+        began = now_us();
+        must(store_begin(store), "begin");
+        for (unsigned i = 0; i < count; i++) {
+            if (!first)
+                release(ids[i]);
+            hold(ids[i]);
+        }
+        must(store_commit(store, true), "commit");
+        first = false;
+        atomic_fetch_add(&admitted, count);
+        sample = atomic_fetch_add(&sample_count, 1);
+        if (sample < SAMPLES_MAX)
+            samples_us[sample] = (uint32_t)(now_us() - began);
+    }
+    store_close(store);
+    free(ids);
+}
+
+/* ---- figures ------------------------------------------------------------------------------ */
+
+static int by_size(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static void print(const char *what, unsigned count, unsigned seconds)
+{
+    unsigned samples = atomic_load(&sample_count);
+
+    samples = samples < SAMPLES_MAX ? samples : SAMPLES_MAX;
+    qsort(samples_us, samples, sizeof samples_us[0], by_size);
+    printf("{\"what\":\"%s\",\"n\":%u,\"per_second\":%lu,\"refused\":%lu,\"p50_us\":%u,"
+           "\"p99_us\":%u}\n",
+           what, count, atomic_load(&admitted) / seconds, atomic_load(&refused),
+           samples > 0 ? samples_us[samples / 2] : 0,
+           samples > 0 ? samples_us[(size_t)samples * 99 / 100] : 0);
+}
+
+int main(int argc, char **argv)
+{
+    unsigned count = argc > 2 ? (unsigned)atoi(argv[2]) : 0;
+    unsigned seconds = argc > 3 ? (unsigned)atoi(argv[3]) : 0;
+
+    if (count == 0 || seconds == 0) {
+        fputs("usage: admissions clients N SECONDS | ceiling N SECONDS DIR\n", stderr);
+        return 2;
+    }
+    samples_us = calloc(SAMPLES_MAX, sizeof *samples_us);
+    body_make();
+    if (!client_home(place.home, sizeof place.home))
+        return 2;
+    if (strcmp(argv[1], "clients") == 0)
+        clients(count, seconds);
+    else
+        ceiling(count, seconds, argc > 4 ? argv[4] : ".");
+    print(argv[1], count, seconds);
+    free(samples_us);
+    return 0;
+}
