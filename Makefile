@@ -141,6 +141,15 @@ $(B)/replay: $(call objects,$(SRC_replay))
 	@echo "  $@"
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS_replay) -o $@
 
+# ---- attacking -----------------------------------------------------------------------------
+# FLAVOUR=fuzz needs clang.
+$(B)/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -fsanitize=fuzzer $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+$(B)/fuzz/peer: $(B)/tests/fuzz/peer.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
 # ---- showing -------------------------------------------------------------------------------
 .PHONY: demo
 demo: all replay ## an unchanged agent under a limit of five cents, on recorded traffic

@@ -99,11 +99,10 @@ const char *gov_state_name(enum gov_state state)
 const char *gov_guidance(enum gov_dim dim)
 {
     static const char *const sentences[GOV_DIMS] = {
-        [GOV_STEPS] = "fewer, larger calls go further; raise --max-steps for the next run",
-        [GOV_TOKENS] = "shorten the context or start afresh; raise --max-tokens for the next run",
-        [GOV_COST] = "a cheaper model or a shorter context goes further; raise --max-cost for the "
-                     "next run",
-        [GOV_WALL] = "the run ends when the time is up; raise --max-time for the next run",
+        [GOV_STEPS] = "fewer, larger calls go further; raise --max-steps next time",
+        [GOV_TOKENS] = "shorten the context or start afresh; raise --max-tokens next time",
+        [GOV_COST] = "a cheaper model or less context goes further; raise --max-cost next time",
+        [GOV_WALL] = "the run ends when the time is up; raise --max-time next time",
     };
 
     return dim < GOV_DIMS && sentences[dim] != NULL ? sentences[dim] : "";

@@ -51,8 +51,11 @@ static void keep(struct side_conn *conn, const void *frame, size_t count)
     if (need > conn->unsent_size) {
         unsigned char *grown = realloc(conn->unsent, 2 * need);
 
-        if (grown == NULL)
+        if (grown == NULL) {
+            conn->closing = true;
+            (void)event_add(conn->writable, NULL);
             return;
+        }
         conn->unsent = grown;
         conn->unsent_size = 2 * need;
     }
@@ -185,15 +188,28 @@ static bool on_frame(struct side_conn *conn, const unsigned char *frame, size_t 
     return side_call_frame(conn, (enum wire_type)head.type, &r, fd);
 }
 
+/* The one descriptor that a frame may bring; -1: none. Others that came with it are closed. */
 static int fd_of(struct msghdr *message)
 {
-    struct cmsghdr *head = CMSG_FIRSTHDR(message);
-    int fd = -1;
+    int first = -1;
 
-    if (head != NULL && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
-        head->cmsg_len == CMSG_LEN(sizeof fd))
-        memcpy(&fd, CMSG_DATA(head), sizeof fd);
-    return fd;
+    for (struct cmsghdr *head = CMSG_FIRSTHDR(message); head != NULL;
+         head = CMSG_NXTHDR(message, head)) {
+        size_t count = head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS
+                           ? (head->cmsg_len - CMSG_LEN(0)) / sizeof(int)
+                           : 0;
+
+        for (size_t i = 0; i < count; i++) {
+            int fd;
+
+            memcpy(&fd, CMSG_DATA(head) + i * sizeof fd, sizeof fd);
+            if (first < 0)
+                first = fd;
+            else
+                (void)close(fd);
+        }
+    }
+    return first;
 }
 
 /* 1: a frame was read; 0: nothing more now; -1: the connection is over. */
@@ -215,10 +231,9 @@ static int read_frame(struct side_conn *conn)
 
     if (count < 0)
         return errno == EAGAIN || errno == EINTR ? 0 : -1;
-    if (count == 0)
-        return -1;
     fd = fd_of(&message);
-    ok = (message.msg_flags & MSG_TRUNC) == 0 && on_frame(conn, frame, (size_t)count, &fd);
+    ok = count > 0 && (message.msg_flags & MSG_TRUNC) == 0 &&
+         on_frame(conn, frame, (size_t)count, &fd);
     if (fd >= 0)
         (void)close(fd);
     return ok ? 1 : -1;
@@ -252,8 +267,27 @@ static void on_death(evutil_socket_t fd, short what, void *data)
 
 /* ---- coming and going --------------------------------------------------------------------- */
 
+/* All but its socket. */
+static void conn_free(struct side_conn *conn)
+{
+    if (conn->readable != NULL)
+        event_free(conn->readable);
+    if (conn->writable != NULL)
+        event_free(conn->writable);
+    if (conn->death != NULL)
+        event_free(conn->death);
+    if (conn->pidfd >= 0)
+        (void)close(conn->pidfd);
+    if (conn->poke_fd >= 0)
+        (void)close(conn->poke_fd);
+    free(conn->unsent);
+    free(conn);
+}
+
 void side_conn_close(struct side_conn *conn)
 {
+    int fd;
+
     if (conn->call != NULL) {
         struct side_call *call = conn->call;
 
@@ -269,17 +303,9 @@ void side_conn_close(struct side_conn *conn)
     *conn->link = conn->next;
     if (conn->next != NULL)
         conn->next->link = conn->link;
-    event_free(conn->readable);
-    event_free(conn->writable);
-    if (conn->death != NULL)
-        event_free(conn->death);
-    if (conn->pidfd >= 0)
-        (void)close(conn->pidfd);
-    if (conn->poke_fd >= 0)
-        (void)close(conn->poke_fd);
-    (void)close(conn->fd);
-    free(conn->unsent);
-    free(conn);
+    fd = conn->fd;
+    conn_free(conn);
+    (void)close(fd);
 }
 
 #ifndef SO_PEERPIDFD
@@ -312,8 +338,9 @@ static struct side_conn *conn_new(struct side *side, int fd, const struct ucred 
     conn->writable = event_new(side->base, fd, EV_WRITE, on_writable, conn);
     if (conn->pidfd >= 0)
         conn->death = event_new(side->base, conn->pidfd, EV_READ, on_death, conn);
-    if (conn->readable == NULL || conn->writable == NULL) {
-        free(conn);
+    if (conn->readable == NULL || conn->writable == NULL ||
+        (conn->pidfd >= 0 && conn->death == NULL)) {
+        conn_free(conn);
         return NULL;
     }
     (void)event_priority_set(conn->readable, 0); /* before the operator's questions are answered */

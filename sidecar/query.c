@@ -385,8 +385,12 @@ static void on_barrier(struct side *side, struct side_op *op)
     struct store_view *view;
 
     if (query_lives(side, query)) {
-        if (op->result != STORE_OK || store_view_open(side->store, &view) != STORE_OK) {
-            side_conn_done(query->conn, 3, store_strerror(op->result));
+        enum store_err err = op->result;
+
+        if (err == STORE_OK)
+            err = store_view_open(side->store, &view);
+        if (err != STORE_OK) {
+            side_conn_done(query->conn, 3, store_strerror(err));
         } else {
             query->ready = query->verb->line != NULL && !(query->verb->one && query->by_run);
             if (!query->ready)
@@ -429,6 +433,8 @@ static void post_barrier(struct side *side, void *data)
 
     if (op != NULL)
         side_post(side, op);
+    else if (query_lives(side, data))
+        side_conn_done(((struct side_query *)data)->conn, 3, "out of memory");
 }
 
 static void ask(struct side_conn *conn, const struct verb *verb, const json_t *request)

@@ -23,7 +23,7 @@
 
 static struct client_place place;
 static char body[BODY_BYTES + 1];
-static atomic_bool over;
+static int64_t until_us;
 static atomic_ulong admitted, refused;
 static uint32_t *samples_us;
 static atomic_uint sample_count;
@@ -38,10 +38,11 @@ static int64_t now_us(void)
 
 static void think(void)
 {
-    const char *pause = getenv("THINK_US");
+    const char *text = getenv("THINK_US");
+    const struct timespec pause = {0, text != NULL ? atol(text) * 1000 : 0};
 
-    if (pause != NULL)
-        usleep((useconds_t)atoi(pause));
+    if (text != NULL)
+        (void)nanosleep(&pause, NULL);
 }
 
 static void body_make(void)
@@ -114,7 +115,7 @@ static bool verdict(struct client_link *link)
 static void *client(void *unused)
 {
     (void)unused;
-    while (!atomic_load(&over)) {
+    while (now_us() < until_us) {
         int64_t began;
         struct client_link link;
         char reason[256];
@@ -141,10 +142,9 @@ static void clients(unsigned count, unsigned seconds)
 {
     pthread_t *threads = calloc(count, sizeof *threads);
 
+    until_us = now_us() + (int64_t)seconds * 1000000;
     for (unsigned i = 0; i < count; i++)
         pthread_create(&threads[i], NULL, client, NULL);
-    sleep(seconds); /* the length of the measurement */
-    atomic_store(&over, true);
     for (unsigned i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
     free(threads);
