@@ -8,8 +8,8 @@
  * in disjoint buckets. meter_bill_make turns usage, hold and price into the charge, by the rules of
  * broken-off calls in docs/METERING.md.
  *
- * Caveats. Everything here is pure: no globals that change, no clock, no file, no thread; time is an
- * argument. Objects may be used by one thread at a time, different objects by different threads.
+ * Caveats. Everything here is pure: no globals that change, no clock, no file, no thread; time is
+ * an argument. Objects may be used by one thread at a time, different objects by different threads.
  * Money is int64_t pico-dollars (1e-12 USD), tokens are uint64_t; no floating point anywhere.
  * "Absent" is -1 for signed figures. Text of prompts and answers is looked at, never kept. */
 #ifndef FLYBALL_METER_H
@@ -25,16 +25,15 @@
 __extension__ typedef unsigned __int128 meter_wide;
 
 /* Ceilings: every growing buffer of this folder has its limit here. */
-#define METER_NAME_MAX     64u              /* provider, API, service tier, with the NUL */
-#define METER_MODEL_MAX    128u             /* a model's id, with the NUL */
-#define METER_CAPTURE_MAX  (128u * 1024u)   /* one captured JSON value (a usage object) */
-#define METER_EVENT_MAX    (256u * 1024u)   /* one line of a stream; longer: scanned, not kept */
-#define METER_REQUEST_MAX  (256u << 20)     /* a request body; longer: METER_TOO_LARGE */
-#define METER_DEPTH_MAX    512u             /* JSON nesting */
-#define METER_DECODERS_MAX 4u               /* stacked content encodings */
-#define METER_LINES_MAX    32u              /* lines of an explained estimate */
-#define METER_TEXT_CLASSES 12u              /* classes of text that an estimate tells apart */
-#define METER_FIGURES_MAX  32u              /* figures of one answer as they were reported */
+#define METER_NAME_MAX     64u            /* provider, API, service tier, with the NUL */
+#define METER_MODEL_MAX    128u           /* a model's id, with the NUL */
+#define METER_EVENT_MAX    (256u * 1024u) /* one line of a stream; longer: scanned, not kept */
+#define METER_REQUEST_MAX  (256u << 20)   /* a request body; longer: METER_TOO_LARGE */
+#define METER_DEPTH_MAX    512u           /* JSON nesting */
+#define METER_DECODERS_MAX 4u             /* stacked content encodings */
+#define METER_LINES_MAX    32u            /* lines of an explained estimate */
+#define METER_TEXT_CLASSES 12u            /* classes of text that an estimate tells apart */
+#define METER_FIGURES_MAX  32u            /* figures of one answer as they were reported */
 
 /* Results of this folder. Numbers are stable; append only. */
 #define METER_ERR_MAP(X)                                                                           \
@@ -98,8 +97,14 @@ enum meter_kind {
     METER_UNKNOWN,   /* a provider's path that no adapter knows: may cost money */
 };
 
-enum meter_tier { METER_TIER_STANDARD, METER_TIER_PRIORITY, METER_TIER_FLEX, METER_TIER_BATCH,
-                  METER_TIER_FAST, METER_TIERS };
+enum meter_tier {
+    METER_TIER_STANDARD,
+    METER_TIER_PRIORITY,
+    METER_TIER_FLEX,
+    METER_TIER_BATCH,
+    METER_TIER_FAST,
+    METER_TIERS
+};
 
 /* One line of an explained estimate. tokens -1: not a token count. why is static text. */
 struct meter_line {
@@ -114,21 +119,22 @@ struct meter_request {
     enum meter_kind kind;
     char model[METER_MODEL_MAX]; /* as asked for; "" when the request names none */
     bool stream;
-    bool context_window;   /* the body refers to content it does not carry: hold the whole window */
-    bool cache_write_5m;   /* this request may write to a cache at these rates */
+    bool context_window; /* the body refers to content it does not carry: hold the whole window */
+    bool cache_write_5m; /* this request may write to a cache at these rates */
     bool cache_write_1h;
-    enum meter_tier tier;  /* the dearest that the request allows */
-    int64_t output_cap;    /* tokens per choice as asked for; -1: none */
+    enum meter_tier tier;    /* the dearest that the request allows */
+    int64_t output_cap;      /* tokens per choice as asked for; -1: none */
     int64_t thinking_budget; /* -1: none */
-    uint64_t choices;      /* n, best_of, candidateCount; at least 1 */
-    uint64_t input_tokens; /* upper bound of all text and media parts, before the window's ceiling */
-    uint64_t typical_input_tokens; /* for people: bytes / 3 of the text parts */
+    uint64_t choices;        /* n, best_of, candidateCount; at least 1 */
+    uint64_t
+        input_tokens; /* upper bound of all text and media parts, before the window's ceiling */
+    uint64_t typical_input_tokens;   /* for people: bytes / 3 of the text parts */
     uint64_t estimated_input_tokens; /* for charging: calibrated by kind of text, + 10 % */
     uint64_t audio_input_tokens; /* the part of input_tokens that is audio: dearer on some models */
-    uint64_t search_calls; /* upper bound of separately billed tool calls; 0: none offered */
-    /* Where the output cap stands in the body: [cap_at, cap_at + cap_bytes) is the number; cap_bytes
-     * 0: it may be inserted at cap_at with cap_prefix before and cap_suffix after the number.
-     * rewritable false: neither. */
+    uint64_t search_calls;       /* upper bound of separately billed tool calls; 0: none offered */
+    /* Where the output cap stands in the body: [cap_at, cap_at + cap_bytes) is the number;
+     * cap_bytes 0: it may be inserted at cap_at with cap_prefix before and cap_suffix after the
+     * number. rewritable false: neither. */
     bool rewritable;
     size_t cap_at;
     size_t cap_bytes;
@@ -147,9 +153,9 @@ METER_MUST_CHECK enum meter_err meter_request_read(const struct meter_target *ta
                                                    struct meter_request *out,
                                                    struct meter_error *error);
 
-/* Writes the body with the output cap set to cap into a new buffer (free() it). Where the old number
- * has at least as many digits the length stays the same (padded with spaces after the number).
- * METER_NO_REWRITE when !request->rewritable; METER_NOMEM. */
+/* Writes the body with the output cap set to cap into a new buffer (free() it). Where the old
+ * number has at least as many digits the length stays the same (padded with spaces after the
+ * number). METER_NO_REWRITE when !request->rewritable; METER_NOMEM. */
 METER_MUST_CHECK enum meter_err meter_request_recap(const struct meter_request *request,
                                                     const void *body, size_t body_bytes,
                                                     uint64_t cap, char **body_out,
@@ -178,8 +184,8 @@ const char *meter_count_name(enum meter_count count); /* "web_searches" */
 
 #define METER_NO_RATE UINT64_MAX
 
-/* The rates that apply to one call: femto-dollars per token (= nano-dollars per million tokens), and
- * femto-dollars per counted thing. METER_NO_RATE: the row has none. */
+/* The rates that apply to one call: femto-dollars per token (= nano-dollars per million tokens),
+ * and femto-dollars per counted thing. METER_NO_RATE: the row has none. */
 struct meter_rates {
     uint64_t token[METER_BUCKETS];
     uint64_t count[METER_COUNTS];
@@ -193,26 +199,27 @@ struct meter_price {
     const char *from;        /* "2026-08-21"; "" when the row has no date */
     uint64_t context_tokens; /* 0: not known */
     uint64_t output_tokens;  /* the model's own output ceiling; 0: not known */
-    uint64_t hidden_tokens_per_second; /* the model reasons out of sight: ceiling rate; 0: it does not */
-    bool free;               /* the row says that it costs nothing */
-    const void *rows;        /* the context tiers and service tiers; for the meter alone */
+    uint64_t
+        hidden_tokens_per_second; /* the model reasons out of sight: ceiling rate; 0: it does not */
+    bool free;                    /* the row says that it costs nothing */
+    const void *rows;             /* the context tiers and service tiers; for the meter alone */
     unsigned row_count;
 };
 
 /* The book that this build ships (never NULL, not to be freed), and its date ("2026-11-22"). */
 const struct meter_price_book *meter_price_book_shipped(void);
 const char *meter_price_book_date(const struct meter_price_book *book);
-/* A book from the text of a price file (docs/PRICES.md; the user's override), over a base book: rows
- * of the text win, whole models at a time; aliases of the base follow. base may be NULL and must
- * outlive the book. METER_BAD_PRICES: *error names line, column and value, a price per million tokens
- * entered as per token (or the reverse) with the guess. METER_NOMEM. */
+/* A book from the text of a price file (docs/PRICES.md; the user's override), over a base book:
+ * rows of the text win, whole models at a time; aliases of the base follow. base may be NULL and
+ * must outlive the book. METER_BAD_PRICES: *error names line, column and value, a price per million
+ * tokens entered as per token (or the reverse) with the guess. METER_NOMEM. */
 METER_MUST_CHECK enum meter_err meter_price_book_parse(const char *text, size_t bytes,
                                                        const struct meter_price_book *base,
                                                        struct meter_price_book **book_out,
                                                        struct meter_error *error);
 void meter_price_book_free(struct meter_price_book *book); /* NULL is fine; never the shipped one */
-/* The book as the text of a price file, sorted, aliases on a model's first line; free() it. NULL: out
- * of memory. */
+/* The book as the text of a price file, sorted, aliases on a model's first line; free() it. NULL:
+ * out of memory. */
 METER_MUST_CHECK char *meter_price_book_text(const struct meter_price_book *book,
                                              size_t *bytes_out);
 
@@ -225,25 +232,26 @@ METER_MUST_CHECK enum meter_err meter_price_find(const struct meter_price_book *
                                                  struct meter_price *out);
 
 /* The rates for a prompt of this many tokens (all input buckets together; tiers are cliffs on the
- * whole prompt) at this service tier. tier_name_out: "" or "272000+ priority"; static or the book's.
- * A tier that the row does not list is priced, rate by rate, at the dearest listed one ("dearest");
- * so is a listed one for a prompt tier that has the standard one alone. */
+ * whole prompt) at this service tier. tier_name_out: "" or "272000+ priority"; static or the
+ * book's. A tier that the row does not list is priced, rate by rate, at the dearest listed one
+ * ("dearest"); so is a listed one for a prompt tier that has the standard one alone. */
 void meter_price_rates(const struct meter_price *price, uint64_t prompt_tokens,
                        enum meter_tier tier, struct meter_rates *out, const char **tier_name_out);
 
 /* The cost of disjoint buckets and counts: products in 128 bits, rounded up once, to the
  * pico-dollar. METER_NO_PRICE: a bucket that is not zero has no rate. METER_OVERFLOW: above
- * INT64_MAX pico-dollars. Rates of cache reads default to the input rate, of cache writes to 5/4 and
- * 2 x the input rate (docs/PRICES.md). */
+ * INT64_MAX pico-dollars. Rates of cache reads default to the input rate, of cache writes to 5/4
+ * and 2 x the input rate (docs/PRICES.md). */
 METER_MUST_CHECK enum meter_err meter_price_cost(const struct meter_rates *rates,
                                                  const uint64_t tokens[METER_BUCKETS],
                                                  const uint64_t counts[METER_COUNTS],
                                                  int64_t *cost_pusd_out);
 
-/* Decimal USD text ("0.0000000375", "5", "1e-7") to pico-dollars, rounded up; false when it is not a
- * number, negative, or too large. Never goes through a double. */
+/* Decimal USD text ("0.0000000375", "5", "1e-7") to pico-dollars, rounded up; false when it is not
+ * a number, negative, or too large. Never goes through a double. */
 bool meter_usd_parse(const char *text, size_t bytes, int64_t *pusd_out);
-/* Pico-dollars as decimal USD text without needless zeros ("0.000123", "5", "-0.5"). out needs 32. */
+/* Pico-dollars as decimal USD text without needless zeros ("0.000123", "5", "-0.5"). out needs 32.
+ */
 #define METER_USD_TEXT 32u
 const char *meter_usd_text(int64_t pusd, char out[METER_USD_TEXT]);
 
@@ -295,32 +303,32 @@ struct meter_reported {
 };
 
 enum meter_warning {
-    METER_WARN_TOTAL = 1 << 0,      /* the parts do not add up to the provider's total */
-    METER_WARN_CLAMPED = 1 << 1,    /* a part was larger than its whole */
-    METER_WARN_BAD_USAGE = 1 << 2,  /* a usage figure was not a usable number (-1, 1e309) */
-    METER_WARN_UNDECODABLE = 1 << 3, /* the body could not be decompressed to its end */
-    METER_WARN_LONG_LINE = 1 << 4,  /* a line above METER_EVENT_MAX was scanned, not parsed */
+    METER_WARN_TOTAL = 1 << 0,         /* the parts do not add up to the provider's total */
+    METER_WARN_CLAMPED = 1 << 1,       /* a part was larger than its whole */
+    METER_WARN_BAD_USAGE = 1 << 2,     /* a usage figure was not a usable number (-1, 1e309) */
+    METER_WARN_UNDECODABLE = 1 << 3,   /* the body could not be decompressed to its end */
+    METER_WARN_LONG_LINE = 1 << 4,     /* a line above METER_EVENT_MAX was scanned, not parsed */
     METER_WARN_UNKNOWN_FIELD = 1 << 5, /* usage has a token field that no adapter knows */
-    METER_WARN_MODEL = 1 << 6,      /* served another model than the one asked for */
+    METER_WARN_MODEL = 1 << 6,         /* served another model than the one asked for */
 };
 /* The text of one bit; NULL for a bit that is none. */
 const char *meter_warning_text(enum meter_warning bit);
 
 struct meter_usage {
     struct meter_reported reported;
-    bool usage_seen; /* some count was reported */
-    bool complete;   /* the final one: the protocol's own end, or a whole body */
-    bool error;      /* an error answer, by status or by body */
-    bool billable;   /* false: an error known not to be billed, a read-only call */
-    bool output_begun; /* some text of the answer has been seen */
-    bool streamed; /* it came in events or elements; before any byte: it was asked for so */
-    unsigned warnings; /* enum meter_warning bits */
+    bool usage_seen;      /* some count was reported */
+    bool complete;        /* the final one: the protocol's own end, or a whole body */
+    bool error;           /* an error answer, by status or by body */
+    bool billable;        /* false: an error known not to be billed, a read-only call */
+    bool output_begun;    /* some text of the answer has been seen */
+    bool streamed;        /* it came in events or elements; before any byte: it was asked for so */
+    unsigned warnings;    /* enum meter_warning bits */
     enum meter_tier tier; /* as served */
     uint64_t tokens[METER_BUCKETS];
     uint64_t counts[METER_COUNTS];
-    uint64_t delivered_tokens; /* calibrated estimate of the answer text that was seen, + 10 % */
+    uint64_t delivered_tokens;  /* calibrated estimate of the answer text that was seen, + 10 % */
     int64_t last_output_tokens; /* the last count of output tokens seen, -1: none */
-    bool counted_output; /* ... and it was seen after the output had begun */
+    bool counted_output;        /* ... and it was seen after the output had begun */
     /* Parts that are priced on their own (other models, compaction passes): see meter_part. */
     unsigned part_count;
     struct meter_part {
@@ -335,15 +343,15 @@ struct meter_stream;
 /* NULL: out of memory. request and its provider must outlive the stream; response is copied. */
 METER_MUST_CHECK struct meter_stream *meter_stream_new(const struct meter_request *request,
                                                        const struct meter_response *response);
-/* Bytes as they come, at any split: the same record results. At most 256 KiB are kept however long a
- * line is. METER_NOMEM is sticky: the stream then counts as lost. */
+/* Bytes as they come, at any split: the same record results. At most 256 KiB are kept however long
+ * a line is. METER_NOMEM is sticky: the stream then counts as lost. */
 enum meter_err meter_stream_feed(struct meter_stream *stream, const void *bytes, size_t count);
 /* The record so far; may be called at any time and again. whole: the transfer ended in order. */
 void meter_stream_usage(const struct meter_stream *stream, bool whole, struct meter_usage *out);
 void meter_stream_free(struct meter_stream *stream);
 
-/* Where a stream stands at its last event boundary: plain data, so that the ledger can keep it and a
- * restarted sidecar go on from there. offset: bytes fed up to that boundary. */
+/* Where a stream stands at its last event boundary: plain data, so that the ledger can keep it and
+ * a restarted sidecar go on from there. offset: bytes fed up to that boundary. */
 struct meter_progress {
     uint64_t offset;
     struct meter_usage usage;
@@ -351,8 +359,8 @@ struct meter_progress {
     int64_t figures[METER_FIGURES_MAX];
     uint64_t text_bytes[METER_TEXT_CLASSES];
 };
-/* false: this answer cannot be taken up in the middle (one JSON document, compressed bytes, no event
- * seen yet); *out is untouched. */
+/* false: this answer cannot be taken up in the middle (one JSON document, compressed bytes, no
+ * event seen yet); *out is untouched. */
 bool meter_stream_progress(const struct meter_stream *stream, struct meter_progress *out);
 /* Puts a new stream where progress stood; the next byte fed is that at progress->offset. */
 void meter_stream_resume(struct meter_stream *stream, const struct meter_progress *progress);
@@ -361,11 +369,11 @@ void meter_stream_resume(struct meter_stream *stream, const struct meter_progres
 
 /* How the transfer ended, as the caller saw it. */
 enum meter_end {
-    METER_END_WHOLE,    /* in order, all bytes seen */
-    METER_END_BROKEN,   /* client died or closed, connection lost, cut */
-    METER_END_TAP_LOST, /* bytes passed that we did not see */
+    METER_END_WHOLE,     /* in order, all bytes seen */
+    METER_END_BROKEN,    /* client died or closed, connection lost, cut */
+    METER_END_TAP_LOST,  /* bytes passed that we did not see */
     METER_END_NO_ANSWER, /* the request was sent, no answer came */
-    METER_END_UNSENT,   /* nothing was sent */
+    METER_END_UNSENT,    /* nothing was sent */
 };
 
 enum meter_provenance {
@@ -380,7 +388,7 @@ struct meter_bill {
     enum meter_provenance provenance;
     bool charged_unknown; /* CHARGED_UNKNOWN: the whole hold */
     uint64_t tokens[METER_BUCKETS];
-    uint64_t tokens_total; /* what counts against llm_tokens */
+    uint64_t tokens_total;      /* what counts against llm_tokens */
     int64_t cost_pusd;          /* computed; -1: no price */
     int64_t provider_cost_pusd; /* reported; -1: none */
     int64_t charged_pusd;       /* what the ledger books; -1: no price and nothing reported */
@@ -403,7 +411,8 @@ struct meter_settling {
     uint64_t held_cap; /* the output cap in force */
 };
 
-/* The charge by docs/METERING.md. Never fails: where a figure cannot be had, the hold is charged. */
+/* The charge by docs/METERING.md. Never fails: where a figure cannot be had, the hold is charged.
+ */
 void meter_bill_make(const struct meter_settling *settling, struct meter_bill *out);
 
 #endif

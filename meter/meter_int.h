@@ -16,16 +16,16 @@
 
 /* ---- prices (price*.c, money.c) ---- */
 
-#define PRICE_HIDDEN_TPS   250u /* tokens per second of a model that reasons out of sight */
-#define PRICE_ROWS_MAX     100000u
-#define PRICE_COLUMNS_MAX  64u
+#define PRICE_HIDDEN_TPS  250u /* tokens per second of a model that reasons out of sight */
+#define PRICE_ROWS_MAX    100000u
+#define PRICE_COLUMNS_MAX 64u
 
 /* The rates of one price, context tier and service tier. The rows of one price stand together, by
  * prompt_from, then tier; its first row is the standard one from prompt size 0. */
 struct price_row {
-    const char *from;      /* "2026-08-21", "" */
-    int64_t from_s;        /* its first second; INT64_MIN: always */
-    uint64_t prompt_from;  /* the first size of the whole prompt that pays this */
+    const char *from;     /* "2026-08-21", "" */
+    int64_t from_s;       /* its first second; INT64_MIN: always */
+    uint64_t prompt_from; /* the first size of the whole prompt that pays this */
     enum meter_tier tier;
     const char *tier_name; /* "272000+ priority", "" */
     struct meter_rates rates;
@@ -97,15 +97,16 @@ enum money_text {
 };
 /* *out is set for MONEY_EXACT and MONEY_ROUNDED_UP alone. */
 enum money_text money_parse(const char *text, size_t bytes, unsigned scale, uint64_t *out);
-/* value / 10^scale as decimal text without needless zeros; out needs METER_USD_TEXT, scale <= 15. */
+/* value / 10^scale as decimal text without needless zeros; out needs METER_USD_TEXT, scale <= 15.
+ */
 const char *money_text_of(uint64_t value, unsigned scale, char *out);
 
 /* ---- end of prices ---- */
 
 /* ---- numbers (number.c) ------------------------------------------------------------------- */
 
-uint64_t meter_add(uint64_t a, uint64_t b); /* saturates */
-uint64_t meter_mul(uint64_t a, uint64_t b); /* saturates */
+uint64_t meter_add(uint64_t a, uint64_t b);  /* saturates */
+uint64_t meter_mul(uint64_t a, uint64_t b);  /* saturates */
 uint64_t meter_less(uint64_t a, uint64_t b); /* a - b, at least 0 */
 
 /* The text of a number as a whole count in 0..INT64_MAX: "6", "6.0", "1e3". false for everything
@@ -116,8 +117,8 @@ bool meter_count_parse(const char *bytes, size_t count, int64_t *out);
 
 /* Classes of bytes, by what a tokenizer makes of them. */
 enum text_class {
-    TEXT_WORD,   /* ASCII letters */
-    TEXT_SPACE,  /* blanks, line ends, control bytes */
+    TEXT_WORD,  /* ASCII letters */
+    TEXT_SPACE, /* blanks, line ends, control bytes */
     TEXT_DIGIT,
     TEXT_MARK,   /* ASCII punctuation: what code and JSON are full of */
     TEXT_DENSE,  /* beyond 40 bytes of letters and digits without a break: base64, hashes */
@@ -147,13 +148,17 @@ bool text_empty(const struct text *text);
 /* Calibrated tokens of the bytes seen, + 10 %, rounded up. */
 uint64_t text_tokens(const struct text *text, enum text_family family);
 
-/* ---- the JSON scanner (json.c, json_path.c, json_token.c) ----------------------------------------------- */
+/* ---- the JSON scanner (json.c, json_path.c, json_token.c) --------------------------------- */
 
 #define SCAN_NODES_MAX 120u /* path segments of one API */
 #define SCAN_SLOTS     16u  /* a power of two */
 #define SCAN_SHORT_MAX 256u /* a wanted scalar that spans feeds */
 
-enum scan_type { SCAN_NULL, SCAN_FALSE, SCAN_TRUE, SCAN_NUMBER, SCAN_STRING, SCAN_OBJECT, SCAN_ARRAY };
+/* clang-format off */
+enum scan_type {
+    SCAN_NULL, SCAN_FALSE, SCAN_TRUE, SCAN_NUMBER, SCAN_STRING, SCAN_OBJECT, SCAN_ARRAY
+};
+/* clang-format on */
 
 /* What is wanted of the values at a path. */
 enum scan_want {
@@ -188,7 +193,8 @@ struct scan_ops {
     void (*begin)(void *ctx, uint8_t id, uint64_t at);
     void (*end)(void *ctx, uint8_t id, const struct scan_value *value);
     void (*text)(void *ctx, uint8_t id, bool first, const char *bytes, size_t count);
-    void (*document)(void *ctx); /* a top-level value is complete (each element: scan_elements) */
+    void (*document)(
+        void *ctx); /* a top-level value is complete (or an element of an array of them) */
 };
 
 struct scan_node {
@@ -197,10 +203,10 @@ struct scan_node {
     uint8_t key_bytes;
     uint8_t wants;
     uint8_t id;
-    uint8_t next;    /* next member of the same parent and slot */
-    uint8_t element; /* node of the elements of an array */
-    uint8_t any;     /* member for keys with a suffix */
-    bool members;    /* some slot is used */
+    uint8_t next;              /* next member of the same parent and slot */
+    uint8_t element;           /* node of the elements of an array */
+    uint8_t any;               /* member for keys with a suffix */
+    bool members;              /* some slot is used */
     uint8_t slots[SCAN_SLOTS]; /* first members, by the hash of their keys */
 };
 
@@ -225,7 +231,7 @@ enum scan_state {
     AT_FIRST_NAME,  /* after '{' */
     AT_NAME,        /* after ',' in an object */
     AT_COLON,
-    AT_COMMA,       /* after a value */
+    AT_COMMA, /* after a value */
     AT_END,
     AT_BAD,
     IN_STRING, /* from here on: within a token */
@@ -248,19 +254,19 @@ struct scan {
     uint64_t fed;           /* bytes of all earlier feeds */
     uint64_t strings_bytes; /* UTF-8 bytes of all keys and strings so far, decoded */
     uint64_t value_at;
-    uint64_t value_strings; /* strings_bytes where it began */
+    uint64_t value_strings;    /* strings_bytes where it began */
     uint64_t container_at[16]; /* starts of the containers on a wanted path, by depth */
     const char *taken;         /* start of the wanted scalar in this feed */
     uint8_t state;
-    uint8_t node;      /* of the value that comes next or is being read */
-    uint8_t type;      /* of the scalar being read */
-    uint8_t base;      /* 1: in a top-level array of documents */
-    uint8_t escape;    /* digits of \uXXXX still to come */
-    uint8_t position;  /* in a literal */
-    uint8_t number;    /* state of the number's grammar */
+    uint8_t node;     /* of the value that comes next or is being read */
+    uint8_t type;     /* of the scalar being read */
+    uint8_t base;     /* 1: in a top-level array of documents */
+    uint8_t escape;   /* digits of \uXXXX still to come */
+    uint8_t position; /* in a literal */
+    uint8_t number;   /* state of the number's grammar */
     bool text_first;
-    bool elements;     /* a top-level array is a sequence of documents */
-    bool many;         /* documents may follow one another */
+    bool elements; /* a top-level array is a sequence of documents */
+    bool many;     /* documents may follow one another */
     bool spilled;
     uint16_t depth;
     uint16_t short_bytes;
@@ -277,14 +283,15 @@ void scan_restart(struct scan *scan);
 /* false: not JSON, and so it stays until scan_restart; *bad_at_out, if given, is the offset. */
 bool scan_feed(struct scan *scan, const char *bytes, size_t count, uint64_t *bad_at_out);
 bool scan_complete(const struct scan *scan); /* the document, or the array of them, is closed */
+bool scan_open(const struct scan *scan);     /* more of it may come: neither complete nor bad */
 bool scan_started(const struct scan *scan);  /* something but blanks has been read */
 
 /* The text of a JSON string (undecoded bytes, no quotes) as UTF-8 with a NUL. false: longer than
  * room - 1, or it holds a NUL; out is then "". */
 bool scan_string_copy(const char *bytes, size_t count, char *out, size_t room);
 bool scan_string_is(const struct scan_value *value, const char *want);
-int scan_hex_digit(char c);      /* -1: none */
-char scan_escape(char letter);   /* what stands for after a backslash; 0: nothing */
+int scan_hex_digit(char c);    /* -1: none */
+char scan_escape(char letter); /* what stands for after a backslash; 0: nothing */
 size_t scan_utf8(uint32_t code, char out[4]);
 /* For the scanner's own files. */
 void scan_keep(struct scan *scan, const char *bytes, size_t count);
@@ -308,9 +315,9 @@ struct sse {
     uint64_t line_bytes;
     uint8_t state;
     uint8_t name_bytes;
-    bool after_cr;   /* a line feed that comes now belongs to the line end before */
-    bool data_seen;  /* the event has a data line already */
-    bool long_line;  /* some line was longer than METER_EVENT_MAX */
+    bool after_cr;  /* a line feed that comes now belongs to the line end before */
+    bool data_seen; /* the event has a data line already */
+    bool long_line; /* some line was longer than METER_EVENT_MAX */
     char name[8];
 };
 
@@ -360,65 +367,49 @@ void meter_path_decode(const char *path, char *out, size_t room);
 
 /* ---- reading requests (request*.c) -------------------------------------------------------- */
 
-/* What is read of a request, one row each in request.c. */
+/* What is read of a request, one row each in request_field.c. */
+/* clang-format off */
 enum request_field {
     REQUEST_TEXT, /* whatever no path names */
     REQUEST_ROOT,
     REQUEST_CONFIG, /* the object that the output cap stands in, where that is not the root */
-    REQUEST_MODEL,
-    REQUEST_STREAM,
-    REQUEST_CAP,
+    REQUEST_MODEL, REQUEST_STREAM, REQUEST_CAP,
     REQUEST_CAP_OLD, /* another key for the same */
     REQUEST_FIXED,   /* something that forbids to add a cap */
-    REQUEST_CHOICES,
-    REQUEST_BUDGET,
-    REQUEST_TIER,
-    REQUEST_SPEED,
-    REQUEST_MESSAGE,
-    REQUEST_JSON,      /* re-serialised by the vendor: tools, schemas, arguments */
-    REQUEST_TOOL,      /* one tool */
-    REQUEST_TOOL_TYPE,
+    REQUEST_CHOICES, REQUEST_BUDGET, REQUEST_TIER, REQUEST_SPEED, REQUEST_MESSAGE,
+    REQUEST_JSON, /* re-serialised by the vendor: schemas, arguments */
+    REQUEST_TOOL, REQUEST_TOOL_TYPE,
     REQUEST_TOOL_USES, /* how often a server tool may run */
     REQUEST_FUNCTIONS, /* one function of a tool that is a list of them */
-    REQUEST_SERVER_TOOL,
-    REQUEST_SEARCH_TOOL,
-    REQUEST_SEARCH_OPTIONS,
-    REQUEST_ALL_USES, /* how often all tools together */
+    REQUEST_SERVER_TOOL, REQUEST_SEARCH_TOOL, REQUEST_SEARCH_OPTIONS,
+    REQUEST_ALL_USES,  /* how often all tools together */
     REQUEST_REFERENCE, /* content that the body does not carry */
-    REQUEST_CACHE,
-    REQUEST_CACHE_TTL,
+    REQUEST_CACHE, REQUEST_CACHE_TTL,
     REQUEST_ITEM, /* an element of a list that may refer to a stored one */
-    REQUEST_ITEM_TYPE,
-    REQUEST_ITEM_BODY,
-    REQUEST_ITEM_SEALED,
-    REQUEST_IMAGE_URL,
-    REQUEST_FILE_DATA,
-    REQUEST_AUDIO_DATA,
-    REQUEST_IMAGE_DATA,
+    REQUEST_ITEM_TYPE, REQUEST_ITEM_BODY, REQUEST_ITEM_SEALED,
+    REQUEST_IMAGE_URL, REQUEST_FILE_DATA, REQUEST_AUDIO_DATA, REQUEST_IMAGE_DATA,
     REQUEST_SOURCE, /* an object of media: type, media type, data, url */
-    REQUEST_SOURCE_TYPE,
-    REQUEST_SOURCE_MIME,
-    REQUEST_SOURCE_DATA,
+    REQUEST_SOURCE_TYPE, REQUEST_SOURCE_MIME, REQUEST_SOURCE_DATA,
     REQUEST_FIELDS
 };
+/* clang-format on */
 
 struct request_reader {
     const struct scan_path *paths;
     size_t path_count;
-    uint64_t search_calls;   /* of a search tool that names no bound */
-    bool cache_write;        /* any request may write to the cache */
-    bool quoted_cap;         /* "100" is a number too */
-    const char *cap_prefix;  /* what to insert the cap with, right after the opening brace */
+    uint64_t search_calls;     /* of a search tool that names no bound */
+    bool cache_write;          /* any request may write to the cache */
+    bool quoted_cap;           /* "100" is a number too */
+    const char *cap_prefix;    /* what to insert the cap with, right after the opening brace */
     const char *config_prefix; /* ... where the object of the cap is missing: after the root's */
     const char *null_prefix;   /* ... where that object is null: in its place */
 };
 
-/* The three ways to learn how many tokens a piece of media is. */
+/* Kinds of media, by how many tokens they can be. */
 enum media { MEDIA_IMAGE, MEDIA_PDF, MEDIA_AUDIO, MEDIA_TEXT, MEDIA_OTHER };
 
 struct media_count {
-    uint64_t pieces;
-    uint64_t tokens;  /* upper bound */
+    uint64_t tokens; /* upper bound */
     uint64_t typical;
 };
 
@@ -472,66 +463,40 @@ void request_source_type(struct request_read *read, const struct scan_value *val
 void request_source_mime(struct request_read *read, const struct scan_value *value);
 void request_source_data(struct request_read *read, const struct scan_value *value);
 void request_source_end(struct request_read *read);
-/* image.c: width and height of an image from the first bytes of its base64 text; false: not told. */
+/* image.c: width and height of an image from the header in its base64 text; false: not told. */
 bool image_size(const char *base64, size_t count, uint64_t *width_out, uint64_t *height_out);
 
 /* ---- reading answers (stream.c, answer.c, usage.c, openai.c, anthropic.c, gemini.c) --------- */
 
 /* Fields of one event; those before ANSWER_NUMBERS are counts of tokens, or of searches. */
+/* clang-format off */
 enum answer_field {
-    ANSWER_INPUT,
-    ANSWER_OUTPUT,
-    ANSWER_TOTAL,
-    ANSWER_CACHED,
-    ANSWER_WRITE,
-    ANSWER_WRITE_5M,
-    ANSWER_WRITE_1H,
-    ANSWER_REASONING,
-    ANSWER_TOOL_INPUT,
-    ANSWER_AUDIO_IN,
-    ANSWER_IMAGE_IN,
-    ANSWER_AUDIO_CACHED,
-    ANSWER_IMAGE_CACHED,
-    ANSWER_AUDIO_OUT,
-    ANSWER_IMAGE_OUT,
-    ANSWER_SEARCHES,
+    ANSWER_INPUT, ANSWER_OUTPUT, ANSWER_TOTAL, ANSWER_CACHED,
+    ANSWER_WRITE, ANSWER_WRITE_5M, ANSWER_WRITE_1H, ANSWER_REASONING, ANSWER_TOOL_INPUT,
+    ANSWER_AUDIO_IN, ANSWER_IMAGE_IN, ANSWER_AUDIO_CACHED, ANSWER_IMAGE_CACHED,
+    ANSWER_AUDIO_OUT, ANSWER_IMAGE_OUT, ANSWER_SEARCHES,
     ANSWER_NUMBERS,
     /* The others have a row each in answer.c. */
     ANSWER_OTHER_TOKENS = ANSWER_NUMBERS,
-    ANSWER_USAGE,
-    ANSWER_MODEL,
-    ANSWER_TIER,
-    ANSWER_STATUS,
-    ANSWER_TYPE,
-    ANSWER_ERROR,
-    ANSWER_FINISH,
-    ANSWER_TOOL,
-    ANSWER_TEXT,
-    ANSWER_ITEM,
-    ANSWER_ITEM_TYPE,
-    ANSWER_ITEM_ACTION,
-    ANSWER_QUERY,
+    ANSWER_USAGE, ANSWER_MODEL, ANSWER_TIER, ANSWER_SPEED, ANSWER_STATUS, ANSWER_TYPE, ANSWER_ERROR,
+    ANSWER_FINISH, ANSWER_TOOL, ANSWER_TEXT,
+    ANSWER_ITEM, ANSWER_ITEM_TYPE, ANSWER_ITEM_ACTION, ANSWER_QUERY,
     ANSWER_PROMPT_DETAIL, /* tokens by modality; the four lists stand in this order */
-    ANSWER_CACHE_DETAIL,
-    ANSWER_TOOL_DETAIL,
-    ANSWER_OUTPUT_DETAIL,
-    ANSWER_DETAIL_MODALITY,
-    ANSWER_DETAIL_TOKENS,
-    ANSWER_PARTS,
-    ANSWER_PART,
-    ANSWER_PART_MODEL,
-    ANSWER_PART_TYPE,
+    ANSWER_CACHE_DETAIL, ANSWER_TOOL_DETAIL, ANSWER_OUTPUT_DETAIL,
+    ANSWER_DETAIL_MODALITY, ANSWER_DETAIL_TOKENS,
+    ANSWER_PARTS, ANSWER_PART, ANSWER_PART_MODEL, ANSWER_PART_TYPE,
     ANSWER_PART_NUMBER, /* ... + ANSWER_INPUT etc.: counts of a part */
     ANSWER_FIELDS = ANSWER_PART_NUMBER + ANSWER_NUMBERS
 };
+/* clang-format on */
 
 /* What the type of an event means. */
 enum answer_mark {
     ANSWER_ENDS = 1 << 0,   /* the protocol's own end */
     ANSWER_ENDING = 1 << 1, /* the last figures: final if the transfer ends in order */
     ANSWER_FAILS = 1 << 2,
-    ANSWER_ADDS = 1 << 3,   /* its calls are new ones */
-    ANSWER_SILENT = 1 << 4, /* its strings are no text: sound */
+    ANSWER_ADDS = 1 << 3,     /* its calls are new ones */
+    ANSWER_SILENT = 1 << 4,   /* its strings are no text: sound */
     ANSWER_REPEATED = 1 << 5, /* its calls come again in another event */
 };
 
@@ -548,15 +513,14 @@ struct answer_part {
 };
 #define ANSWER_PARTS_MAX COUNT_OF(((struct meter_usage *)0)->parts)
 
-/* One event, or one whole document. Nothing of it counts before its end, but for its text where there
- * is only one document. */
+/* One event, or one whole document. Nothing of it counts before its end, but for its text where
+ * there is only one document. */
 struct answer_event {
     uint32_t seen; /* bits of number */
     bool bad_number, other_tokens, error, finish, pending, tier_seen, text_seen, parts_seen;
     bool item_counts;
     uint8_t marks;
-    uint8_t item;   /* enum meter_count, or METER_COUNTS */
-    uint8_t detail; /* the list that is being read */
+    uint8_t item; /* enum meter_count, or METER_COUNTS */
     uint8_t modality;
     int64_t detail_tokens;
     enum meter_tier tier;
@@ -586,7 +550,7 @@ struct answer_adapter {
     const struct scan_path *paths;
     size_t path_count;
     const struct answer_type *types; /* names of events and what they mean; the last has no name */
-    bool merges;  /* a figure stays until the same one comes again; else all go together */
+    bool merges;     /* a figure stays until the same one comes again; else all go together */
     bool usage_ends; /* figures come once, with the end */
     unsigned adds;   /* bits of enum meter_count: each event's are new ones, not all so far */
     /* Disjoint buckets from the figures; adds warnings. */
@@ -594,8 +558,8 @@ struct answer_adapter {
                     struct meter_usage *usage);
 };
 
-extern const struct answer_adapter answer_chat, answer_responses, answer_messages,
-    answer_generate, answer_unknown;
+extern const struct answer_adapter answer_chat, answer_responses, answer_messages, answer_generate,
+    answer_unknown;
 
 /* answer.c. ctx of the scanner: a struct answer_reader. */
 struct answer_reader {
@@ -612,11 +576,11 @@ void answer_event_reset(struct answer_reader *reader);
 int64_t answer_or_zero(int64_t figure);
 /* Takes part out of *whole: the smaller of the two; a part that is larger sets the warning. */
 uint64_t answer_take(uint64_t *whole, int64_t part, unsigned *warnings);
-/* What kind and tokens a record has as a whole, from its buckets and the transfer's end. */
+/* What a stream knows beside what the answer said. */
 struct answer_state {
     const struct meter_request *request;
     int status;
-    bool complete, undecodable, long_line, json_body;
+    bool complete, undecodable, long_line;
 };
 void answer_usage(const struct answer *answer, const struct answer_adapter *adapter,
                   const struct answer_state *state, struct meter_usage *out);

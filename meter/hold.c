@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The upper bound of a call as a line in its output cap. Every step errs towards more. */
+#include "meter/meter_int.h"
+
+#define THINKING_ROOM 1024u /* what an answer needs beside its thinking budget */
+#define NO_SUM        (~(meter_wide)0)
+
+static uint64_t dearest(uint64_t a, uint64_t b)
+{
+    if (b == METER_NO_RATE)
+        return a;
+    return a == METER_NO_RATE || b > a ? b : a;
+}
+
+/* Tiers are cliffs, up or down: the dearer of the smallest prompt and this one, at the tier that
+ * may be served and at the standard one. */
+static void rates_bound(const struct meter_price *price, uint64_t prompt_tokens,
+                        enum meter_tier tier, struct meter_rates *out)
+{
+    const struct {
+        uint64_t prompt;
+        enum meter_tier tier;
+    } cases[] = {{prompt_tokens, METER_TIER_STANDARD}, {0, tier}, {prompt_tokens, tier}};
+    const char *name;
+
+    meter_price_rates(price, 0, METER_TIER_STANDARD, out, &name);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct meter_rates rates;
+
+        meter_price_rates(price, cases[i].prompt, cases[i].tier, &rates, &name);
+        for (unsigned b = 0; b < METER_BUCKETS; b++)
+            out->token[b] = dearest(out->token[b], rates.token[b]);
+        for (unsigned c = 0; c < METER_COUNTS; c++)
+            out->count[c] = dearest(out->count[c], rates.count[c]);
+    }
+}
+
+/* factor quarters of a rate, rounded up, where the row has none of its own. */
+static uint64_t write_rate(const struct meter_request *request, uint64_t own, uint64_t input,
+                           unsigned quarters)
+{
+    bool defaults = request->api != NULL && request->api->cache_write;
+
+    if (own != METER_NO_RATE || !defaults || input == METER_NO_RATE)
+        return own;
+    return meter_add(meter_mul(input / 4, quarters), quarters);
+}
+
+/* The dearest that a token of the prompt can cost. */
+static uint64_t input_rate(const struct meter_request *request, const struct meter_rates *rates)
+{
+    uint64_t input = rates->token[METER_INPUT], rate = input;
+
+    rate = dearest(rate, rates->token[METER_CACHE_READ]);
+    rate = dearest(rate, rates->token[METER_IMAGE_IN]);
+    if (request->cache_write_5m)
+        rate = dearest(rate, write_rate(request, rates->token[METER_CACHE_WRITE_5M], input, 5));
+    if (request->cache_write_1h)
+        rate = dearest(rate, write_rate(request, rates->token[METER_CACHE_WRITE_1H], input, 8));
+    return rate;
+}
+
+static uint64_t output_rate(const struct meter_rates *rates)
+{
+    uint64_t rate = dearest(rates->token[METER_OUTPUT], rates->token[METER_AUDIO_OUT]);
+
+    return dearest(rate, rates->token[METER_IMAGE_OUT]);
+}
+
+static void sum_add(meter_wide *sum, uint64_t count, uint64_t rate)
+{
+    meter_wide product = (meter_wide)count * rate;
+
+    if (count == 0 || *sum == NO_SUM)
+        return;
+    if (rate == METER_NO_RATE || *sum > NO_SUM - product)
+        *sum = NO_SUM;
+    else
+        *sum += product;
+}
+
+static void line_price(const struct meter_request *request, const struct meter_price *price,
+                       struct meter_hold_line *out)
+{
+    uint64_t audio = request->audio_input_tokens, rate;
+    struct meter_rates rates;
+
+    rates_bound(price, out->input_tokens, request->tier, &rates);
+    rate = input_rate(request, &rates);
+    if (audio > out->input_tokens)
+        audio = out->input_tokens;
+    out->priced = true;
+    sum_add(&out->input_fusd, out->input_tokens - audio, rate);
+    sum_add(&out->input_fusd, audio, dearest(rate, rates.token[METER_AUDIO_IN]));
+    rate = dearest(rates.count[METER_WEB_SEARCHES], rates.count[METER_FILE_SEARCHES]);
+    if (rate != METER_NO_RATE)
+        sum_add(&out->input_fusd, request->search_calls, rate);
+    out->output_rate = output_rate(&rates);
+}
+
+static uint64_t window_of(const struct meter_price *price)
+{
+    return price != NULL && price->context_tokens > 0 ? price->context_tokens : UINT64_MAX;
+}
+
+void meter_hold_line_make(const struct meter_request *request, const struct meter_price *price,
+                          struct meter_hold_line *out)
+{
+    uint64_t window = window_of(price), least = THINKING_ROOM;
+    struct meter_hold_line line = {.choices = request->choices, .rewritable = request->rewritable};
+
+    line.input_tokens = request->input_tokens;
+    if (request->context_window || line.input_tokens > window)
+        line.input_tokens = window;
+    line.full_cap = UINT64_MAX;
+    if (request->output_cap >= 0)
+        line.full_cap = (uint64_t)request->output_cap;
+    else if (price != NULL && price->output_tokens > 0)
+        line.full_cap = price->output_tokens;
+    if (request->thinking_budget > 0)
+        least = meter_add(least, (uint64_t)request->thinking_budget);
+    line.smallest_cap = line.full_cap < least ? line.full_cap : least;
+    if (price != NULL)
+        line_price(request, price, &line);
+    *out = line;
+}
+
+int64_t meter_hold_cost(const struct meter_hold_line *line, uint64_t cap)
+{
+    meter_wide sum = line->input_fusd;
+    uint64_t output = meter_mul(line->choices, cap);
+    int64_t pusd;
+
+    if (!line->priced)
+        return INT64_MAX;
+    if (output == UINT64_MAX && line->output_rate > 0)
+        return INT64_MAX;
+    sum_add(&sum, output, line->output_rate);
+    if (sum == NO_SUM || !money_pusd_from_fusd(sum, &pusd))
+        return INT64_MAX;
+    return pusd;
+}
+
+uint64_t meter_hold_tokens(const struct meter_hold_line *line, uint64_t cap)
+{
+    return meter_add(line->input_tokens, meter_mul(line->choices, cap));
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reading a request: what it may cost at most. One pass over the body; each API names the paths it
+ * wants (request_openai.c, request_anthropic.c, request_gemini.c), request_field.c says what they
+ * mean.
+ *
+ * The bound. A token is at least one byte, so the text parts are bounded by their UTF-8 bytes; what
+ * the vendor writes anew as JSON by three times its bytes; media by formulas. */
+#include "meter/meter_int.h"
+
+#include <stdio.h>
+
+#define BASE_TOKENS    1024u /* templates and hidden prompts */
+#define MESSAGE_TOKENS 16u
+#define TOOL_TOKENS    128u
+#define JSON_FACTOR    3u /* blanks after marks, \uXXXX for letters */
+#define TYPICAL_BYTES  3u /* per token, for people */
+
+/* What templates add in fact, for charging where nothing is reported. */
+static const struct {
+    uint64_t base, message, tools, tool;
+} overheads[TEXT_FAMILIES] = {
+    [TEXT_OPENAI] = {4, 4, 16, 6},
+    [TEXT_ANTHROPIC] = {4, 4, 340, 40},
+    [TEXT_GEMINI] = {1, 2, 0, 4},
+};
+
+/* ---- the scanner's side ------------------------------------------------------------------- */
+
+static void on_begin(void *ctx, uint8_t id, uint64_t at)
+{
+    request_field_begin(ctx, id, at);
+}
+
+static void on_end(void *ctx, uint8_t id, const struct scan_value *value)
+{
+    request_field_end(ctx, id, value);
+}
+
+static void on_text(void *ctx, uint8_t id, bool first, const char *bytes, size_t count)
+{
+    struct request_read *read = ctx;
+
+    (void)id;
+    if (first)
+        text_begin(&read->text);
+    text_add(&read->text, bytes, count);
+}
+
+static void on_document(void *ctx)
+{
+    (void)ctx;
+}
+
+static const struct scan_ops ops = {on_begin, on_end, on_text, on_document};
+
+/* ---- sums --------------------------------------------------------------------------------- */
+
+static void line_add(struct meter_request *out, const char *what, const char *why, uint64_t tokens)
+{
+    if (tokens == 0 || out->line_count == METER_LINES_MAX)
+        return;
+    out->lines[out->line_count++] =
+        (struct meter_line){what, why, tokens > INT64_MAX ? INT64_MAX : (int64_t)tokens};
+    out->input_tokens = meter_add(out->input_tokens, tokens);
+}
+
+static const struct {
+    enum media media;
+    const char *what, *why;
+} media_lines[] = {
+    {MEDIA_IMAGE, "images",
+     "the most that an image can be, for each; larger ones by their patches"},
+    {MEDIA_PDF, "PDF files", "twice their bytes, and 10,000 for each"},
+    {MEDIA_AUDIO, "audio and video", "their bytes, and 10,000 for each"},
+    {MEDIA_TEXT, "text files", "their bytes, and 10,000 for each"},
+    {MEDIA_OTHER, "other files", "their bytes, and 10,000 for each"},
+};
+
+static void input_bound(struct request_read *read)
+{
+    struct meter_request *out = read->out;
+    uint64_t text = read->scan.strings_bytes - read->json_strings - read->media_strings;
+
+    line_add(out, "text", "one token per UTF-8 byte", text);
+    line_add(out, "tools, schemas, arguments", "three per byte: written anew as JSON",
+             meter_mul(read->json_bytes, JSON_FACTOR));
+    for (size_t i = 0; i < COUNT_OF(media_lines); i++)
+        line_add(out, media_lines[i].what, media_lines[i].why,
+                 read->media[media_lines[i].media].tokens);
+    line_add(out, "built-in tools", "2,048 for each", read->fixed_tokens);
+    line_add(out, "template", "1,024, and 16 for each message, 128 for each tool",
+             BASE_TOKENS + MESSAGE_TOKENS * read->messages + TOOL_TOKENS * read->tools);
+    out->audio_input_tokens = read->media[MEDIA_AUDIO].tokens;
+}
+
+static void input_estimates(struct request_read *read)
+{
+    struct meter_request *out = read->out;
+    uint64_t tokens = overheads[read->family].base, media = 0;
+
+    for (size_t i = 0; i < COUNT_OF(read->media); i++)
+        media = meter_add(media, read->media[i].typical);
+    out->typical_input_tokens = meter_add(
+        (read->scan.strings_bytes - read->json_strings - read->media_strings + read->json_bytes) /
+            TYPICAL_BYTES,
+        media);
+    read->text.bytes[TEXT_MARK] += read->json_bytes - read->json_strings;
+    tokens += overheads[read->family].message * read->messages;
+    if (read->tools > 0)
+        tokens += overheads[read->family].tools + overheads[read->family].tool * read->tools;
+    tokens = meter_add(tokens, text_tokens(&read->text, read->family));
+    out->estimated_input_tokens = meter_add(tokens, media);
+}
+
+static void search_bound(struct request_read *read)
+{
+    uint64_t calls = read->search_uses;
+
+    if (read->all_uses > 0 && read->all_uses < calls)
+        calls = read->all_uses;
+    read->out->search_calls = meter_mul(calls, read->out->choices);
+}
+
+/* ---- the output cap ----------------------------------------------------------------------- */
+
+static bool object_is_empty(const struct request_read *read, uint64_t at)
+{
+    return read->body[at + strspn(read->body + at, " \t\r\n")] == '}';
+}
+
+static void cap_place(struct meter_request *out, uint64_t at, uint64_t bytes, const char *prefix,
+                      const char *suffix)
+{
+    out->rewritable = true;
+    out->cap_at = (size_t)at;
+    out->cap_bytes = (size_t)bytes;
+    out->cap_prefix = prefix;
+    out->cap_suffix = suffix;
+}
+
+/* No cap is there: it goes right after a brace, so that the rest of the body stays as it is. */
+static void cap_insert(struct request_read *read)
+{
+    const struct request_reader *reader = read->reader;
+    const char *prefix = reader->cap_prefix;
+    uint64_t at = read->root_at;
+
+    if (reader->config_prefix != NULL && read->configs == 0) {
+        if (!object_is_empty(read, at))
+            cap_place(read->out, at, 0, reader->config_prefix, "},");
+        return;
+    }
+    if (reader->config_prefix != NULL && read->config_null) {
+        cap_place(read->out, read->config_at, read->config_size, reader->null_prefix, "}");
+        return;
+    }
+    if (reader->config_prefix != NULL)
+        at = read->config_at;
+    if (!object_is_empty(read, at))
+        cap_place(read->out, at, 0, prefix, ",");
+    else if (reader->config_prefix != NULL)
+        cap_place(read->out, at, 0, prefix, "");
+}
+
+/* Which of the caps in the body holds; a key that stands twice may hold in either reading. */
+static void cap_decide(struct request_read *read)
+{
+    struct meter_request *out = read->out;
+    bool twice = read->cap[0].seen > 1 || read->cap[1].seen > 1 || read->configs > 1;
+    bool both = read->cap[0].value >= 0 && read->cap[1].value >= 0;
+    unsigned which = read->cap[1].value > read->cap[0].value ||
+                     (read->cap[0].seen == 0 && read->cap[1].seen > 0);
+
+    out->output_cap = read->cap[which].value;
+    for (unsigned i = 0; i < 2; i++)
+        if (read->cap[i].seen > 1 && read->cap[i].null)
+            out->output_cap = -1;
+    if (twice || both || read->fixed)
+        return;
+    if (read->cap[which].seen > 0)
+        cap_place(out, read->cap[which].at, read->cap[which].size, NULL, NULL);
+    else
+        cap_insert(read);
+}
+
+/* ---- entry -------------------------------------------------------------------------------- */
+
+static enum meter_err error_set(struct meter_error *error, enum meter_err err, const char *text,
+                                uint64_t at)
+{
+    if (error != NULL)
+        (void)snprintf(error->text, sizeof error->text, "%s, at byte %llu", text,
+                       (unsigned long long)at);
+    return err;
+}
+
+static enum meter_err body_scan(struct request_read *read, const char *body, size_t bytes,
+                                struct meter_error *error)
+{
+    uint64_t bad_at = bytes;
+    bool bom = bytes >= 3 && memcmp(body, "\xef\xbb\xbf", 3) == 0;
+
+    scan_init(&read->scan, &read->tree, &ops, read);
+    read->scan.fed = bom ? 3 : 0;
+    if (!scan_feed(&read->scan, body + (bom ? 3 : 0), bytes - (bom ? 3 : 0), &bad_at) ||
+        !scan_complete(&read->scan) || read->root_at == 0 || body[read->root_at - 1] != '{')
+        return error_set(error, METER_NOT_JSON, "the body is not a JSON object", bad_at);
+    if (read->err != METER_OK)
+        return error_set(error, read->err, read->err_text, read->err_at);
+    return METER_OK;
+}
+
+static void read_init(struct request_read *read, struct meter_request *out, const char *body,
+                      const struct request_reader *reader)
+{
+    memset(read, 0, sizeof *read);
+    read->out = out;
+    read->body = body;
+    read->reader = reader;
+    read->cap[0].value = read->cap[1].value = -1;
+    scan_tree_make(&read->tree, reader->paths, reader->path_count);
+}
+
+static enum meter_err billable_read(struct meter_request *out, const char *body, size_t bytes,
+                                    struct meter_error *error)
+{
+    struct request_read read;
+    enum meter_err err;
+
+    read_init(&read, out, body, out->api->reader);
+    scan_tree_all_text(&read.tree, REQUEST_TEXT);
+    read.family = out->api->family;
+    out->cache_write_5m = read.reader->cache_write;
+    err = body_scan(&read, body, bytes, error);
+    if (err != METER_OK)
+        return err;
+    input_bound(&read);
+    input_estimates(&read);
+    search_bound(&read);
+    cap_decide(&read);
+    return METER_OK;
+}
+
+/* A path that no adapter knows: its model, if it says one, and the most there can be. */
+static const struct scan_path unknown_paths[] = {
+    {"", SCAN_BEGIN, REQUEST_ROOT},
+    {"model", SCAN_END, REQUEST_MODEL},
+    {"stream", SCAN_END, REQUEST_STREAM},
+};
+static const struct request_reader request_unknown = {.paths = unknown_paths,
+                                                      .path_count = COUNT_OF(unknown_paths)};
+
+static void unknown_read(struct meter_request *out, const char *body, size_t bytes)
+{
+    struct request_read read;
+
+    read_init(&read, out, body, &request_unknown);
+    if (body_scan(&read, body, bytes, NULL) != METER_OK)
+        out->model[0] = '\0';
+    out->context_window = true;
+    line_add(out, "body", "one token per byte: this API is not known", bytes + BASE_TOKENS);
+    out->typical_input_tokens = out->estimated_input_tokens = bytes / TYPICAL_BYTES;
+}
+
+/* "/v1beta/models/gemini-2.5-flash:generateContent": the model of APIs that have it in the path. */
+static void model_from_path(struct meter_request *out, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *colon = strrchr(path, ':');
+
+    if (slash == NULL || colon == NULL || colon < slash ||
+        (size_t)(colon - slash - 1) >= sizeof out->model)
+        return;
+    memcpy(out->model, slash + 1, (size_t)(colon - slash - 1));
+    out->model[colon - slash - 1] = '\0';
+}
+
+static void recognise(const struct meter_target *target, struct meter_request *out)
+{
+    const char *method = target->method != NULL ? target->method : "POST";
+    char path[2048];
+
+    out->provider = target->provider;
+    if (out->provider == NULL)
+        out->provider = meter_provider_by_host(target->host);
+    if (out->provider == NULL)
+        out->provider = meter_provider_unknown();
+    meter_path_decode(target->path != NULL ? target->path : "", path, sizeof path);
+    out->api = meter_route(out->provider, method, path, &out->kind);
+    model_from_path(out, path);
+    out->stream = out->api != NULL && out->api->streams;
+}
+
+enum meter_err meter_request_read(const struct meter_target *target, const void *body,
+                                  size_t body_bytes, struct meter_request *out,
+                                  struct meter_error *error)
+{
+    const char *bytes = body != NULL ? body : "";
+    struct meter_request request = {
+        .output_cap = -1, .thinking_budget = -1, .choices = 1, .tier = METER_TIER_STANDARD};
+    enum meter_err err = METER_OK;
+
+    recognise(target, &request);
+    if (body_bytes > METER_REQUEST_MAX)
+        return error_set(error, METER_TOO_LARGE, meter_strerror(METER_TOO_LARGE),
+                         METER_REQUEST_MAX);
+    if (request.kind == METER_BILLABLE)
+        err = billable_read(&request, bytes, body_bytes, error);
+    else if (request.kind == METER_UNKNOWN)
+        unknown_read(&request, bytes, body_bytes);
+    if (err == METER_OK)
+        *out = request;
+    return err;
+}

@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The fields of a request, one row each: what a value at a wanted path means, whatever the API.
+ * Where a key stands twice providers differ in which one counts: the dearer reading is taken. */
+#include "meter/meter_int.h"
+
+/* A tool of the vendor's that the client runs: its text is not in the body. */
+#define BUILT_IN_TOOL 2048u
+
+static void fail(struct request_read *read, const struct scan_value *value, const char *text)
+{
+    if (read->err != METER_OK)
+        return;
+    read->err = METER_BAD_FIELD;
+    read->err_text = text;
+    read->err_at = value->at;
+}
+
+/* Something is there: not null, not false, not an empty list. An empty object switches things on.
+ */
+static bool given(const struct scan_value *value)
+{
+    bool empty = value->type == SCAN_ARRAY && value->size == 2;
+
+    return value->type != SCAN_NULL && value->type != SCAN_FALSE && !empty;
+}
+
+/* ---- fields ------------------------------------------------------------------------------- */
+
+static void root_begin(struct request_read *read, uint64_t at)
+{
+    read->root_at = at + 1;
+}
+
+static void config_begin(struct request_read *read, uint64_t at)
+{
+    read->config_at = at + 1;
+    read->configs++;
+}
+
+static void config_end(struct request_read *read, const struct scan_value *value)
+{
+    if (value->type == SCAN_OBJECT)
+        return;
+    read->fixed |= value->type != SCAN_NULL;
+    read->configs++;
+    read->config_null = true;
+    read->config_at = value->at;
+    read->config_size = value->size;
+}
+
+static const char *without_wrapper(const char *model)
+{
+    return strncmp(model, "models/", 7) == 0 ? model + 7 : model;
+}
+
+static void model_end(struct request_read *read, const struct scan_value *value)
+{
+    char model[METER_MODEL_MAX];
+
+    if (value->type != SCAN_STRING ||
+        !scan_string_copy(value->bytes, value->count, model, sizeof model) || model[0] == '\0')
+        fail(read, value, "the model is not a usable name");
+    else if (read->out->model[0] != '\0' &&
+             strcmp(without_wrapper(read->out->model), without_wrapper(model)) != 0)
+        fail(read, value, "two models are named");
+    else
+        memcpy(read->out->model, model, sizeof model);
+}
+
+static void stream_end(struct request_read *read, const struct scan_value *value)
+{
+    read->out->stream |= given(value);
+}
+
+/* A whole number that is not negative, or null; false: neither. */
+static bool count_read(struct request_read *read, const struct scan_value *value, int64_t *out)
+{
+    bool quoted = value->type == SCAN_STRING && read->reader->quoted_cap;
+
+    *out = -1;
+    if (value->type == SCAN_NULL)
+        return true;
+    return (value->type == SCAN_NUMBER || quoted) &&
+           meter_count_parse(value->bytes, value->count, out);
+}
+
+static void cap_read(struct request_read *read, unsigned which, const struct scan_value *value)
+{
+    int64_t cap;
+
+    if (!count_read(read, value, &cap)) {
+        fail(read, value, "the output cap is not a whole number");
+        return;
+    }
+    read->cap[which].null |= cap < 0;
+    if (read->cap[which].seen++ == 0 || cap > read->cap[which].value)
+        read->cap[which].value = cap;
+    read->cap[which].at = value->at;
+    read->cap[which].size = value->size;
+}
+
+static void cap_end(struct request_read *read, const struct scan_value *value)
+{
+    cap_read(read, 0, value);
+}
+
+static void cap_old_end(struct request_read *read, const struct scan_value *value)
+{
+    cap_read(read, 1, value);
+}
+
+static void fixed_end(struct request_read *read, const struct scan_value *value)
+{
+    read->fixed |= given(value);
+}
+
+static void choices_end(struct request_read *read, const struct scan_value *value)
+{
+    int64_t choices;
+
+    if (!count_read(read, value, &choices))
+        fail(read, value, "the number of choices is not a whole number");
+    else if (choices > 0 && (uint64_t)choices > read->out->choices)
+        read->out->choices = (uint64_t)choices;
+}
+
+/* A thinking budget; -1 is Gemini's "as you like". */
+static void budget_end(struct request_read *read, const struct scan_value *value)
+{
+    int64_t budget;
+
+    if (value->type == SCAN_NUMBER && value->count == 2 && memcmp(value->bytes, "-1", 2) == 0)
+        return;
+    if (!count_read(read, value, &budget))
+        fail(read, value, "the thinking budget is not a whole number");
+    else if (budget > read->out->thinking_budget)
+        read->out->thinking_budget = budget;
+}
+
+/* How dear a service tier may become; one that nobody here knows is the dearest. */
+static const struct {
+    const char *name;
+    enum meter_tier tier;
+} tiers[] = {
+    {"default", METER_TIER_STANDARD},  {"standard", METER_TIER_STANDARD},
+    {"flex", METER_TIER_STANDARD},     {"batch", METER_TIER_STANDARD},
+    {"scale", METER_TIER_STANDARD},    {"auto", METER_TIER_PRIORITY},
+    {"priority", METER_TIER_PRIORITY}, {"fast", METER_TIER_PRIORITY},
+    {"", METER_TIER_STANDARD},
+};
+
+static enum meter_tier tier_of(const struct scan_value *value)
+{
+    for (size_t i = 0; i < COUNT_OF(tiers); i++)
+        if (scan_string_is(value, tiers[i].name))
+            return tiers[i].tier;
+    return METER_TIER_FAST;
+}
+
+static void tier_end(struct request_read *read, const struct scan_value *value)
+{
+    enum meter_tier tier = value->type == SCAN_NULL ? METER_TIER_STANDARD : tier_of(value);
+
+    if (read->out->tier != METER_TIER_FAST && tier != METER_TIER_STANDARD)
+        read->out->tier = tier;
+}
+
+static void speed_end(struct request_read *read, const struct scan_value *value)
+{
+    if (given(value) && !scan_string_is(value, "standard"))
+        read->out->tier = METER_TIER_FAST;
+}
+
+static void message_end(struct request_read *read, const struct scan_value *value)
+{
+    (void)value;
+    read->messages++;
+}
+
+static void json_begin(struct request_read *read, uint64_t at)
+{
+    (void)at;
+    if (read->json_depth++ == 0)
+        read->json_strings_at = read->scan.strings_bytes;
+}
+
+static void json_end(struct request_read *read, const struct scan_value *value)
+{
+    if (value->type < SCAN_OBJECT || --read->json_depth > 0)
+        return;
+    read->json_strings += read->scan.strings_bytes - read->json_strings_at;
+    read->json_bytes += value->size;
+}
+
+/* ---- tools -------------------------------------------------------------------------------- */
+
+enum tool_class { TOOL_CLIENT, TOOL_BUILT_IN, TOOL_SERVER, TOOL_SEARCH };
+
+/* By the beginning of the type's name. Whatever is not here runs at the provider. */
+static const struct {
+    const char *prefix;
+    enum tool_class class;
+} tool_types[] = {
+    {"function", TOOL_CLIENT},      {"custom", TOOL_CLIENT},         {"namespace", TOOL_CLIENT},
+    {"bash_", TOOL_BUILT_IN},       {"text_editor_", TOOL_BUILT_IN}, {"memory_", TOOL_BUILT_IN},
+    {"local_shell", TOOL_BUILT_IN}, {"apply_patch", TOOL_BUILT_IN},  {"web_search", TOOL_SEARCH},
+    {"file_search", TOOL_SEARCH},
+};
+
+static enum tool_class tool_class_of(const struct scan_value *value)
+{
+    char type[64];
+
+    if (value->type == SCAN_NULL)
+        return TOOL_CLIENT;
+    if (value->type != SCAN_STRING ||
+        !scan_string_copy(value->bytes, value->count, type, sizeof type))
+        return TOOL_SERVER;
+    for (size_t i = 0; i < COUNT_OF(tool_types); i++)
+        if (strncmp(type, tool_types[i].prefix, strlen(tool_types[i].prefix)) == 0)
+            return tool_types[i].class;
+    return TOOL_SERVER;
+}
+
+static void tool_begin(struct request_read *read, uint64_t at)
+{
+    json_begin(read, at);
+    read->tool_search = read->tool_server = false;
+    read->tool_uses = 0;
+}
+
+static void tool_type_end(struct request_read *read, const struct scan_value *value)
+{
+    enum tool_class class = tool_class_of(value);
+
+    read->tool_server |= class >= TOOL_SERVER;
+    read->tool_search |= class == TOOL_SEARCH;
+    if (class == TOOL_BUILT_IN)
+        read->fixed_tokens += BUILT_IN_TOOL;
+}
+
+static void tool_uses_end(struct request_read *read, const struct scan_value *value)
+{
+    int64_t uses;
+
+    if (count_read(read, value, &uses) && uses > 0)
+        read->tool_uses = (uint64_t)uses;
+}
+
+static void tool_end(struct request_read *read, const struct scan_value *value)
+{
+    uint64_t uses = read->tool_uses != 0 ? read->tool_uses : read->reader->search_calls;
+
+    json_end(read, value);
+    read->tools++;
+    read->out->context_window |= read->tool_server;
+    if (read->tool_search)
+        read->search_uses = meter_add(read->search_uses, uses);
+}
+
+static void functions_end(struct request_read *read, const struct scan_value *value)
+{
+    (void)value;
+    read->tools++;
+}
+
+static void server_tool_end(struct request_read *read, const struct scan_value *value)
+{
+    read->tool_server |= given(value);
+}
+
+static void search_tool_end(struct request_read *read, const struct scan_value *value)
+{
+    read->tool_server |= given(value);
+    read->tool_search |= given(value);
+}
+
+/* A search that is asked for without a tool: one for each answer. */
+static void search_options_end(struct request_read *read, const struct scan_value *value)
+{
+    if (!given(value))
+        return;
+    read->out->context_window = true;
+    read->search_uses = meter_add(read->search_uses, 1);
+}
+
+static void all_uses_end(struct request_read *read, const struct scan_value *value)
+{
+    int64_t uses;
+
+    if (count_read(read, value, &uses) && uses > 0 && (uint64_t)uses > read->all_uses)
+        read->all_uses = (uint64_t)uses;
+}
+
+/* ---- references, caches ------------------------------------------------------------------- */
+
+static void reference_end(struct request_read *read, const struct scan_value *value)
+{
+    read->out->context_window |= given(value);
+}
+
+static void cache_end(struct request_read *read, const struct scan_value *value)
+{
+    read->out->cache_write_5m |= given(value);
+}
+
+static void cache_ttl_end(struct request_read *read, const struct scan_value *value)
+{
+    read->out->cache_write_1h |= given(value) && !scan_string_is(value, "5m");
+}
+
+/* ---- items that may stand for stored ones ------------------------------------------------- */
+
+/* Items that carry all they mean; reasoning only where it is sealed in them. */
+static const char *const own_items[] = {
+    "message",
+    "function_call",
+    "function_call_output",
+    "custom_tool_call",
+    "custom_tool_call_output",
+    "computer_call",
+    "computer_call_output",
+    "local_shell_call",
+    "local_shell_call_output",
+    "shell_call",
+    "shell_call_output",
+    "apply_patch_call",
+    "apply_patch_call_output",
+    "tool_search_call",
+    "tool_search_output",
+};
+
+static void item_begin(struct request_read *read, uint64_t at)
+{
+    (void)at;
+    read->item_named = read->item_sealed = read->item_needs_seal = false;
+    read->item_body = read->item_foreign = false;
+}
+
+static void item_type_end(struct request_read *read, const struct scan_value *value)
+{
+    bool own = false;
+
+    if (!given(value))
+        return;
+    for (size_t i = 0; i < COUNT_OF(own_items); i++)
+        own |= scan_string_is(value, own_items[i]);
+    read->item_named = true;
+    if (scan_string_is(value, "reasoning") || scan_string_is(value, "compaction"))
+        read->item_needs_seal = true;
+    else
+        read->item_foreign |= !own;
+}
+
+static void item_body_end(struct request_read *read, const struct scan_value *value)
+{
+    read->item_body |= given(value);
+}
+
+static void item_sealed_end(struct request_read *read, const struct scan_value *value)
+{
+    read->item_sealed |= value->type == SCAN_STRING && value->count > 0;
+}
+
+static void item_end(struct request_read *read, const struct scan_value *value)
+{
+    bool missing = !read->item_named && !read->item_body; /* an id alone: a reference */
+
+    read->messages++;
+    if (value->type == SCAN_OBJECT)
+        read->out->context_window |=
+            missing || read->item_foreign || (read->item_needs_seal && !read->item_sealed);
+}
+
+/* ---- the table ---------------------------------------------------------------------------- */
+
+static void source_begin(struct request_read *read, uint64_t at)
+{
+    (void)at;
+    request_source_begin(read);
+}
+
+static void source_end(struct request_read *read, const struct scan_value *value)
+{
+    (void)value;
+    request_source_end(read);
+}
+
+static const struct {
+    void (*begin)(struct request_read *read, uint64_t at);
+    void (*end)(struct request_read *read, const struct scan_value *value);
+} fields[REQUEST_FIELDS] = {
+    [REQUEST_ROOT] = {root_begin, NULL},
+    [REQUEST_CONFIG] = {config_begin, config_end},
+    [REQUEST_MODEL] = {NULL, model_end},
+    [REQUEST_STREAM] = {NULL, stream_end},
+    [REQUEST_CAP] = {NULL, cap_end},
+    [REQUEST_CAP_OLD] = {NULL, cap_old_end},
+    [REQUEST_FIXED] = {NULL, fixed_end},
+    [REQUEST_CHOICES] = {NULL, choices_end},
+    [REQUEST_BUDGET] = {NULL, budget_end},
+    [REQUEST_TIER] = {NULL, tier_end},
+    [REQUEST_SPEED] = {NULL, speed_end},
+    [REQUEST_MESSAGE] = {NULL, message_end},
+    [REQUEST_JSON] = {json_begin, json_end},
+    [REQUEST_TOOL] = {tool_begin, tool_end},
+    [REQUEST_TOOL_TYPE] = {NULL, tool_type_end},
+    [REQUEST_TOOL_USES] = {NULL, tool_uses_end},
+    [REQUEST_FUNCTIONS] = {NULL, functions_end},
+    [REQUEST_SERVER_TOOL] = {NULL, server_tool_end},
+    [REQUEST_SEARCH_TOOL] = {NULL, search_tool_end},
+    [REQUEST_SEARCH_OPTIONS] = {NULL, search_options_end},
+    [REQUEST_ALL_USES] = {NULL, all_uses_end},
+    [REQUEST_REFERENCE] = {NULL, reference_end},
+    [REQUEST_CACHE] = {NULL, cache_end},
+    [REQUEST_CACHE_TTL] = {NULL, cache_ttl_end},
+    [REQUEST_ITEM] = {item_begin, item_end},
+    [REQUEST_ITEM_TYPE] = {NULL, item_type_end},
+    [REQUEST_ITEM_BODY] = {NULL, item_body_end},
+    [REQUEST_ITEM_SEALED] = {NULL, item_sealed_end},
+    [REQUEST_IMAGE_URL] = {NULL, request_image_url},
+    [REQUEST_FILE_DATA] = {NULL, request_file_data},
+    [REQUEST_AUDIO_DATA] = {NULL, request_audio_data},
+    [REQUEST_IMAGE_DATA] = {NULL, request_image_data},
+    [REQUEST_SOURCE] = {source_begin, source_end},
+    [REQUEST_SOURCE_TYPE] = {NULL, request_source_type},
+    [REQUEST_SOURCE_MIME] = {NULL, request_source_mime},
+    [REQUEST_SOURCE_DATA] = {NULL, request_source_data},
+};
+
+void request_field_begin(struct request_read *read, uint8_t id, uint64_t at)
+{
+    if (fields[id].begin != NULL)
+        fields[id].begin(read, at);
+}
+
+void request_field_end(struct request_read *read, uint8_t id, const struct scan_value *value)
+{
+    if (fields[id].end != NULL)
+        fields[id].end(read, value);
+}

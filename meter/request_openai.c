@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is read of requests to OpenAI's chat completions and responses. */
+#include "meter/meter_int.h"
+
+/* ---- chat completions --------------------------------------------------------------------- */
+
+static const struct scan_path chat_paths[] = {
+    {"", SCAN_BEGIN, REQUEST_ROOT},
+    {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
+    {"stream", SCAN_END, REQUEST_STREAM},
+    {"max_completion_tokens", SCAN_END, REQUEST_CAP},
+    {"max_tokens", SCAN_END, REQUEST_CAP_OLD},
+    {"n", SCAN_END, REQUEST_CHOICES},
+    {"service_tier", SCAN_END, REQUEST_TIER},
+    {"prediction", SCAN_END, REQUEST_FIXED}, /* forbids max_completion_tokens */
+    {"web_search_options", SCAN_END, REQUEST_SEARCH_OPTIONS},
+    {"response_format", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
+    {"tools[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},
+    {"tools[].type", SCAN_END, REQUEST_TOOL_TYPE},
+    {"functions[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},
+    {"messages[]", SCAN_END, REQUEST_MESSAGE},
+    {"messages[].role", SCAN_MUTE, REQUEST_TEXT},
+    {"messages[].content[].type", SCAN_MUTE, REQUEST_TEXT},
+    {"messages[].audio.id", SCAN_END, REQUEST_REFERENCE},
+    {"messages[].content[].image_url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
+    {"messages[].content[].image_url.url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
+    {"messages[].content[].input_audio.data", SCAN_END | SCAN_MUTE, REQUEST_AUDIO_DATA},
+    {"messages[].content[].file.file_data", SCAN_END | SCAN_MUTE, REQUEST_FILE_DATA},
+    {"messages[].content[].file.file_id", SCAN_END, REQUEST_REFERENCE},
+};
+
+const struct request_reader request_chat = {
+    .paths = chat_paths,
+    .path_count = COUNT_OF(chat_paths),
+    .search_calls = 16,
+    .cache_write = true,
+    .cap_prefix = "\"max_completion_tokens\":",
+};
+
+/* ---- responses ---------------------------------------------------------------------------- */
+
+/* Content parts, of messages and of what tools gave. */
+/* clang-format off */
+#define PARTS(list)                                                                                \
+    {list "[].image_url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},                                \
+    {list "[].file_data", SCAN_END | SCAN_MUTE, REQUEST_FILE_DATA},                                \
+    {list "[].input_audio.data", SCAN_END | SCAN_MUTE, REQUEST_AUDIO_DATA},                        \
+    {list "[].file_id", SCAN_END, REQUEST_REFERENCE},                                              \
+    {list "[].file_url", SCAN_END, REQUEST_REFERENCE}
+/* clang-format on */
+
+static const struct scan_path responses_paths[] = {
+    {"", SCAN_BEGIN, REQUEST_ROOT},
+    {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
+    {"stream", SCAN_END, REQUEST_STREAM},
+    {"max_output_tokens", SCAN_END, REQUEST_CAP},
+    {"service_tier", SCAN_END, REQUEST_TIER},
+    {"max_tool_calls", SCAN_END, REQUEST_ALL_USES},
+    {"previous_response_id", SCAN_END, REQUEST_REFERENCE},
+    {"conversation", SCAN_END, REQUEST_REFERENCE},
+    {"prompt", SCAN_END, REQUEST_REFERENCE},
+    {"text.format", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
+    {"tools[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},
+    {"tools[].type", SCAN_END, REQUEST_TOOL_TYPE},
+    {"input[]", SCAN_BEGIN | SCAN_END, REQUEST_ITEM},
+    {"input[].type", SCAN_END | SCAN_MUTE, REQUEST_ITEM_TYPE},
+    {"input[].role", SCAN_MUTE, REQUEST_TEXT},
+    {"input[].content[].type", SCAN_MUTE, REQUEST_TEXT},
+    {"input[].content", SCAN_END, REQUEST_ITEM_BODY},
+    {"input[].encrypted_content", SCAN_END, REQUEST_ITEM_SEALED},
+    {"input[].tools", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
+    {"input[].result", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_DATA},
+    PARTS("input[].content"),
+    PARTS("input[].output"),
+};
+
+const struct request_reader request_responses = {
+    .paths = responses_paths,
+    .path_count = COUNT_OF(responses_paths),
+    .search_calls = 16,
+    .cache_write = true,
+    .cap_prefix = "\"max_output_tokens\":",
+};
