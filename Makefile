@@ -2,12 +2,15 @@
 # Flyball. `make help` lists the targets.
 
 # ---- knobs ---------------------------------------------------------------------------------
-CC       ?= cc
 CFLAGS   ?= -O2 -g
 PREFIX   ?= /usr/local
 DESTDIR  ?=
 # release | asan | tsan | cov | fuzz: each has a folder of its own under build/
 FLAVOUR  ?= release
+# make's own CC is replaced: clang for the sanitizers, cc for the rest
+ifeq ($(origin CC),default)
+CC       := $(if $(filter asan tsan fuzz,$(FLAVOUR)),clang,cc)
+endif
 # DEV=1 makes warnings errors; CI sets it.
 DEV      ?= 0
 # V=1 shows the commands.
@@ -25,7 +28,8 @@ FLAVOUR_fuzz    := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-rec
 FLAGS    := $(FLAVOUR_$(FLAVOUR))
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-            -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-format-nonliteral -Wno-unknown-warning-option -Wno-format-truncation
+            -Wwrite-strings -Wvla -Wundef -Wformat=2 -Wno-format-nonliteral
+WARN     += $(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 ifeq ($(DEV),1)
 WARN     += -Werror
 endif
@@ -149,6 +153,79 @@ $(B)/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(ARCHIVES)
 $(B)/fuzz/peer: $(B)/tests/fuzz/peer.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
+# ---- everything that must hold -------------------------------------------------------------
+E2E          ?=
+FUZZ_SECONDS ?= 20
+PEER_ROUNDS  ?= 3000
+FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+C_FILES      := $(wildcard $(addsuffix /*.[ch],shim meter governor store sidecar cli tests/*) tests/*.c)
+SELF         := $(MAKE) -s DEV=1
+CHECKS       := lint build unit corpus prices double host e2e demo fuzz
+
+.PHONY: check check-long e2e format fuzz $(CHECKS:%=check-%)
+check: ## everything that must hold (scripts/check sets up what it needs)
+	@began=$$(date +%s); for step in $(CHECKS); do \
+	  start=$$(date +%s); echo "== $$step"; \
+	  $(MAKE) -s check-$$step || { echo "== $$step: FAILED"; exit 1; }; \
+	  echo "== $$step: ok, $$(($$(date +%s) - start)) s"; \
+	done; echo "everything holds: $(words $(CHECKS)) steps, $$(($$(date +%s) - began)) s"
+
+check-lint:
+	clang-format --dry-run -Werror $(C_FILES)
+	scripts/lint
+check-build: # both compilers, warnings are errors; what is preloaded needs libc and shows its hooks alone
+	$(SELF) -j2 all replay $(UNIT) $(B)/bench/admissions $(B)/bench/transfers
+	$(SELF) -j2 FLAVOUR=asan all replay build/asan/host build/asan/fuzz/peer $(UNIT:$(B)/%=build/asan/%)
+	tests/exports $(B)/libflyball.so
+check-unit:
+	$(SELF) test
+	$(SELF) FLAVOUR=asan test
+	$(SELF) -j2 FLAVOUR=tsan all replay build/tsan/host $(UNIT:$(B)/%=build/tsan/%)
+	$(SELF) FLAVOUR=tsan test
+check-corpus: all
+	tests/corpus_check $(B)/flyball
+check-prices:
+	prices/selftest
+	prices/build --check
+check-double: replay-test
+check-host: # the shim's code, and the sidecar it speaks to, under each sanitizer and valgrind
+	$(SELF) host
+	$(SELF) FLAVOUR=asan host
+	$(SELF) FLAVOUR=tsan host
+	tests/host/run $(B) valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite
+check-e2e: e2e
+check-demo: all replay
+	TMPDIR=$(CURDIR)/build/tmp tests/demo/show $(B) >build/demo.txt
+	@rm -rf build/tmp
+check-fuzz:
+	tests/fuzz/nonsense build/asan 1 $(PEER_ROUNDS)
+	$(SELF) -j2 FLAVOUR=fuzz $(FUZZERS:%=build/fuzz/fuzz/%)
+	tests/fuzz/run build/fuzz $(FUZZ_SECONDS) $(FUZZERS)
+
+check-long: check ## the same, and the nightly sizes: sanitized end to end, an hour of fuzzing
+	BUILD=$(CURDIR)/build/asan tests/e2e/run
+	BUILD=$(CURDIR)/build/tsan tests/e2e/run
+	$(SELF) check-fuzz FUZZ_SECONDS=600 PEER_ROUNDS=100000
+
+e2e: all replay ## real clients against the provider double; E2E="NAME ..." for some
+	BUILD=$(CURDIR)/$(B) tests/e2e/run $(E2E)
+fuzz: check-fuzz ## each fuzzer for FUZZ_SECONDS
+format: ## lay out the code
+	clang-format -i $(C_FILES)
+
+# ---- installing ----------------------------------------------------------------------------
+share := $(DESTDIR)$(PREFIX)/share
+.PHONY: install uninstall
+install: all ## into PREFIX (default /usr/local), below DESTDIR
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/flyball $(B)/flyballd
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/flyball $(B)/libflyball.so
+	install -D -m 644 -t $(share)/man/man1 docs/flyball.1
+	install -D -m 644 scripts/completion.bash $(share)/bash-completion/completions/flyball
+uninstall: ## takes away what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/flyball $(DESTDIR)$(PREFIX)/bin/flyballd \
+	  $(share)/man/man1/flyball.1 $(share)/bash-completion/completions/flyball
+	rm -rf $(DESTDIR)$(PREFIX)/lib/flyball
 
 # ---- showing -------------------------------------------------------------------------------
 .PHONY: demo

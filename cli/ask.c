@@ -29,7 +29,7 @@ bool cli_connect(struct client_link *link, bool start, char *reason, size_t reas
     bool started;
 
     if (!cli_place(&place)) {
-        (void)snprintf(reason, reason_size, "no state directory: set FLYBALL_HOME or HOME");
+        (void)snprintf(reason, reason_size, CLIENT_NO_HOME);
         return false;
     }
     return client_open(link, &place, start, &started, reason, reason_size);

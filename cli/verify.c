@@ -141,8 +141,7 @@ int cli_verify(int argc, char **argv)
         return cli_usage("verify", "--head: '%s' is not 64 hex digits", wish.head);
     if (!sidecar_runs())
         return cli_place(&place) ? verify_alone(place.home, &wish)
-                                 : cli_fail(CLI_UNAVAILABLE, "no state directory: set FLYBALL_HOME "
-                                                             "or HOME");
+                                 : cli_fail(CLI_UNAVAILABLE, CLIENT_NO_HOME);
     request = json_pack("{s:s}", "verb", "verify");
     if (wish.head != NULL)
         (void)json_object_set_new(request, "head", json_string(wish.head));

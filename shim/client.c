@@ -54,10 +54,12 @@ bool client_home(char *out, size_t size)
 {
     char buffer[4096];
     struct passwd entry, *found = NULL;
+    const char *own = getenv("FLYBALL_HOME");
 
     out[0] = '\0';
-    if (home_set(out, size, getenv("FLYBALL_HOME"), "") ||
-        home_set(out, size, getenv("XDG_STATE_HOME"), "/flyball") ||
+    if (own != NULL && own[0] != '\0')
+        return home_set(out, size, own, "");
+    if (home_set(out, size, getenv("XDG_STATE_HOME"), "/flyball") ||
         home_set(out, size, getenv("HOME"), "/.local/state/flyball"))
         return true;
     return getpwuid_r(getuid(), &entry, buffer, sizeof buffer, &found) == 0 && found != NULL &&

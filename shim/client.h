@@ -21,7 +21,9 @@ struct client_place {
 };
 
 /* FLYBALL_HOME, else XDG_STATE_HOME/flyball, else HOME/.local/state/flyball, else by the passwd
- * entry. False: none. */
+ * entry. False: none, or FLYBALL_HOME is set and no absolute path: another ledger than the one that
+ * was asked for would have other limits. */
+#define CLIENT_NO_HOME "no state directory: set FLYBALL_HOME to an absolute path, or HOME"
 bool client_home(char *out, size_t size);
 
 struct client_link {

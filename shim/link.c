@@ -102,7 +102,7 @@ bool client_open(struct client_link *link, const struct client_place *place, boo
     *link = CLIENT_LINK_NONE;
     *started_out = false;
     if (place->home[0] == '\0') {
-        (void)snprintf(reason_out, reason_size, "no state directory: set FLYBALL_HOME or HOME");
+        (void)snprintf(reason_out, reason_size, CLIENT_NO_HOME);
         return false;
     }
     failed = connect_to(link, place->home);

@@ -39,12 +39,13 @@
 #define SHIM_CALLER() __builtin_extract_return_addr(__builtin_return_address(0))
 
 /* Ceilings of this folder. */
-#define SHIM_CURLS_MAX  8u             /* libcurls in one process */
-#define SHIM_HOST_MAX   300u           /* "host:port" with the NUL */
-#define SHIM_PATH_MAX   4096u          /* a longer path cannot be read: refused */
-#define SHIM_TAP_KEEP   (256u * 1024)  /* delivered bytes kept until the sidecar has them */
-#define SHIM_TAP_UNSENT (1024u * 1024) /* unsent bytes that are too many after SHIM_TAP_STALL_MS   \
-                                        */
+#define SHIM_CURLS_MAX 8u            /* libcurls in one process */
+#define SHIM_HOST_MAX  300u          /* "host:port" with the NUL */
+#define SHIM_PATH_MAX  4096u         /* a longer path cannot be read: refused */
+#define SHIM_TAP_KEEP  (256u * 1024) /* delivered bytes kept until the sidecar has them */
+#define SHIM_TAP_UNSENT                                                                            \
+    (1024u * 1024) /* unsent bytes that are too many after SHIM_TAP_STALL_MS                       \
+                    */
 #define SHIM_TAP_STALL_MS 2000
 #define SHIM_CLAIM_MS     2000      /* trying to take a call to a restarted sidecar */
 #define SHIM_MULTI_MS     20        /* curl_multi_add_handle waits no longer */

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+# bash completion for flyball. Commands and options are read from its own --help.
+_flyball() {
+    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} i
+    if ((COMP_CWORD == 1)); then
+        mapfile -t COMPREPLY < <(compgen -W "--help --version $("$1" --help | awk '/^  [a-z]+ /{print $1}')" -- "$word")
+        return
+    fi
+    for ((i = 2; i < COMP_CWORD; i++)); do
+        if [[ ${COMP_WORDS[i]} == -- ]]; then # the program that is governed completes itself
+            if declare -F _command_offset >/dev/null; then
+                _command_offset $((i + 1))
+            else
+                mapfile -t COMPREPLY < <(compgen -cf -- "$word")
+            fi
+            return
+        fi
+    done
+    case $before in
+    --run) mapfile -t COMPREPLY < <(compgen -W "$("$1" runs --json 2>/dev/null | sed -n 's/.*"run_id": *"\([^"]*\)".*/\1/p')" -- "$word") ;;
+    --on-exhausted) mapfile -t COMPREPLY < <(compgen -W "deny terminate pause" -- "$word") ;;
+    --limits) mapfile -t COMPREPLY < <(compgen -W "conservative balanced extended" -- "$word") ;;
+    --kind) mapfile -t COMPREPLY < <(compgen -W "admission settlement" -- "$word") ;;
+    --config | --summary) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    *)
+        if [[ $word == -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "-- $("$1" "${COMP_WORDS[1]}" --help 2>/dev/null | grep -oE '^  --[a-z-]+' | tr -d ' ')" -- "$word")
+        elif [[ ${COMP_WORDS[1]} == meter || ${COMP_WORDS[1]} == estimate ]]; then
+            mapfile -t COMPREPLY < <(compgen -f -- "$word")
+        fi
+        ;;
+    esac
+}
+complete -F _flyball flyball
