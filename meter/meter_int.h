@@ -362,7 +362,6 @@ const struct meter_provider *meter_provider_unknown(void);
 /* The API of a method and a percent-decoded path without query; NULL and METER_UNKNOWN: none. */
 const struct meter_api *meter_route(const struct meter_provider *provider, const char *method,
                                     const char *path, enum meter_kind *kind_out);
-bool meter_glob(const char *pattern, const char *text); /* '*': any run of bytes */
 void meter_path_decode(const char *path, char *out, size_t room);
 
 /* ---- reading requests (request*.c) -------------------------------------------------------- */

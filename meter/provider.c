@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who a request goes to and which API it calls: lookups in tables, by host, method and path. */
+#include "meter/glob.h"
 #include "meter/meter_int.h"
 
 #define PATH_ROOM 2048u
@@ -53,29 +54,6 @@ const struct meter_provider *meter_provider_by_name(const char *name)
 const char *meter_provider_name(const struct meter_provider *provider)
 {
     return provider->name;
-}
-
-bool meter_glob(const char *pattern, const char *text)
-{
-    const char *star = NULL, *mark = NULL;
-
-    while (*text != '\0') {
-        if (*pattern == '*') {
-            star = pattern++;
-            mark = text;
-        } else if (*pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star != NULL) {
-            pattern = star + 1;
-            text = ++mark;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*')
-        pattern++;
-    return *pattern == '\0';
 }
 
 /* A host without its port and the dot of a fully qualified name, in lower case. */

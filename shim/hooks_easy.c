@@ -178,7 +178,8 @@ SHIM_EXPORT void curl_easy_cleanup(CURL *easy)
     }
 DOOR(0)
 DOOR(1)
-DOOR(2) DOOR(3) DOOR(4) DOOR(5) DOOR(6) DOOR(7)
+DOOR(2)
+DOOR(3) DOOR(4) DOOR(5) DOOR(6) DOOR(7)
 #undef DOOR
 
     shim_function shim_easy_init_door(const struct shim_curl *curl)

@@ -261,7 +261,8 @@ SHIM_EXPORT CURLMsg *curl_multi_info_read(CURLM *multi_handle, int *left)
     }
 DOOR(0)
 DOOR(1)
-DOOR(2) DOOR(3) DOOR(4) DOOR(5) DOOR(6) DOOR(7)
+DOOR(2)
+DOOR(3) DOOR(4) DOOR(5) DOOR(6) DOOR(7)
 #undef DOOR
 
     shim_function shim_multi_init_door(const struct shim_curl *curl)

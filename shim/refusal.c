@@ -38,95 +38,50 @@ int refusal_status(const struct refusal *refusal)
 
 /* ---- text --------------------------------------------------------------------------------- */
 
-struct text {
-    char *at;
-    size_t used, size;
-    bool failed;
-};
-
-static void add_bytes(struct text *text, const char *bytes, size_t count)
-{
-    if (text->used + count + 1 > text->size && !text->failed) {
-        size_t size = 2 * (text->used + count + 1);
-        char *grown = realloc(text->at, size);
-
-        text->failed = grown == NULL;
-        text->at = grown != NULL ? grown : text->at;
-        text->size = grown != NULL ? size : text->size;
-    }
-    if (text->failed)
-        return;
-    memcpy(text->at + text->used, bytes, count);
-    text->used += count;
-    text->at[text->used] = '\0';
-}
-
-static void add(struct text *text, const char *more)
-{
-    add_bytes(text, more, strlen(more));
-}
-
-static void add_number(struct text *text, long number)
-{
-    char digits[24];
-
-    (void)snprintf(digits, sizeof digits, "%ld", number);
-    add(text, digits);
-}
-
 /* A JSON string, or null. */
-static void add_string(struct text *text, const char *string)
+static void add_string(FILE *text, const char *string)
 {
-    char escape[8];
-
     if (string == NULL) {
-        add(text, "null");
+        (void)fputs("null", text);
         return;
     }
-    add(text, "\"");
+    (void)fputc('"', text);
     for (; *string != '\0'; string++) {
         unsigned char c = (unsigned char)*string;
 
-        if (c >= 0x20 && c != '"' && c != '\\') {
-            add_bytes(text, string, 1);
-            continue;
-        }
-        (void)snprintf(escape, sizeof escape, "\\u%04x", c);
-        add(text, escape);
+        if (c >= 0x20 && c != '"' && c != '\\')
+            (void)fputc(c, text);
+        else
+            (void)fprintf(text, "\\u%04x", c);
     }
-    add(text, "\"");
+    (void)fputc('"', text);
 }
 
-static void add_member(struct text *text, const char *name, const char *string)
+static void add_member(FILE *text, const char *name, const char *string)
 {
-    add(text, ",\"");
-    add(text, name);
-    add(text, "\":");
+    (void)fprintf(text, ",\"%s\":", name);
     add_string(text, string);
 }
 
-static void add_raw_member(struct text *text, const char *name, const char *json)
+static void add_raw_member(FILE *text, const char *name, const char *json)
 {
-    add(text, ",\"");
-    add(text, name);
-    add(text, "\":");
-    add(text, json != NULL ? json : "null");
+    (void)fprintf(text, ",\"%s\":%s", name, json != NULL ? json : "null");
 }
 
 /* ---- the body ----------------------------------------------------------------------------- */
 
-static void add_details(struct text *text, const struct refusal *refusal)
+static void add_details(FILE *text, const struct refusal *refusal)
 {
-    add(text, ",\"flyball\":{\"call_id\":");
+    (void)fputs(",\"flyball\":{\"call_id\":", text);
     add_string(text, refusal->call_id);
     add_member(text, "run_id", refusal->run_id);
     add_member(text, "reason", refusal->reasons[0]);
-    add(text, ",\"reasons\":[");
+    (void)fputs(",\"reasons\":[", text);
     for (size_t i = 0; refusal->reasons[i] != NULL; i++) {
-        add(text, i > 0 ? "," : "");
+        (void)fputs(i > 0 ? "," : "", text);
         add_string(text, refusal->reasons[i]);
     }
-    add(text, "]");
+    (void)fputs("]", text);
     add_member(text, "scope", refusal->scope);
     add_member(text, "dimension", refusal->dimension);
     add_raw_member(text, "spent", refusal->spent);
@@ -135,40 +90,40 @@ static void add_details(struct text *text, const struct refusal *refusal)
     add_raw_member(text, "remaining", refusal->remaining);
     add_member(text, "resets_at", refusal->resets_at);
     add_member(text, "hint", refusal->hint);
-    add(text, "}");
+    (void)fputs("}", text);
 }
 
-static void add_openai(struct text *text, const struct refusal *refusal, const char *type)
+static void add_openai(FILE *text, const struct refusal *refusal, const char *type)
 {
-    add(text, "{\"error\":{\"message\":");
+    (void)fputs("{\"error\":{\"message\":", text);
     add_string(text, refusal->message);
     add_member(text, "type", type);
-    add(text, ",\"param\":null");
+    (void)fputs(",\"param\":null", text);
     add_member(text, "code", refusal->reasons[0]);
-    add(text, "}");
+    (void)fputs("}", text);
 }
 
-static void add_anthropic(struct text *text, const struct refusal *refusal, const char *type)
+static void add_anthropic(FILE *text, const struct refusal *refusal, const char *type)
 {
-    add(text, "{\"type\":\"error\",\"error\":{\"type\":");
+    (void)fputs("{\"type\":\"error\",\"error\":{\"type\":", text);
     add_string(text, type);
     add_member(text, "message", refusal->message);
-    add(text, "}");
+    (void)fputs("}", text);
     add_member(text, "request_id", refusal->call_id);
 }
 
-static void add_gemini(struct text *text, const struct refusal *refusal, const char *type)
+static void add_gemini(FILE *text, const struct refusal *refusal, const char *type)
 {
-    add(text, "{\"error\":{\"code\":");
-    add_number(text, refusal_status(refusal));
+    (void)fputs("{\"error\":{\"code\":", text);
+    (void)fprintf(text, "%d", refusal_status(refusal));
     add_member(text, "message", refusal->message);
     add_member(text, "status", type);
-    add(text, "}");
+    (void)fputs("}", text);
 }
 
-static void add_body(struct text *text, const struct refusal *refusal)
+static void add_body(FILE *text, const struct refusal *refusal)
 {
-    static void (*const shapes[])(struct text *, const struct refusal *, const char *) = {
+    static void (*const shapes[])(FILE *, const struct refusal *, const char *) = {
         [REFUSAL_OPENAI] = add_openai,
         [REFUSAL_ANTHROPIC] = add_anthropic,
         [REFUSAL_GEMINI] = add_gemini,
@@ -176,45 +131,52 @@ static void add_body(struct text *text, const struct refusal *refusal)
 
     shapes[refusal->shape](text, refusal, classes[refusal->class].types[refusal->shape]);
     add_details(text, refusal);
-    add(text, "}\n");
+    (void)fputs("}\n", text);
 }
 
-static void add_head(struct text *text, const struct refusal *refusal, size_t body_bytes)
+static void add_head(FILE *text, const struct refusal *refusal, size_t body_bytes)
 {
     const struct class_row *row = &classes[refusal->class];
     int status = refusal_status(refusal);
 
-    add(text, "HTTP/1.1 ");
-    add_number(text, status);
-    add(text, " ");
-    add(text, status == row->status ? row->phrase : "Bad Request");
-    add(text, "\r\nContent-Type: application/json\r\nContent-Length: ");
-    add_number(text, (long)body_bytes);
+    (void)fprintf(text,
+                  "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n",
+                  status, status == row->status ? row->phrase : "Bad Request", body_bytes);
     if (row->should_not_retry)
-        add(text, "\r\nx-should-retry: false");
-    if (refusal->retry_after_s > 0) {
-        add(text, "\r\nRetry-After: ");
-        add_number(text, (long)refusal->retry_after_s);
-    }
-    add(text, "\r\nx-flyball-call: ");
-    add(text, refusal->call_id != NULL ? refusal->call_id : "none");
-    add(text, "\r\nConnection: close\r\n\r\n");
+        (void)fputs("x-should-retry: false\r\n", text);
+    if (refusal->retry_after_s > 0)
+        (void)fprintf(text, "Retry-After: %ld\r\n", (long)refusal->retry_after_s);
+    (void)fprintf(text, "x-flyball-call: %s\r\nConnection: close\r\n\r\n",
+                  refusal->call_id != NULL ? refusal->call_id : "none");
+}
+
+/* Ends a text; NULL: there was not enough memory for it. */
+static char *finish(FILE *text, char **at)
+{
+    bool failed = ferror(text) != 0;
+
+    if (fclose(text) == 0 && !failed)
+        return *at;
+    free(*at);
+    return NULL;
 }
 
 char *refusal_answer(const struct refusal *refusal, size_t *bytes_out)
 {
-    struct text body = {0}, whole = {0};
+    char *body = NULL, *whole = NULL;
+    size_t body_bytes;
+    FILE *text = open_memstream(&body, &body_bytes);
 
-    add_body(&body, refusal);
-    if (!body.failed) {
-        add_head(&whole, refusal, body.used);
-        add_bytes(&whole, body.at, body.used);
-    }
-    free(body.at);
-    if (body.failed || whole.failed) {
-        free(whole.at);
+    if (text == NULL)
         return NULL;
+    add_body(text, refusal);
+    body = finish(text, &body);
+    text = body != NULL ? open_memstream(&whole, bytes_out) : NULL;
+    if (text != NULL) {
+        add_head(text, refusal, body_bytes);
+        (void)fwrite(body, 1, body_bytes, text);
+        whole = finish(text, &whole);
     }
-    *bytes_out = whole.used;
-    return whole.at;
+    free(body);
+    return whole;
 }

@@ -4,6 +4,7 @@
  * other host, a POST whose path is an LLM API's. A URL of plain characters is read here; everything
  * else by libcurl's own parser, so that no spelling of a host means one thing to us and another to
  * libcurl. */
+#include "meter/glob.h"
 #include "shim/shim_int.h"
 
 #include <ctype.h>
@@ -43,30 +44,6 @@ static const struct path_row path_rows[] = {
 #define METER_PATH_ROW(pattern, shape, api) {pattern, REFUSAL_##shape},
 #include "meter/providers.def"
 };
-
-/* '*' is any run of bytes. Linear: only the last star is ever gone back to. */
-static bool glob(const char *pattern, const char *text)
-{
-    const char *star = NULL, *mark = NULL;
-
-    while (*text != '\0') {
-        if (*pattern == '*') {
-            star = pattern++;
-            mark = text;
-        } else if (*pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star != NULL) {
-            pattern = star + 1;
-            text = ++mark;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*')
-        pattern++;
-    return *pattern == '\0';
-}
 
 /* ---- hosts of the user's configuration ---------------------------------------------------- */
 
@@ -115,7 +92,7 @@ static bool host_line_matches(const char *line, size_t length, const char *host,
     (void)snprintf(name, sizeof name, "%s", host);
     if (strchr(pattern, ':') == NULL)
         name[strcspn(name, ":")] = '\0';
-    if (!glob(pattern, name))
+    if (!meter_glob(pattern, name))
         return false;
     *shape_out = (enum refusal_shape)shape;
     return true;
@@ -147,7 +124,7 @@ static bool is_provider(const char *host, enum refusal_shape *shape_out)
     (void)snprintf(name, sizeof name, "%s", host);
     name[strcspn(name, ":")] = '\0';
     for (size_t i = 0; i < sizeof host_rows / sizeof host_rows[0]; i++)
-        if (glob(host_rows[i].pattern, name)) {
+        if (meter_glob(host_rows[i].pattern, name)) {
             *shape_out = provider_shapes[host_rows[i].provider];
             return true;
         }
@@ -157,7 +134,7 @@ static bool is_provider(const char *host, enum refusal_shape *shape_out)
 static const struct path_row *path_find(const char *path)
 {
     for (size_t i = 0; i < sizeof path_rows / sizeof path_rows[0]; i++)
-        if (glob(path_rows[i].pattern, path))
+        if (meter_glob(path_rows[i].pattern, path))
             return &path_rows[i];
     return NULL;
 }

@@ -13,61 +13,31 @@
 
 /* ---- canonical JSON ----------------------------------------------------------------------- */
 
-struct text {
-    char *at;
-    size_t used, size;
-    bool failed;
-};
-
-static void add(struct text *text, const char *bytes, size_t count)
-{
-    if (text->used + count + 1 > text->size && !text->failed) {
-        size_t size = 2 * (text->used + count + 1);
-        char *grown = realloc(text->at, size);
-
-        text->failed = grown == NULL;
-        text->at = grown != NULL ? grown : text->at;
-        text->size = grown != NULL ? size : text->size;
-    }
-    if (text->failed)
-        return;
-    memcpy(text->at + text->used, bytes, count);
-    text->used += count;
-    text->at[text->used] = '\0';
-}
-
-static void add_text(struct text *text, const char *more)
-{
-    add(text, more, strlen(more));
-}
-
-static void add_string(struct text *text, const char *string, size_t length)
+static void add_string(FILE *text, const char *string, size_t length)
 {
     static const char *const short_escapes[] = {
         ['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n", ['\f'] = "\\f", ['\r'] = "\\r"};
-    char escape[8];
 
-    add_text(text, "\"");
+    (void)fputs("\"", text);
     for (size_t i = 0; i < length; i++) {
         unsigned char c = (unsigned char)string[i];
 
         if (c == '"' || c == '\\') {
-            add_text(text, c == '"' ? "\\\"" : "\\\\");
+            (void)fputs(c == '"' ? "\\\"" : "\\\\", text);
         } else if (c >= 0x20) {
-            add(text, &string[i], 1);
+            (void)fwrite(&string[i], 1, 1, text);
         } else if (c < sizeof short_escapes / sizeof short_escapes[0] && short_escapes[c] != NULL) {
-            add_text(text, short_escapes[c]);
+            (void)fputs(short_escapes[c], text);
         } else {
-            (void)snprintf(escape, sizeof escape, "\\u%04x", c);
-            add_text(text, escape);
+            (void)fprintf(text, "\\u%04x", c);
         }
     }
-    add_text(text, "\"");
+    (void)fputs("\"", text);
 }
 
 /* The shortest digits that read back as the same number, laid out as Number.prototype.toString
  * does. */
-static void add_number(struct text *text, double number)
+static void add_number(FILE *text, double number)
 {
     char digits[40], *exponent_at;
     int precision = 0, exponent, count = 0;
@@ -84,39 +54,38 @@ static void add_number(struct text *text, double number)
     while (count > 1 && plain[count - 1] == '0')
         count--;
     if (number < 0)
-        add_text(text, "-");
+        (void)fputs("-", text);
     if (number == 0) {
-        add_text(text, "0");
+        (void)fputs("0", text);
     } else if (exponent >= 0 && exponent < 21) { /* digits, zeros behind, or a point inside */
         for (int i = 0; i <= exponent || i < count; i++) {
             if (i == exponent + 1)
-                add_text(text, ".");
-            add(text, i < count ? &plain[i] : "0", 1);
+                (void)fputs(".", text);
+            (void)fwrite(i < count ? &plain[i] : "0", 1, 1, text);
         }
     } else if (exponent < 0 && exponent >= -6) {
-        add_text(text, "0.");
+        (void)fputs("0.", text);
         for (int i = -1; i > exponent; i--)
-            add_text(text, "0");
-        add(text, plain, (size_t)count);
+            (void)fputs("0", text);
+        (void)fwrite(plain, 1, (size_t)count, text);
     } else {
-        add(text, plain, 1);
+        (void)fwrite(plain, 1, 1, text);
         if (count > 1) {
-            add_text(text, ".");
-            add(text, plain + 1, (size_t)count - 1);
+            (void)fputs(".", text);
+            (void)fwrite(plain + 1, 1, (size_t)count - 1, text);
         }
-        (void)snprintf(digits, sizeof digits, "e%+d", exponent);
-        add_text(text, digits);
+        (void)fprintf(text, "e%+d", exponent);
     }
 }
 
-static void add_value(struct text *text, const json_t *value);
+static void add_value(FILE *text, const json_t *value);
 
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void add_object(struct text *text, const json_t *object)
+static void add_object(FILE *text, const json_t *object)
 {
     const char *names[64], *name;
     size_t count = 0;
@@ -125,20 +94,18 @@ static void add_object(struct text *text, const json_t *object)
     json_object_foreach((json_t *)(uintptr_t)object, name,
                         value) if (count < sizeof names / sizeof names[0]) names[count++] = name;
     qsort(names, count, sizeof names[0], by_name);
-    add_text(text, "{");
+    (void)fputs("{", text);
     for (size_t i = 0; i < count; i++) {
-        add_text(text, i > 0 ? "," : "");
+        (void)fputs(i > 0 ? "," : "", text);
         add_string(text, names[i], strlen(names[i]));
-        add_text(text, ":");
+        (void)fputs(":", text);
         add_value(text, json_object_get(object, names[i]));
     }
-    add_text(text, "}");
+    (void)fputs("}", text);
 }
 
-static void add_value(struct text *text, const json_t *value)
+static void add_value(FILE *text, const json_t *value)
 {
-    char digits[32];
-
     switch (json_typeof(value)) {
     case JSON_OBJECT:
         add_object(text, value);
@@ -147,30 +114,35 @@ static void add_value(struct text *text, const json_t *value)
         add_string(text, json_string_value(value), json_string_length(value));
         break;
     case JSON_INTEGER:
-        (void)snprintf(digits, sizeof digits, "%lld", (long long)json_integer_value(value));
-        add_text(text, digits);
+        (void)fprintf(text, "%lld", (long long)json_integer_value(value));
         break;
     case JSON_REAL:
         add_number(text, json_real_value(value));
         break;
     case JSON_TRUE:
     case JSON_FALSE:
-        add_text(text, json_is_true(value) ? "true" : "false");
+        (void)fputs(json_is_true(value) ? "true" : "false", text);
         break;
     default: /* receipts have no arrays */
-        add_text(text, "null");
+        (void)fputs("null", text);
         break;
     }
 }
 
 static char *canonical(const json_t *value)
 {
-    struct text text = {0};
+    char *at = NULL;
+    size_t bytes;
+    FILE *text = open_memstream(&at, &bytes);
+    bool failed;
 
-    add_value(&text, value);
-    if (!text.failed)
-        return text.at;
-    free(text.at);
+    if (text == NULL)
+        return NULL;
+    add_value(text, value);
+    failed = ferror(text) != 0;
+    if (fclose(text) == 0 && !failed)
+        return at;
+    free(at);
     return NULL;
 }
 
@@ -191,11 +163,28 @@ static void set_ref(json_t *object, const char *name, const char *prefix, const 
 }
 
 /* The decimal text of an amount, as the nearest double: JSON numbers are no more than that. */
-static json_t *usd_number(int64_t pusd)
+static double usd_double(int64_t pusd)
 {
     char text[METER_USD_TEXT];
 
-    return json_real(strtod(meter_usd_text(pusd > 0 ? pusd : 0, text), NULL));
+    return strtod(meter_usd_text(pusd > 0 ? pusd : 0, text), NULL);
+}
+
+static json_t *usd_number(int64_t pusd)
+{
+    return json_real(usd_double(pusd));
+}
+
+/* Beyond this a JSON number is not what was written, and nobody could compute the hash again. */
+static json_t *count_json(int64_t count)
+{
+    return json_integer(count < 0 ? 0 : (count > UNLIMITED ? UNLIMITED : count));
+}
+
+/* The hold as an estimate; -1: there was no price for one. */
+static int64_t estimate_of(const struct store_admission *admission)
+{
+    return (admission->flags & STORE_UNPRICED) != 0 ? -1 : admission->hold[GOV_COST];
 }
 
 /* Before this hold, in the scope that has least; -1: no limit that would refuse. */
@@ -225,9 +214,9 @@ static void set_estimate(json_t *estimate, const struct store_event *event, int6
     set(estimate, "projected_cost_usd", usd_number(hold_pusd));
     set(estimate, "remaining_budget_usd", cost >= 0 ? usd_number(cost) : json_integer(UNLIMITED));
     if (required || steps >= 0)
-        set(estimate, "remaining_iterations", json_integer(steps >= 0 ? steps : UNLIMITED));
+        set(estimate, "remaining_iterations", count_json(steps >= 0 ? steps : UNLIMITED));
     if (required || tokens >= 0)
-        set(estimate, "remaining_tokens", json_integer(tokens >= 0 ? tokens : UNLIMITED));
+        set(estimate, "remaining_tokens", count_json(tokens >= 0 ? tokens : UNLIMITED));
     set(estimate, "estimate_provenance", json_string(hold_pusd >= 0 ? "estimated" : "unavailable"));
 }
 
@@ -281,18 +270,28 @@ static void set_admission_head(json_t *receipt, const struct store_event *event)
     set(receipt, "issued_at", json_string(side_time_text(event->head.ts_ns, time)));
 }
 
-static char *admission_text(const struct store_event *event)
+/* The same question again is recorded under the first one's call: its number tells them apart. */
+static void set_again(json_t *receipt, const struct store_event *event)
+{
+    const char *first = json_string_value(json_object_get(receipt, "receipt_id"));
+    char id[120];
+
+    (void)snprintf(id, sizeof id, "%s:%llu", first, (unsigned long long)event->head.seq);
+    set(receipt, "receipt_id", json_string(id));
+}
+
+/* again: there is an earlier one of this call. */
+static char *admission_text(const struct store_event *event, bool again)
 {
     bool admitted = event->head.type == STORE_ADMISSION, warned = is_warned(event);
     const struct store_refusal *refusal = &event->refusal;
     json_t *receipt = json_object(), *estimate = json_object();
-    int64_t wanted = admitted ? ((event->admission.flags & STORE_UNPRICED) != 0
-                                     ? -1
-                                     : event->admission.hold[GOV_COST])
-                              : refusal->wanted[GOV_COST];
+    int64_t wanted = admitted ? estimate_of(&event->admission) : refusal->wanted[GOV_COST];
     char *text;
 
     set_admission_head(receipt, event);
+    if (again)
+        set_again(receipt, event);
     set_estimate(estimate, event, wanted, true);
     set(receipt, "admitted", json_boolean(admitted));
     set(receipt, "admission_decision", json_string(admitted ? "admit" : "reject"));
@@ -316,24 +315,24 @@ static int64_t tokens_of(const struct store_consumption *used, bool output)
     for (unsigned bucket = 0; bucket < METER_BUCKETS; bucket++)
         if ((bucket >= METER_OUTPUT) == output)
             total += used->tokens[bucket];
-    return (int64_t)total;
+    return total > INT64_MAX ? INT64_MAX : (int64_t)total;
 }
 
 static json_t *actuals_json(const struct store_consumption *used)
 {
     int64_t in = tokens_of(used, false), out = tokens_of(used, true);
 
-    if (in + out == 0) /* a charged hold: only the sum is known */
+    if (in == 0 && out == 0) /* a charged hold: only the sum is known */
         out = used->tokens_total;
-    return json_pack("{s:I,s:I,s:I,s:I,s:o}", "tokens_in", (json_int_t)in, "tokens_out",
-                     (json_int_t)out, "tool_calls", (json_int_t)used->counts[METER_TOOL_CALLS],
-                     "wall_clock_ms", (json_int_t)used->duration_ms, "cost_usd",
-                     usd_number(used->charged_pusd));
+    return json_pack("{s:o,s:o,s:o,s:o,s:o}", "tokens_in", count_json(in), "tokens_out",
+                     count_json(out), "tool_calls",
+                     count_json((int64_t)used->counts[METER_TOOL_CALLS]), "wall_clock_ms",
+                     count_json(used->duration_ms), "cost_usd", usd_number(used->charged_pusd));
 }
 
 static void set_outcome(json_t *receipt, const struct store_consumption *used, int64_t hold_pusd)
 {
-    bool over = used->charged_pusd > hold_pusd;
+    bool over = usd_double(used->charged_pusd) > usd_double(hold_pusd); /* as the numbers say */
     const char *status = over ? "overrun" : "settled";
 
     if (used->end == STORE_UNKNOWN) {
@@ -355,8 +354,9 @@ static void set_outcome(json_t *receipt, const struct store_consumption *used, i
 static char *settlement_text(const struct store_event *event, const struct store_event *admission)
 {
     const struct store_consumption *used = &event->consumption;
-    int64_t hold = admission->admission.hold[GOV_COST];
+    int64_t hold = estimate_of(&admission->admission);
     json_t *receipt = json_object(), *estimate = json_object();
+    enum meter_provenance provenance = (enum meter_provenance)used->provenance;
     char time[32], run_id[37], *text;
 
     client_uuid_text(event->head.run_id, run_id);
@@ -371,7 +371,8 @@ static char *settlement_text(const struct store_event *event, const struct store
     set(receipt, "estimate", estimate);
     set(receipt, "actuals", actuals_json(used));
     set(receipt, "settlement_provenance",
-        json_string(meter_provenance_text((enum meter_provenance)used->provenance)));
+        json_string(
+            meter_provenance_text(used->end == STORE_UNKNOWN ? METER_MISSING : provenance)));
     set_outcome(receipt, used, hold);
     text = with_hash(receipt);
     json_decref(receipt);
@@ -385,7 +386,10 @@ char *side_receipt_text(struct store_view *view, const struct store_event *event
     char *text = NULL;
 
     if (event->head.type == STORE_ADMISSION || event->head.type == STORE_REFUSAL)
-        return admission_text(event);
+        return admission_text(event,
+                              event->head.type == STORE_REFUSAL &&
+                                  store_view_call(view, event->head.call_id, &call) == STORE_OK &&
+                                  call.consumption_seq != event->head.seq);
     if (event->head.type != STORE_CONSUMPTION || event->consumption.end == STORE_RELEASED)
         return NULL;
     admission = calloc(1, sizeof *admission);
