@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define FEMTO_PER_PICO 1000
+#define UNLIMITED_MOST (INT64_MAX >> 13) /* a hold without a bound, so that many add up */
 
 static int64_t add_sat(int64_t a, int64_t b)
 {
@@ -232,15 +233,27 @@ static uint64_t choose_cap(const struct gov_call *call, const struct fit *fit, u
     return cap;
 }
 
-static void admit(const struct gov_call *call, uint64_t cap, struct gov_verdict *out)
+static bool is_limited(const struct gov_scope *scopes, unsigned count, enum gov_dim dim)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (binds(&scopes[i].limits[dim]))
+            return true;
+    return false;
+}
+
+static void admit(const struct gov_scope *scopes, unsigned count, const struct gov_call *call,
+                  uint64_t cap, struct gov_verdict *out)
 {
     out->outcome = GOV_ADMIT;
     out->clamped = cap != call->line.full_cap;
     out->cap = cap;
     if (cap == UINT64_MAX) /* no limit depends on it */
         cap = GOV_CAP_GUESS;
-    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++) {
         out->hold[dim] = need(&call->line, (enum gov_dim)dim, cap);
+        if (out->hold[dim] > UNLIMITED_MOST && !is_limited(scopes, count, (enum gov_dim)dim))
+            out->hold[dim] = UNLIMITED_MOST;
+    }
 }
 
 /* ---- the decision ------------------------------------------------------------------------- */
@@ -282,7 +295,7 @@ void gov_decide(enum gov_state state, const struct gov_finding *ended,
         out->outcome = GOV_WAIT;
         return;
     }
-    admit(call, choose_cap(call, &fit, smallest), out);
+    admit(scopes, scope_count, call, choose_cap(call, &fit, smallest), out);
 }
 
 /* ---- thresholds --------------------------------------------------------------------------- */
@@ -297,7 +310,7 @@ unsigned gov_thresholds(int64_t spent, int64_t limit, const uint8_t *percents, u
     for (unsigned i = 0; i < count && i < 8; i++) {
         bool there = (meter_wide)(uint64_t)spent * 100 >= (meter_wide)(uint64_t)limit * percents[i];
 
-        if (!there || (*logged & (1u << i)) != 0)
+        if (percents[i] == 0 || !there || (*logged & (1u << i)) != 0)
             continue;
         *logged = (uint8_t)(*logged | (1u << i));
         reached[found++] = percents[i];

@@ -103,12 +103,17 @@ static void admission_fill(struct side_call *call, const struct meter_price *pri
     copy_name(admission->model, sizeof admission->model, request->model);
     copy_name(admission->row, sizeof admission->row, price != NULL ? price->row : "");
     admission->cap_asked = request->output_cap >= 0 ? (uint64_t)request->output_cap : UINT64_MAX;
-    admission->input_tokens = request->typical_input_tokens;
+    admission->input_tokens = request->estimated_input_tokens;
+    admission->tier = (uint8_t)request->tier;
+    admission->choices = (uint8_t)(request->choices < 255 ? request->choices : 255);
+    admission->searches = (uint8_t)(request->search_calls < 255 ? request->search_calls : 255);
     admission->pid = call->pid;
     admission->pid_start = call->pid_start;
     memcpy(admission->boot_id, call->side->boot_id, sizeof admission->boot_id);
     admission->flags = (request->stream ? STORE_STREAM : 0) | (price == NULL ? STORE_UNPRICED : 0) |
-                       (request->kind == METER_READ_ONLY ? STORE_READ_ONLY_CALL : 0);
+                       (request->kind == METER_READ_ONLY ? STORE_READ_ONLY_CALL : 0) |
+                       (request->cache_write_5m ? STORE_WRITES_5M : 0) |
+                       (request->cache_write_1h ? STORE_WRITES_1H : 0);
 }
 
 static void ask_writer(struct side_call *call)

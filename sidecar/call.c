@@ -279,15 +279,21 @@ static void request_restore(struct side_call *call, const struct store_admission
     if (request->provider == NULL)
         request->provider = meter_provider_by_name("unknown");
     request->api = meter_api_by_name(admission->api);
-    request->kind = request->api != NULL ? METER_BILLABLE : METER_UNKNOWN;
+    request->kind = (admission->flags & STORE_READ_ONLY_CALL) != 0 ? METER_READ_ONLY
+                    : request->api != NULL                         ? METER_BILLABLE
+                                                                   : METER_UNKNOWN;
     (void)wire_text(&(struct wire_value){0, admission->model,
                                          strnlen(admission->model, sizeof admission->model)},
                     request->model, sizeof request->model);
     request->stream = (admission->flags & STORE_STREAM) != 0;
     request->output_cap = admission->cap_held <= INT64_MAX ? (int64_t)admission->cap_held : -1;
     request->thinking_budget = -1;
-    request->choices = 1;
-    request->input_tokens = request->typical_input_tokens = admission->input_tokens;
+    request->tier = (enum meter_tier)admission->tier;
+    request->choices = admission->choices;
+    request->search_calls = admission->searches;
+    request->cache_write_5m = (admission->flags & STORE_WRITES_5M) != 0;
+    request->cache_write_1h = (admission->flags & STORE_WRITES_1H) != 0;
+    request->estimated_input_tokens = admission->input_tokens;
 }
 
 static void progress_restore(struct side_call *call, struct store_view *view)

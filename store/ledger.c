@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What may happen to a call: the hold, the request's first byte, the one end; each booked in every
- * scope or, when any part fails, in none (the caller then aborts the transaction). */
+ * scope or in none. What can be wrong is looked at before the first write; when a write fails
+ * nevertheless, the transaction is spoilt: nothing of it will be committed. */
 #include "store/store_int.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define NS_PER_S INT64_C(1000000000)
+#define DAY_S    86400
 
 /* ---- keys --------------------------------------------------------------------------------- */
 
@@ -34,6 +38,14 @@ void store_scope_window(struct store_scope_key *out, enum gov_window window, int
 }
 
 /* ---- rows --------------------------------------------------------------------------------- */
+
+/* From the first write on there is no way back but for the whole transaction. */
+static enum store_err spoil(struct store *store, enum store_err err)
+{
+    if (err != STORE_OK && store->spoilt == STORE_OK)
+        store->spoilt = err;
+    return err;
+}
 
 enum store_err store_counter_get(struct store *store, const struct store_scope_key *key,
                                  struct store_counter *out)
@@ -118,11 +130,14 @@ void store_counter_charge(struct store_counter *counter, const struct store_cons
 static enum store_err already(struct store *store, const struct store_event *event,
                               const struct store_call *call)
 {
-    struct store_event *first = malloc(sizeof *first);
-    enum store_err err = first == NULL
-                             ? STORE_NOMEM
-                             : store_chain_get(store, store->txn, call->admission_seq, first, NULL);
+    struct store_event *first;
+    enum store_err err;
 
+    if (call->state == STORE_CALL_REFUSED) /* there is no admission to compare with */
+        return STORE_CONFLICT;
+    first = malloc(sizeof *first);
+    err = first == NULL ? STORE_NOMEM
+                        : store_chain_get(store, store->txn, call->admission_seq, first, NULL);
     if (err == STORE_OK)
         err = memcmp(first->admission.request_hash, event->admission.request_hash,
                      sizeof first->admission.request_hash) == 0 &&
@@ -133,37 +148,41 @@ static enum store_err already(struct store *store, const struct store_event *eve
     return err;
 }
 
-/* The last line of defence: the governor decided on these very figures. */
+/* The last line of defence: the governor decided on these very figures. A sum of holds that does
+ * not fit would come out wrong when they are taken back. */
 static bool would_pass(const struct store_scope_seen *seen, const struct store_admission *admission)
 {
     for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
-        int64_t sum;
+        int64_t held, sum;
 
+        if (__builtin_add_overflow(seen->held[dim], admission->hold[dim], &held))
+            return true;
         if (seen->limit[dim] == 0 || seen->policy[dim] == GOV_SOFT_WARN)
             continue;
-        if (__builtin_add_overflow(seen->spent[dim], seen->held[dim], &sum) ||
-            __builtin_add_overflow(sum, admission->hold[dim], &sum) || sum > seen->limit[dim])
+        if (__builtin_add_overflow(held, seen->spent[dim], &sum) || sum > seen->limit[dim])
             return true;
     }
     return false;
 }
 
-static enum store_err hold_in(struct store *store, struct store_scope_seen *seen,
-                              const struct store_admission *admission)
+/* Reads the counters of all scopes, and notes what they say in what the admission saw. */
+static enum store_err look_at_scopes(struct store *store, struct store_event *event,
+                                     struct store_counter counters[STORE_SCOPES_MAX])
 {
-    struct store_counter counter;
-    enum store_err err = store_counter_get(store, &seen->key, &counter);
+    for (unsigned i = 0; i < event->head.scope_count; i++) {
+        struct store_scope_seen *seen = &event->scopes[i];
+        enum store_err err = store_counter_get(store, &seen->key, &counters[i]);
 
-    if (err != STORE_OK && err != STORE_NOT_FOUND)
-        return err;
-    for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
-        seen->spent[dim] = store_spent(&counter, (enum gov_dim)dim);
-        seen->held[dim] = counter.held[dim];
+        if (err != STORE_OK && err != STORE_NOT_FOUND)
+            return err;
+        for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
+            seen->spent[dim] = store_spent(&counters[i], (enum gov_dim)dim);
+            seen->held[dim] = counters[i].held[dim];
+        }
+        if (would_pass(seen, &event->admission))
+            return STORE_OVER;
     }
-    if (would_pass(seen, admission))
-        return STORE_OVER;
-    store_counter_hold(&counter, admission, 1, true);
-    return store_counter_put(store, &seen->key, &counter);
+    return STORE_OK;
 }
 
 /* A row for the call of a record, and its place among the calls of the run. */
@@ -188,57 +207,110 @@ static enum store_err call_new(struct store *store, const struct store_event *ev
     return err == STORE_OK ? store_put(store, STORE_RUNCALLS, pair, sizeof pair, "", 0) : err;
 }
 
-static enum store_err count_admission(struct store *store, const uint8_t run_id[16])
+static enum store_err hold_in_all(struct store *store, const struct store_event *event,
+                                  struct store_counter counters[STORE_SCOPES_MAX])
 {
-    struct store_run run;
-    enum store_err err = store_run_get(store, run_id, &run);
+    enum store_err err = STORE_OK;
 
-    if (err != STORE_OK)
-        return err;
-    run.admitted++;
-    run.in_flight++;
-    return store_run_put(store, &run);
+    for (unsigned i = 0; i < event->head.scope_count && err == STORE_OK; i++) {
+        store_counter_hold(&counters[i], &event->admission, 1, true);
+        err = store_counter_put(store, &event->scopes[i].key, &counters[i]);
+    }
+    return err;
 }
 
 enum store_err store_admit(struct store *store, struct store_event *event,
                            struct store_call *call_out)
 {
+    struct store_counter counters[STORE_SCOPES_MAX];
+    struct store_run run;
     enum store_err err = store_call_get(store, event->head.call_id, call_out);
 
     if (err == STORE_OK)
         return already(store, event, call_out);
-    if (err != STORE_NOT_FOUND)
+    if (err == STORE_NOT_FOUND)
+        err = store_run_get(store, event->head.run_id, &run);
+    if (err == STORE_OK)
+        err = look_at_scopes(store, event, counters);
+    if (err != STORE_OK)
         return err;
-    err = STORE_OK;
-    for (unsigned i = 0; i < event->head.scope_count && err == STORE_OK; i++)
-        err = hold_in(store, &event->scopes[i], &event->admission);
+    err = hold_in_all(store, event, counters);
     if (err == STORE_OK)
         err = store_append(store, event, sizeof event->admission);
     if (err == STORE_OK)
         err = call_new(store, event, STORE_CALL_HELD, call_out);
     if (err == STORE_OK)
         err = store_put(store, STORE_OPEN, call_out->call_id, 16, "", 0);
-    return err == STORE_OK ? count_admission(store, event->head.run_id) : err;
+    run.admitted++;
+    run.in_flight++;
+    return spoil(store, err == STORE_OK ? store_run_put(store, &run) : err);
+}
+
+/* ---- windows that began to count after the admission ---------------------------------------- */
+
+bool store_counts_in(const struct store_event *admission, const struct store_scope_key *window,
+                     int64_t end_s)
+{
+    int64_t ts_ns = admission->head.ts_ns;
+
+    for (unsigned i = 0; i < admission->head.scope_count; i++)
+        if (admission->scopes[i].key.kind == window->kind &&
+            admission->scopes[i].key.window == window->window)
+            return memcmp(&admission->scopes[i].key, window, sizeof *window) == 0;
+    return ts_ns >= window->start_s * NS_PER_S && (end_s == 0 || ts_ns < end_s * NS_PER_S);
+}
+
+static bool names_a_window(const struct store_event *admission)
+{
+    for (unsigned i = 0; i < admission->head.scope_count; i++)
+        if (admission->scopes[i].key.kind == GOV_GLOBAL)
+            return true;
+    return false;
+}
+
+/* Calls book() for the scopes of an admission, and for a window that was opened while the call was
+ * in flight: store_charged_since() has put the call's hold into it. */
+static enum store_err each_scope(struct store *store, const struct store_event *admission,
+                                 enum store_err (*book)(struct store *store,
+                                                        const struct store_scope_seen *seen,
+                                                        void *data),
+                                 void *data)
+{
+    struct store_view here = {store, store->txn};
+    struct store_scope_seen late = {0};
+    struct store_counter counter;
+    const struct store_scope_key *last = NULL;
+    enum store_err err = STORE_OK;
+
+    for (unsigned i = 0; i < admission->head.scope_count && err == STORE_OK; i++)
+        err = book(store, &admission->scopes[i], data);
+    if (err != STORE_OK || names_a_window(admission))
+        return err;
+    while ((err = store_view_next_window(&here, last, &late.key, &counter)) == STORE_OK) {
+        if (store_counts_in(admission, &late.key, counter.end_s))
+            err = book(store, &late, data);
+        if (err != STORE_OK)
+            return err;
+        last = &late.key;
+    }
+    return err == STORE_NOT_FOUND ? STORE_OK : err;
 }
 
 /* ---- sent --------------------------------------------------------------------------------- */
 
 /* A step is spent when the request leaves: only unsent ones come back. */
-static enum store_err spend_step(struct store *store, const struct store_event *admission)
+static enum store_err spend_step(struct store *store, const struct store_scope_seen *seen,
+                                 void *data)
 {
-    enum store_err err = STORE_OK;
+    const struct store_admission *admission = data;
+    struct store_counter counter;
+    enum store_err err = store_counter_get(store, &seen->key, &counter);
 
-    for (unsigned i = 0; i < admission->head.scope_count && err == STORE_OK; i++) {
-        struct store_counter counter;
-
-        err = store_counter_get(store, &admission->scopes[i].key, &counter);
-        if (err != STORE_OK)
-            break;
-        add_to(&counter.held[GOV_STEPS], -admission->admission.hold[GOV_STEPS]);
-        add_to(&counter.charged[GOV_STEPS], admission->admission.hold[GOV_STEPS]);
-        err = store_counter_put(store, &admission->scopes[i].key, &counter);
-    }
-    return err;
+    if (err != STORE_OK)
+        return err;
+    add_to(&counter.held[GOV_STEPS], -admission->hold[GOV_STEPS]);
+    add_to(&counter.charged[GOV_STEPS], admission->hold[GOV_STEPS]);
+    return store_counter_put(store, &seen->key, &counter);
 }
 
 enum store_err store_sent(struct store *store, const uint8_t call_id[16], int64_t ts_ns)
@@ -255,34 +327,41 @@ enum store_err store_sent(struct store *store, const uint8_t call_id[16], int64_
     if (admission == NULL)
         return STORE_NOMEM;
     err = store_chain_get(store, store->txn, call.admission_seq, admission, NULL);
-    if (err == STORE_OK)
-        err = spend_step(store, admission);
-    free(admission);
-    if (err != STORE_OK)
-        return err;
     call.state = STORE_CALL_SENT;
     call.sent_ns = ts_ns;
-    return call_put(store, &call);
+    if (err == STORE_OK)
+        err = spoil(store, each_scope(store, admission, spend_step, &admission->admission));
+    free(admission);
+    return err == STORE_OK ? spoil(store, call_put(store, &call)) : err;
 }
 
 /* ---- the end ------------------------------------------------------------------------------ */
 
+struct ending {
+    const struct store_admission *admission;
+    struct store_consumption *used;
+    bool was_sent;
+};
+
 static enum store_err settle_in(struct store *store, const struct store_scope_seen *seen,
-                                const struct store_admission *admission,
-                                struct store_consumption *used, bool was_sent)
+                                void *data)
 {
+    const struct ending *ending = data;
+    int64_t *remaining = ending->used->remaining;
     struct store_counter counter;
     enum store_err err = store_counter_get(store, &seen->key, &counter);
 
     if (err != STORE_OK)
         return err;
-    store_counter_hold(&counter, admission, -1, !was_sent);
-    store_counter_charge(&counter, used, !was_sent && admission->hold[GOV_STEPS] > 0);
+    store_counter_hold(&counter, ending->admission, -1, !ending->was_sent);
+    store_counter_charge(&counter, ending->used,
+                         !ending->was_sent && ending->admission->hold[GOV_STEPS] > 0);
     for (unsigned dim = 0; seen->key.kind == GOV_RUN && dim < STORE_SEEN_DIMS; dim++)
-        if (used->remaining[dim] < 0 && seen->limit[dim] > 0) /* the innermost run with a limit */
-            used->remaining[dim] = seen->limit[dim] > store_spent(&counter, (enum gov_dim)dim)
-                                       ? seen->limit[dim] - store_spent(&counter, (enum gov_dim)dim)
-                                       : 0;
+        if (remaining[dim] < 0 && seen->limit[dim] > 0) { /* the innermost run with a limit */
+            remaining[dim] = seen->limit[dim] - store_spent(&counter, (enum gov_dim)dim);
+            if (remaining[dim] < 0)
+                remaining[dim] = 0;
+        }
     return store_counter_put(store, &seen->key, &counter);
 }
 
@@ -303,16 +382,15 @@ static enum store_err count_end(struct store *store, const uint8_t run_id[16],
 static enum store_err settle_call(struct store *store, struct store_event *event,
                                   struct store_call *call, const struct store_event *admission)
 {
-    bool was_sent = call->state == STORE_CALL_SENT;
-    enum store_err err = STORE_OK;
+    struct ending ending = {&admission->admission, &event->consumption,
+                            call->state == STORE_CALL_SENT};
+    enum store_err err;
 
-    if (was_sent && event->consumption.end == STORE_RELEASED)
+    if (ending.was_sent && event->consumption.end == STORE_RELEASED)
         return STORE_CONFLICT; /* what was sent is charged */
     for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++)
         event->consumption.remaining[dim] = -1;
-    for (unsigned i = 0; i < admission->head.scope_count && err == STORE_OK; i++)
-        err = settle_in(store, &admission->scopes[i], &admission->admission, &event->consumption,
-                        was_sent);
+    err = each_scope(store, admission, settle_in, &ending);
     memcpy(event->head.run_id, call->run_id, sizeof event->head.run_id);
     if (err == STORE_OK)
         err = store_append(store, event, sizeof event->consumption);
@@ -322,7 +400,8 @@ static enum store_err settle_call(struct store *store, struct store_event *event
         err = call_put(store, call);
     if (err == STORE_OK)
         err = store_delete(store, STORE_OPEN, call->call_id, sizeof call->call_id);
-    return err == STORE_OK ? count_end(store, call->run_id, &event->consumption) : err;
+    return spoil(store,
+                 err == STORE_OK ? count_end(store, call->run_id, &event->consumption) : err);
 }
 
 enum store_err store_settle(struct store *store, struct store_event *event)
@@ -353,18 +432,18 @@ enum store_err store_refuse(struct store *store, struct store_event *event)
 {
     struct store_call call;
     struct store_run run;
-    enum store_err err = store_append(store, event, sizeof event->refusal);
+    enum store_err err = store_run_get(store, event->head.run_id, &run), known;
 
-    if (err == STORE_OK)
-        err = store_call_get(store, event->head.call_id, &call);
-    if (err == STORE_NOT_FOUND)
-        err = call_new(store, event, STORE_CALL_REFUSED, &call);
-    if (err == STORE_OK)
-        err = store_run_get(store, event->head.run_id, &run);
     if (err != STORE_OK)
         return err;
+    known = store_call_get(store, event->head.call_id, &call);
+    if (known != STORE_OK && known != STORE_NOT_FOUND)
+        return known;
+    err = store_append(store, event, sizeof event->refusal);
+    if (err == STORE_OK && known == STORE_NOT_FOUND)
+        err = call_new(store, event, STORE_CALL_REFUSED, &call);
     add_to(&run.refused, event->refusal.count);
-    return store_run_put(store, &run);
+    return spoil(store, err == STORE_OK ? store_run_put(store, &run) : err);
 }
 
 /* ---- runs, progress ----------------------------------------------------------------------- */
@@ -396,7 +475,7 @@ enum store_err store_run_close(struct store *store, const uint8_t run_id[16], en
     for (unsigned dim = 0; dim < GOV_DIMS; dim++)
         event.completed.total[dim] = store_spent(&counter, (enum gov_dim)dim);
     err = store_append(store, &event, sizeof event.completed);
-    return err == STORE_OK ? store_run_put(store, &run) : err;
+    return spoil(store, err == STORE_OK ? store_run_put(store, &run) : err);
 }
 
 enum store_err store_progress_put(struct store *store, const uint8_t call_id[16], const void *bytes,
@@ -437,17 +516,21 @@ static enum store_err add_call(struct store *store, const struct store_event *ad
     return err;
 }
 
+/* The clock may have been set back: records are not in the order of their times. Those older by
+ * more than a day end the search. */
 enum store_err store_charged_since(struct store *store, int64_t since_ns, struct store_counter *out)
 {
     struct store_event *events = malloc(2 * sizeof *events);
     enum store_err err = events == NULL ? STORE_NOMEM : STORE_OK;
+    struct store_scope_key window;
 
+    store_scope_window(&window, GOV_DAILY, since_ns / NS_PER_S);
     memset(out, 0, sizeof *out);
     for (uint64_t seq = store->seq; err == STORE_OK && seq > 0; seq--) {
         err = store_chain_get(store, store->txn, seq, &events[0], NULL);
-        if (err != STORE_OK || events[0].head.ts_ns < since_ns)
+        if (err != STORE_OK || events[0].head.ts_ns < since_ns - DAY_S * NS_PER_S)
             break;
-        if (events[0].head.type == STORE_ADMISSION)
+        if (events[0].head.type == STORE_ADMISSION && store_counts_in(&events[0], &window, 0))
             err = add_call(store, &events[0], &events[1], out);
     }
     free(events);

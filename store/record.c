@@ -87,7 +87,8 @@ enum store_err store_append(struct store *store, struct store_event *event, size
     size_t used;
     enum store_err err;
 
-    if (body_bytes != store_body_bytes(event->head.type))
+    if (body_bytes != store_body_bytes(event->head.type) ||
+        event->head.scope_count > STORE_SCOPES_MAX)
         return STORE_DAMAGED;
     event->head.version = STORE_RECORD_VERSION;
     event->head.seq = store->seq + 1;

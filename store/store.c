@@ -85,8 +85,9 @@ enum store_err store_err_of(const struct store *store, int code)
     case MDB_PAGE_NOTFOUND:
     case MDB_INVALID:
     case MDB_VERSION_MISMATCH:
-    case MDB_PANIC:
         return STORE_DAMAGED;
+    case MDB_PANIC: /* a commit could not be noted: the file may be well, what LMDB knows is not */
+        return STORE_LATCHED;
     case EIO: /* a short write on a full disk looks like this too */
         return disk_is_full(store) ? STORE_FULL : STORE_IO;
     default:
@@ -150,6 +151,12 @@ static enum store_err lock(struct store *store, struct store_error *error)
         return err;
     }
     if (fcntl(store->lock_fd, F_OFD_SETLK, &whole) != 0) {
+        int code = errno;
+
+        if (code != EAGAIN && code != EACCES) { /* not held: not to be had */
+            say(error, "%s: %s", path, strerror(code));
+            return store_err_of(store, code);
+        }
         say_owner(store->lock_fd, error, path);
         return STORE_LOCKED;
     }
@@ -305,9 +312,9 @@ static enum store_err open_ledger(struct store *store, struct store_error *error
     }
     store->txn = txn;
     err = read_meta(store, txn, error);
-    if (err == STORE_OK)
+    if (err == STORE_OK && !store->read_only) /* who only reads wants to see the damage */
         err = read_head(store, txn);
-    if (err == STORE_OK)
+    if (err == STORE_OK && !store->read_only)
         err = check_tail(store, txn, error);
     if (err == STORE_OK && !store->read_only)
         err = write_meta(store, 0);
@@ -337,8 +344,12 @@ enum store_err store_open(const char *home, bool read_only, struct store **store
         return STORE_NOMEM;
     store->lock_fd = -1;
     store->read_only = read_only;
+    err = strlen(home) < sizeof store->home ? STORE_OK : STORE_IO;
+    if (err != STORE_OK) /* another directory's name would be left of it */
+        say(error, "%.64s...: the name of the directory is too long", home);
     (void)snprintf(store->home, sizeof store->home, "%s", home);
-    err = lock(store, error);
+    if (err == STORE_OK)
+        err = lock(store, error);
     if (err == STORE_OK)
         err = open_ledger(store, error);
     if (err != STORE_OK) {
@@ -386,6 +397,7 @@ enum store_err store_begin(struct store *store)
 static void forget_transaction(struct store *store)
 {
     store->txn = NULL;
+    store->spoilt = STORE_OK;
     store->seq = store->committed_seq;
     memcpy(store->head, store->committed_head, sizeof store->head);
 }
@@ -395,11 +407,11 @@ static void forget_transaction(struct store *store)
 enum store_err store_commit(struct store *store, bool durable)
 {
     int code = mdb_env_set_flags(store->env, MDB_NOMETASYNC, durable ? 0 : 1);
-    enum store_err err;
+    enum store_err err = code != MDB_SUCCESS ? store_err_of(store, code) : store->spoilt;
 
-    if (code != MDB_SUCCESS) {
+    if (err != STORE_OK) {
         store_abort(store);
-        return store_err_of(store, code);
+        return err;
     }
     code = mdb_txn_commit(store->txn); /* frees the handle even when it fails */
     err = store_err_of(store, code);

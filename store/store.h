@@ -30,7 +30,7 @@
 #define STORE_MUST_CHECK __attribute__((warn_unused_result))
 
 #define STORE_SCHEMA       1u
-#define STORE_SCOPES_MAX   8u                 /* scopes of one call */
+#define STORE_SCOPES_MAX   8u                  /* scopes of one call */
 #define STORE_MAP_BYTES    ((size_t)64 << 30)  /* address space, not disk */
 #define STORE_MAP_LEAST    ((size_t)256 << 20) /* where address space is short */
 #define STORE_RECORD_MAX   2048u
@@ -162,22 +162,24 @@ enum store_call_flag {
     STORE_CLAMPED = 1 << 1,
     STORE_READ_ONLY_CALL = 1 << 2,
     STORE_UNPRICED = 1 << 3,
-    STORE_WARNED = 1 << 4, /* a limit's ratio was at 80 % or above */
+    STORE_WARNED = 1 << 4,    /* a limit's ratio was at 80 % or above */
+    STORE_WRITES_5M = 1 << 5, /* the request may write to a cache */
+    STORE_WRITES_1H = 1 << 6,
 };
 
 struct store_admission {
     int64_t hold[STORE_SEEN_DIMS]; /* steps, tokens, cost in pico-dollars */
     uint64_t cap_asked;            /* UINT64_MAX: none */
     uint64_t cap_held;             /* UINT64_MAX: none */
-    uint64_t input_tokens;
+    uint64_t input_tokens;         /* estimated, for a charge without a report */
     int64_t pid;
     int64_t pid_start;
     uint8_t boot_id[16];
     uint8_t
         request_hash[32]; /* of method, host, path and body: the same id must mean the same call */
     uint32_t flags;
-    uint8_t door; /* 0 libcurl */
-    uint8_t zero[3];
+    uint8_t door;                    /* 0 libcurl */
+    uint8_t tier, choices, searches; /* of the request, up to 255: what its bill goes by */
     char provider[24];
     char api[32];
     char model[96];

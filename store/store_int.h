@@ -32,6 +32,7 @@ struct store {
     int lock_fd;
     bool read_only;
     bool latched;
+    enum store_err spoilt; /* the open transaction is half done: it will not be committed */
     bool was_clean;
     char home[512];
 };
@@ -70,10 +71,65 @@ bool store_unpack(const void *bytes, size_t count, struct store_event *out, uint
 enum store_err store_chain_get(const struct store *store, MDB_txn *txn, uint64_t seq,
                                struct store_event *out, uint8_t hash_out[32]);
 
+/* Whether a call counts in a window: as its admission says, and where that names no window of the
+ * kind, by its time: the window began to count later. end_s 0: it has none. */
+bool store_counts_in(const struct store_event *admission, const struct store_scope_key *window,
+                     int64_t end_s);
+
 /* The arithmetic of holds, the same for writing and for proving. sign +1 books, -1 takes back. */
 void store_counter_hold(struct store_counter *counter, const struct store_admission *admission,
                         int sign, bool steps_too);
 void store_counter_charge(struct store_counter *counter, const struct store_consumption *used,
                           bool step_too);
+
+/* ---- proving (verify.c: the chain; verify_rows.c: what stands beside it) --------------------- */
+
+struct store_sum { /* a scope */
+    struct store_scope_key key;
+    struct store_counter counter;
+};
+
+struct store_open_call {
+    uint8_t call_id[16];
+    struct store_event admission;
+};
+
+struct store_run_sum {
+    uint8_t run_id[16];
+    int64_t admitted, refused, settled, estimated, in_flight;
+    int64_t ended_ns;
+    uint8_t state;
+    struct store_run_ended why;
+};
+
+struct store_window {
+    struct store_scope_key key;
+    int64_t end_s;
+};
+
+struct store_check {
+    struct store_view *view;
+    struct store_proof *proof;
+    void *sums, *calls, *runs; /* trees of the structs above, each with its id first */
+    size_t sum_count, call_count, run_count;
+    size_t row_count; /* of calls: admitted ones and refused ones */
+    size_t matched;   /* rows of the table being walked that the records know */
+    struct store_window *windows;
+    size_t window_count;
+    struct store_event event;
+    bool out_of_memory;
+};
+
+int store_by_scope(const void *a, const void *b);
+int store_by_id(const void *a, const void *b);
+/* The first finding is the one that is told; *what is no longer proven. seq 0: of no record. */
+void store_check_wrong(struct store_check *check, bool *what, uint64_t seq, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Calls each() for every scope in which a call counts. */
+void store_check_each(struct store_check *check, const struct store_event *admission,
+                      void (*each)(struct store_sum *sum, const void *data), const void *data);
+void store_check_rows(struct store_check *check);
+/* The rows of a table. */
+size_t store_check_count(const struct store_check *check, enum store_table table);
 
 #endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The proof, its second half: counters, rows of calls and runs, lists, against what the chain's
+ * records came to. */
+#include "store/store_int.h"
+
+#include <search.h>
+#include <string.h>
+
+/* Walks by key, whatever stands in the rows. */
+static void each_row(struct store_check *check, enum store_table table,
+                     void (*each)(struct store_check *check, const MDB_val *key,
+                                  const MDB_val *value))
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val key, value;
+    int code = mdb_cursor_open(check->view->txn, check->view->store->tables[table], &cursor);
+
+    while (code == MDB_SUCCESS) {
+        code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        if (code == MDB_SUCCESS)
+            each(check, &key, &value);
+    }
+    mdb_cursor_close(cursor);
+    if (code != MDB_NOTFOUND)
+        store_check_wrong(check, &check->proof->sums, 0, "a table cannot be read: %s",
+                          mdb_strerror(code));
+}
+
+size_t store_check_count(const struct store_check *check, enum store_table table)
+{
+    MDB_stat stat = {0};
+
+    (void)mdb_stat(check->view->txn, check->view->store->tables[table], &stat);
+    return stat.ms_entries;
+}
+
+/* No record says that a request has left: a step of it is spent, and no longer held. */
+static void book_step(struct store_sum *sum, const void *data)
+{
+    const struct store_admission *admission = data;
+
+    sum->counter.held[GOV_STEPS] -= admission->hold[GOV_STEPS];
+    sum->counter.charged[GOV_STEPS] += admission->hold[GOV_STEPS];
+}
+
+static void check_open_row(struct store_check *check, const MDB_val *key, const MDB_val *value)
+{
+    void **found = key->mv_size == 16 ? tfind(key->mv_data, &check->calls, store_by_id) : NULL;
+    const struct store_open_call *call = found != NULL ? *found : NULL;
+    struct store_call row;
+
+    (void)value;
+    if (call == NULL || store_view_call(check->view, call->call_id, &row) != STORE_OK) {
+        store_check_wrong(check, &check->proof->sums, 0, "a call is listed as open and is not");
+        return;
+    }
+    if (row.consumption_seq != 0 ||
+        row.state != (row.sent_ns != 0 ? STORE_CALL_SENT : STORE_CALL_HELD))
+        store_check_wrong(check, &check->proof->sums, call->admission.head.seq,
+                          "the row of the open call of record %llu does not say that it is open",
+                          (unsigned long long)call->admission.head.seq);
+    if (row.state == STORE_CALL_SENT)
+        store_check_each(check, &call->admission, book_step, &call->admission.admission);
+}
+
+static void check_open(struct store_check *check)
+{
+    each_row(check, STORE_OPEN, check_open_row);
+    if (store_check_count(check, STORE_OPEN) != check->call_count)
+        store_check_wrong(check, &check->proof->sums, 0, "%zu calls are open, %zu are listed",
+                          check->call_count, store_check_count(check, STORE_OPEN));
+}
+
+static void check_call_row(struct store_check *check, const MDB_val *key, const MDB_val *value)
+{
+    struct store_call row;
+    uint8_t pair[32];
+    MDB_val found = {sizeof pair, pair}, nothing;
+
+    if (key->mv_size == 16 && value->mv_size == sizeof row) {
+        memcpy(&row, value->mv_data, sizeof row);
+        memcpy(pair, row.run_id, 16);
+        memcpy(pair + 16, row.call_id, 16);
+        if (memcmp(row.call_id, key->mv_data, 16) == 0 &&
+            mdb_get(check->view->txn, check->view->store->tables[STORE_RUNCALLS], &found,
+                    &nothing) == MDB_SUCCESS)
+            return;
+    }
+    store_check_wrong(check, &check->proof->sums, 0,
+                      "the row of a call has another id, or its run does not "
+                      "list it");
+}
+
+static void check_calls(struct store_check *check)
+{
+    each_row(check, STORE_CALLS, check_call_row);
+    if (store_check_count(check, STORE_CALLS) != check->row_count ||
+        store_check_count(check, STORE_RUNCALLS) != check->row_count)
+        store_check_wrong(check, &check->proof->sums, 0,
+                          "%zu calls have rows, runs list %zu; there were %zu",
+                          store_check_count(check, STORE_CALLS),
+                          store_check_count(check, STORE_RUNCALLS), check->row_count);
+}
+
+/* Not the marks of what was logged: they are for the log alone. */
+static bool same_counter(const struct store_counter *row, const struct store_counter *sum)
+{
+    static const uint8_t zero[sizeof row->zero];
+
+    return row->version == STORE_COUNTER_VERSION && row->in_flight == sum->in_flight &&
+           memcmp(row->charged, sum->charged, sizeof row->charged) == 0 &&
+           memcmp(row->credited, sum->credited, sizeof row->credited) == 0 &&
+           memcmp(row->held, sum->held, sizeof row->held) == 0 &&
+           memcmp(row->zero, zero, sizeof zero) == 0;
+}
+
+/* A name is the one that the key was made of. */
+static bool fits_name(const char name[64], const struct store_scope_key *key)
+{
+    static const char none[64];
+    struct store_scope_key named;
+
+    if (memcmp(name, none, sizeof none) == 0)
+        return true;
+    if (memchr(name, '\0', sizeof none) == NULL)
+        return false;
+    store_scope_name(&named, (enum gov_scope_kind)key->kind, name);
+    return memcmp(&named, key, sizeof named) == 0;
+}
+
+/* A window ends about a day after it began. */
+static bool fits_key(const struct store_counter *row, const struct store_scope_key *key)
+{
+    int64_t hours = (row->end_s - key->start_s) / 3600;
+
+    if (!fits_name(row->name, key))
+        return false;
+    return key->window == GOV_DAILY ? hours >= 20 && hours <= 28 : row->end_s == 0;
+}
+
+static void check_counter_row(struct store_check *check, const MDB_val *key, const MDB_val *value)
+{
+    static const struct store_counter none;
+    struct store_scope_key scope;
+    struct store_counter row;
+    void **found;
+
+    if (key->mv_size != sizeof scope || value->mv_size != sizeof row) {
+        store_check_wrong(check, &check->proof->sums, 0, "a counter has another size");
+        return;
+    }
+    memcpy(&scope, key->mv_data, sizeof scope);
+    memcpy(&row, value->mv_data, sizeof row);
+    found = tfind(&scope, &check->sums, store_by_scope);
+    check->matched += found != NULL;
+    if (!same_counter(&row, found != NULL ? &((struct store_sum *)*found)->counter : &none) ||
+        !fits_key(&row, &scope))
+        store_check_wrong(check, &check->proof->sums, 0,
+                          "the counter of scope %s \"%.63s\" is not the sum of its records",
+                          gov_scope_name(scope.kind), row.name);
+}
+
+static void check_counters(struct store_check *check)
+{
+    check->matched = 0;
+    each_row(check, STORE_COUNTERS, check_counter_row);
+    if (check->matched != check->sum_count)
+        store_check_wrong(check, &check->proof->sums, 0, "%zu counters are missing",
+                          check->sum_count - check->matched);
+}
+
+static bool same_run(const struct store_run *row, const struct store_run_sum *sum)
+{
+    static const uint8_t zero[sizeof row->zero];
+
+    return sum->admitted == row->admitted && sum->refused == row->refused &&
+           sum->settled == row->settled && sum->estimated == row->estimated &&
+           sum->in_flight == row->in_flight && sum->state == row->state &&
+           sum->ended_ns == row->ended_ns && sum->why.reason_count == row->reason_count &&
+           row->reason_count <= GOV_CODES_MAX &&
+           memcmp(sum->why.reasons, row->reasons, row->reason_count * sizeof row->reasons[0]) ==
+               0 &&
+           memcmp(row->zero, zero, sizeof zero) == 0;
+}
+
+static void check_run_row(struct store_check *check, const MDB_val *key, const MDB_val *value)
+{
+    void **found = key->mv_size == 16 ? tfind(key->mv_data, &check->runs, store_by_id) : NULL;
+    struct store_run row = {0};
+
+    check->matched += found != NULL;
+    if (value->mv_size == sizeof row)
+        memcpy(&row, value->mv_data, sizeof row);
+    if (found == NULL || value->mv_size != sizeof row || !same_run(&row, *found))
+        store_check_wrong(
+            check, &check->proof->sums, row.allocation_seq,
+            "the row of the run allocated by record %llu is not the sum of its records",
+            (unsigned long long)row.allocation_seq);
+}
+
+static void check_runs(struct store_check *check)
+{
+    check->matched = 0;
+    each_row(check, STORE_RUNS, check_run_row);
+    if (check->matched != check->run_count)
+        store_check_wrong(check, &check->proof->sums, 0, "%zu runs are missing",
+                          check->run_count - check->matched);
+}
+
+void store_check_rows(struct store_check *check)
+{
+    check_open(check); /* before the counters: it knows what has left */
+    check_calls(check);
+    check_counters(check);
+    check_runs(check);
+}
