@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SYSTEM_FILE "/etc/flyball/flyball.yaml"
+#define SYSTEM_FILE       "/etc/flyball/flyball.yaml"
+#define BUSY_WAIT_MOST_MS (INT64_C(365) * 86400000) /* beyond any call, within any clock */
 
 static bool copy_text(struct side_reader *reader, const yaml_node_t *node, char *out, size_t size)
 {
@@ -46,6 +47,15 @@ static bool provider_name(struct side_reader *reader, const yaml_node_t *value)
             side_read_fail(reader, value, "no provider is called '%s'", name));
 }
 
+/* Whose host it would be is not to be guessed. */
+static bool host_is_known(const struct side_spec *spec, const char *host)
+{
+    for (unsigned i = 0; i < spec->provider_count; i++)
+        if (strcmp(spec->providers[i].host, host) == 0)
+            return true;
+    return false;
+}
+
 static bool provider_host(struct side_reader *reader, const yaml_node_t *node)
 {
     struct side_spec *spec = reader->spec;
@@ -60,6 +70,8 @@ static bool provider_host(struct side_reader *reader, const yaml_node_t *node)
         *c = (char)(*c >= 'A' && *c <= 'Z' ? *c - 'A' + 'a' : *c);
     if (*host == '\0' || strpbrk(host, "/ \t@") != NULL)
         return side_read_fail(reader, node, "'%s' is not a host or host:port", host);
+    if (host_is_known(spec, host))
+        return side_read_fail(reader, node, "'%s' is given twice", host);
     spec->provider_count++;
     return true;
 }
@@ -84,6 +96,8 @@ static bool read_provider(struct side_reader *reader, const yaml_node_t *node)
         return false;
     if (reader->provider.name[0] == '\0')
         return side_read_fail(reader, node, "a provider needs a 'name'");
+    if (first == reader->spec->provider_count)
+        return side_read_fail(reader, node, "a provider needs 'hosts'");
     for (unsigned i = first; i < reader->spec->provider_count; i++)
         memcpy(reader->spec->providers[i].name, reader->provider.name,
                sizeof reader->provider.name);
@@ -123,6 +137,7 @@ static bool prices_override(struct side_reader *reader, const yaml_node_t *value
 static bool prices_unknown(struct side_reader *reader, const yaml_node_t *value)
 {
     const char *text = side_read_text(reader, value);
+    size_t room = sizeof reader->spec->unknown_row;
 
     if (text == NULL)
         return false;
@@ -130,9 +145,10 @@ static bool prices_unknown(struct side_reader *reader, const yaml_node_t *value)
         reader->spec->unknown_model = SIDE_UNKNOWN_DENY;
     } else if (strcmp(text, "warn") == 0) {
         reader->spec->unknown_model = SIDE_UNKNOWN_WARN;
-    } else if (strncmp(text, "price=", 6) == 0 && strchr(text, '/') != NULL) {
+    } else if (strncmp(text, "price=", 6) == 0 && strchr(text, '/') != NULL &&
+               strlen(text + 6) < room) {
         reader->spec->unknown_model = SIDE_UNKNOWN_ROW;
-        (void)snprintf(reader->spec->unknown_row, sizeof reader->spec->unknown_row, "%s", text + 6);
+        (void)snprintf(reader->spec->unknown_row, room, "%s", text + 6);
     } else {
         return side_read_fail(reader, value, "'%s' is none of deny, warn, price=PROVIDER/MODEL",
                               text);
@@ -163,10 +179,14 @@ static bool read_refuse(struct side_reader *reader, const yaml_node_t *value)
 static bool read_busy_wait(struct side_reader *reader, const yaml_node_t *value)
 {
     const char *text = side_read_text(reader, value);
+    int64_t ms;
 
-    return text != NULL &&
-           (side_duration_parse(text, &reader->spec->busy_wait_ms) ||
-            side_read_fail(reader, value, "'%s' is not a duration, such as 45s", text));
+    if (text == NULL)
+        return false;
+    if (!side_duration_parse(text, &ms) || ms > BUSY_WAIT_MOST_MS)
+        return side_read_fail(reader, value, "'%s' is not a duration, such as 45s", text);
+    reader->spec->busy_wait_ms = ms;
+    return true;
 }
 
 static bool read_top(struct side_reader *reader, const yaml_node_t *node)
@@ -203,26 +223,60 @@ static bool read_top(struct side_reader *reader, const yaml_node_t *node)
 
 /* ---- files -------------------------------------------------------------------------------- */
 
+static bool load(struct side_reader *reader, yaml_parser_t *parser, yaml_document_t *document)
+{
+    return yaml_parser_load(parser, document) ||
+           side_fail(reader->error, "%s:%zu:%zu: %s", reader->file, parser->problem_mark.line + 1,
+                     parser->problem_mark.column + 1,
+                     parser->problem != NULL ? parser->problem : "not YAML");
+}
+
+/* An empty file asks for nothing, an empty document as well. */
+static bool is_empty(const yaml_node_t *root)
+{
+    return root == NULL || (root->type == YAML_SCALAR_NODE && root->data.scalar.length == 0 &&
+                            root->data.scalar.style == YAML_PLAIN_SCALAR_STYLE);
+}
+
+static bool read_one(struct side_reader *reader, yaml_parser_t *parser)
+{
+    yaml_document_t document;
+    const yaml_node_t *root;
+    bool ok;
+
+    if (!load(reader, parser, &document))
+        return false;
+    root = yaml_document_get_root_node(&document);
+    reader->document = &document;
+    ok = is_empty(root) || read_top(reader, root);
+    yaml_document_delete(&document);
+    return ok;
+}
+
+/* What stands behind the first document would be passed over. */
+static bool read_end(struct side_reader *reader, yaml_parser_t *parser)
+{
+    yaml_document_t document;
+    bool ok;
+
+    if (!load(reader, parser, &document))
+        return false;
+    ok = yaml_document_get_root_node(&document) == NULL ||
+         side_fail(reader->error, "%s:%zu:%zu: a second document begins here", reader->file,
+                   document.start_mark.line + 1, document.start_mark.column + 1);
+    yaml_document_delete(&document);
+    return ok;
+}
+
 static bool read_document(struct side_reader *reader, FILE *file)
 {
     yaml_parser_t parser;
-    yaml_document_t document;
-    bool ok = false;
+    bool ok;
 
     if (!yaml_parser_initialize(&parser))
         return side_fail(reader->error, "%s: out of memory", reader->file);
     yaml_parser_set_input_file(&parser, file);
-    if (!yaml_parser_load(&parser, &document)) {
-        (void)side_fail(reader->error, "%s:%zu:%zu: %s", reader->file, parser.problem_mark.line + 1,
-                        parser.problem_mark.column + 1,
-                        parser.problem != NULL ? parser.problem : "not YAML");
-    } else {
-        const yaml_node_t *root = yaml_document_get_root_node(&document);
-
-        reader->document = &document;
-        ok = root == NULL || read_top(reader, root); /* an empty file asks for nothing */
-        yaml_document_delete(&document);
-    }
+    ok = read_one(reader, &parser) && read_end(reader, &parser);
     yaml_parser_delete(&parser);
     return ok;
 }

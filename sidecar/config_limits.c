@@ -71,6 +71,14 @@ static bool read_budgets(struct side_reader *reader, const yaml_node_t *value)
     return side_read_map(reader, value, keys);
 }
 
+/* The dimensions, where they are keys. */
+static const struct side_key dim_keys[] = {
+#define X(number, text, phrase, reason) {text, NULL},
+    GOV_DIM_MAP(X)
+#undef X
+        {NULL, NULL},
+};
+
 /* A mapping whose keys are dimensions: data is the limits that get each amount. */
 static bool read_dim(struct side_reader *reader, const yaml_node_t *name_node, const char *name,
                      const yaml_node_t *value, void *data)
@@ -79,8 +87,7 @@ static bool read_dim(struct side_reader *reader, const yaml_node_t *name_node, c
     enum gov_dim dim = gov_dim_by_name(name);
 
     if (dim == GOV_DIMS)
-        return side_read_fail(reader, name_node, "'%s' is no dimension; see `flyball run --help`",
-                              name);
+        return side_read_unknown(reader, name_node, name, dim_keys);
     return read_amount(reader, value, dim, name, &limits[dim].amount);
 }
 
@@ -94,7 +101,7 @@ static bool read_policy_of_dim(struct side_reader *reader, const yaml_node_t *na
     if (text == NULL)
         return false;
     if (gov_dim_by_name(name) == GOV_DIMS)
-        return side_read_fail(reader, name_node, "'%s' is no dimension", name);
+        return side_read_unknown(reader, name_node, name, dim_keys);
     return side_spec_policy(reader->spec, gov_dim_by_name(name), text, name, &error) ||
            side_read_fail(reader, value, "%s", error.text);
 }
@@ -116,8 +123,9 @@ static bool read_threshold(struct side_reader *reader, const yaml_node_t *node)
         return false;
     if (percent < 1 || percent > 100 || strspn(text, "0123456789") != strlen(text))
         return side_read_fail(reader, node, "'%s' is not a percentage from 1 to 100", text);
-    while (i < SIDE_PERCENTS && reader->spec->percents[i] != 0)
-        i++;
+    for (; i < SIDE_PERCENTS && reader->spec->percents[i] != 0; i++)
+        if (reader->spec->percents[i] == percent)
+            return side_read_fail(reader, node, "'%s' is given twice", text);
     if (i == SIDE_PERCENTS)
         return side_read_fail(reader, node, "more than %u thresholds", SIDE_PERCENTS);
     reader->spec->percents[i] = (uint8_t)percent;
@@ -239,6 +247,7 @@ static bool window_policy(struct side_reader *reader, const yaml_node_t *value)
 
 static bool window_amount(struct side_reader *reader, const yaml_node_t *value, enum gov_dim dim)
 {
+    reader->window_limited = true;
     return read_amount(reader, value, dim, gov_dim_name(dim), &reader->window->limits[dim].amount);
 }
 
@@ -274,10 +283,16 @@ static bool read_window(struct side_reader *reader, const yaml_node_t *node)
         return side_read_fail(reader, node, "more than %u windows", SIDE_WINDOWS_MAX);
     reader->window = &reader->spec->windows[reader->spec->window_count];
     memset(reader->window, 0, sizeof *reader->window);
+    reader->window_limited = false;
     if (!side_read_map(reader, node, keys))
         return false;
     if (reader->window->window != GOV_DAILY)
         return side_read_fail(reader, node, "a window needs 'window: daily'");
+    if (!reader->window_limited)
+        return side_read_fail(reader, node, "a window needs a limit: cost_usd, llm_tokens, steps");
+    for (unsigned i = 0; i < reader->spec->window_count; i++)
+        if (reader->spec->windows[i].window == reader->window->window)
+            return side_read_fail(reader, node, "the daily window is given twice");
     reader->spec->window_count++;
     return true;
 }

@@ -431,7 +431,7 @@ int main(int argc, char **argv)
     if (options.home != NULL)
         (void)snprintf(side.home, sizeof side.home, "%s", options.home);
     else if (!client_home(side.home, sizeof side.home))
-        (void)side_fail(&error, "no state directory: set FLYBALL_HOME or HOME");
+        (void)side_fail(&error, CLIENT_NO_HOME);
     if (options.ready_fd >= 0)
         (void)fcntl(options.ready_fd, F_SETFD, FD_CLOEXEC);
     if (error.text[0] == '\0' && set_up(&side, &rival, &error)) {

@@ -387,6 +387,7 @@ struct side_reader {
     bool policy_found;
     yaml_document_t *document;
     struct side_window *window; /* the one being read */
+    bool window_limited;        /* it has a limit */
     struct side_provider provider;
 };
 
@@ -401,6 +402,9 @@ struct side_key {
 bool side_read_fail(struct side_reader *reader, const yaml_node_t *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 const yaml_node_t *side_read_node(struct side_reader *reader, int index);
+/* The error for a key that is in no table: with the nearest one that is. Returns false. */
+bool side_read_unknown(struct side_reader *reader, const yaml_node_t *name_node, const char *name,
+                       const struct side_key *keys);
 /* A scalar's text; NULL: it is none, and that is an error. */
 const char *side_read_text(struct side_reader *reader, const yaml_node_t *node);
 /* A mapping by the table of its keys, which ends with a NULL name. */

@@ -52,8 +52,8 @@ struct side_spec {
     enum side_source source[GOV_DIMS]; /* who asked for this limit, be it 0 */
     bool policy_given[GOV_DIMS];
     struct gov_limit session_limits[GOV_DIMS];
-    uint8_t percents[SIDE_PERCENTS];
-    bool bare; /* nothing was asked for: the default table holds */
+    uint8_t percents[SIDE_PERCENTS]; /* thresholds, rising; 0: fewer were asked for */
+    bool bare;                       /* nothing was asked for: the default table holds */
     bool meter_only;
     bool clamp;       /* clamp_output: fit */
     bool refuse_curl; /* refuse: curl-error */

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "shim/client.h"
-
 bool side_fail(struct side_error *error, const char *format, ...)
 {
     va_list arguments;
@@ -70,6 +68,7 @@ bool side_duration_parse(const char *text, int64_t *ms_out)
 {
     static const struct unit units[] = {
         {"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    const char *first = text;
     int64_t total = 0;
 
     if (*text == '\0')
@@ -86,7 +85,7 @@ bool side_duration_parse(const char *text, int64_t *ms_out)
             if (strlen(units[i].name) == letters &&
                 strncmp(units[i].name, text + digits, letters) == 0)
                 scale = units[i].ms;
-        if (letters == 0 && text[digits] == '\0' && total == 0)
+        if (letters == 0 && text[digits] == '\0' && text == first)
             scale = 1000; /* a bare number is seconds */
         if (scale == 0 || __builtin_mul_overflow(part, scale, &part) ||
             __builtin_add_overflow(total, part, &total))
@@ -97,18 +96,28 @@ bool side_duration_parse(const char *text, int64_t *ms_out)
     return true;
 }
 
-/* Digits, with '_' or ',' between groups. */
+/* Digits; between them '_', or ',' in front of every three. */
+static bool is_separator(const char *text, const char *at)
+{
+    size_t digits = strspn(at + 1, "0123456789");
+
+    if (at == text || digits == 0 || at[-1] < '0' || at[-1] > '9')
+        return false;
+    return *at == '_' || (*at == ',' && digits == 3 && (at[4] == '\0' || at[4] == ',') &&
+                          strcspn(text, ",") <= 3);
+}
+
 static bool count_parse(const char *text, int64_t *out)
 {
     char digits[32];
     size_t used = 0;
 
-    for (; *text != '\0'; text++) {
-        if (*text == '_' || *text == ',')
+    for (const char *at = text; *at != '\0'; at++) {
+        if (is_separator(text, at))
             continue;
-        if (*text < '0' || *text > '9' || used + 1 >= sizeof digits)
+        if (*at < '0' || *at > '9' || used + 1 >= sizeof digits)
             return false;
-        digits[used++] = *text;
+        digits[used++] = *at;
     }
     digits[used] = '\0';
     errno = 0;
@@ -132,14 +141,19 @@ static const char *expected(enum gov_dim dim)
                              : "a whole number, such as 50";
 }
 
+static bool fail_not_kept(enum gov_dim dim, const char *what, struct side_error *error)
+{
+    return side_fail(error, "%s: %s is not governed by this version of Flyball", what,
+                     gov_dim_name(dim));
+}
+
 bool side_spec_limit(struct side_spec *spec, enum gov_dim dim, const char *text, const char *what,
                      enum side_source source, struct side_error *error)
 {
     int64_t amount;
 
     if (!is_kept(dim))
-        return side_fail(error, "%s: %s is not governed by this version of Flyball", what,
-                         gov_dim_name(dim));
+        return fail_not_kept(dim, what, error);
     if (!amount_parse(dim, text, &amount))
         return side_fail(error, "%s: '%s' is not %s", what, text, expected(dim));
     if (source == SIDE_ENV && spec->source[dim] == SIDE_FLAG && spec->limits[dim].amount != 0 &&
@@ -155,12 +169,22 @@ bool side_spec_policy(struct side_spec *spec, enum gov_dim dim, const char *text
 {
     enum gov_policy policy = gov_policy_by_name(text);
 
+    if (!is_kept(dim))
+        return fail_not_kept(dim, what, error);
     if (policy == GOV_POLICIES)
         return side_fail(error, "%s: '%s' is none of hard_stop, approval_required, soft_warn", what,
                          text);
     spec->limits[dim].policy = policy;
     spec->policy_given[dim] = true;
     return true;
+}
+
+/* The soft ratio of a profile stands instead of 80 %, or of another profile's. */
+static void soft_ratio(struct side_spec *spec, uint8_t percent)
+{
+    for (unsigned i = 0; i < SIDE_PERCENTS; i++)
+        if (spec->percents[i] == 75 || spec->percents[i] == 80 || spec->percents[i] == 85)
+            spec->percents[i] = percent;
 }
 
 bool side_spec_profile(struct side_spec *spec, const char *name, struct side_error *error)
@@ -185,7 +209,7 @@ bool side_spec_profile(struct side_spec *spec, const char *name, struct side_err
             spec->limits[GOV_WALL].policy = GOV_HARD_STOP;
         if (!spec->policy_given[GOV_TOKENS])
             spec->limits[GOV_TOKENS].policy = GOV_HARD_STOP;
-        spec->percents[1] = profiles[i].soft;
+        soft_ratio(spec, profiles[i].soft);
         return true;
     }
     return side_fail(error, "--limits: '%s' is none of conservative, balanced, extended", name);
@@ -204,43 +228,60 @@ const char *side_env_find(const char *const *env, const char *name)
     return found;
 }
 
+static const struct {
+    const char *name;
+    enum gov_dim dim;
+} variables[] = {
+    {"RUNTIME_BUDGET_MAX_COST_USD", GOV_COST},
+    {"RUNTIME_BUDGET_MAX_TOKENS", GOV_TOKENS},
+    {"RUNTIME_BUDGET_MAX_STEPS", GOV_STEPS},
+    {"RUNTIME_BUDGET_WALL_CLOCK_MS", GOV_WALL},
+    {"RUNTIME_BUDGET_TOOL_CALLS", GOV_TOOLS},
+    {"RUNTIME_BUDGET_NETWORK_EGRESS_BYTES", GOV_EGRESS},
+    {"RUNTIME_BUDGET_STORAGE_WRITE_BYTES", GOV_WRITES},
+};
+#define VARIABLES (sizeof variables / sizeof variables[0])
+
+static bool variable_is_known(const char *entry)
+{
+    size_t length = strcspn(entry, "=");
+
+    for (size_t i = 0; i < VARIABLES; i++)
+        if (strlen(variables[i].name) == length && strncmp(variables[i].name, entry, length) == 0)
+            return true;
+    return strncmp(entry, "RUNTIME_BUDGET_", 15) != 0;
+}
+
+/* Numbers below 1 become 1; a bare number of the wall clock is milliseconds. */
+static const char *variable_text(enum gov_dim dim, const char *text, char out[48])
+{
+    bool minus = *text == '-' && text[1] != '\0';
+    size_t digits = strspn(text + minus, "0123456789");
+
+    if (dim == GOV_COST || digits == 0 || text[minus + digits] != '\0' || digits > 40)
+        return text;
+    if (minus || strspn(text, "0") == digits)
+        text = "1";
+    (void)snprintf(out, 48, "%s%s", text, dim == GOV_WALL ? "ms" : "");
+    return out;
+}
+
 bool side_spec_env(struct side_spec *spec, const char *const *env, struct side_error *error)
 {
-    static const struct {
-        const char *name;
-        enum gov_dim dim;
-    } rows[] = {
-        {"RUNTIME_BUDGET_MAX_COST_USD", GOV_COST},
-        {"RUNTIME_BUDGET_MAX_TOKENS", GOV_TOKENS},
-        {"RUNTIME_BUDGET_MAX_STEPS", GOV_STEPS},
-        {"RUNTIME_BUDGET_WALL_CLOCK_MS", GOV_WALL},
-        {"RUNTIME_BUDGET_TOOL_CALLS", GOV_TOOLS},
-        {"RUNTIME_BUDGET_NETWORK_EGRESS_BYTES", GOV_EGRESS},
-        {"RUNTIME_BUDGET_STORAGE_WRITE_BYTES", GOV_WRITES},
-    };
-    char ms[40];
+    char text[48];
 
-    for (const char *const *entry = env; entry != NULL && *entry != NULL; entry++) {
-        bool known = strncmp(*entry, "RUNTIME_BUDGET_", 15) != 0;
-
-        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-            size_t length = strlen(rows[i].name);
-            const char *text = *entry + length + 1;
-
-            if (strncmp(*entry, rows[i].name, length) != 0 || (*entry)[length] != '=')
-                continue;
-            known = true;
-            if (rows[i].dim == GOV_WALL && strspn(text, "0123456789") == strlen(text)) {
-                (void)snprintf(ms, sizeof ms, "%.30sms", text);
-                text = ms;
-            }
-            if (!side_spec_limit(spec, rows[i].dim, text, rows[i].name, SIDE_ENV, error))
-                return false;
-        }
-        if (!known)
+    for (const char *const *entry = env; entry != NULL && *entry != NULL; entry++)
+        if (!variable_is_known(*entry))
             return side_fail(error,
                              "%.*s: this variable is not supported by this version of Flyball",
                              (int)strcspn(*entry, "="), *entry);
+    for (size_t i = 0; i < VARIABLES; i++) {
+        const char *given = side_env_find(env, variables[i].name);
+
+        if (given != NULL &&
+            !side_spec_limit(spec, variables[i].dim, variable_text(variables[i].dim, given, text),
+                             variables[i].name, SIDE_ENV, error))
+            return false;
     }
     return true;
 }
@@ -256,6 +297,15 @@ static void clamp_to_session(struct side_spec *spec, enum gov_dim dim)
         if (!spec->policy_given[dim])
             spec->limits[dim].policy = GOV_HARD_STOP;
     }
+}
+
+static int by_percent(const void *a, const void *b)
+{
+    uint8_t one = *(const uint8_t *)a, two = *(const uint8_t *)b;
+
+    if (one == 0 || two == 0) /* unused: last */
+        return (one == 0) - (two == 0);
+    return one - two;
 }
 
 void side_spec_finish(struct side_spec *spec)
@@ -277,6 +327,7 @@ void side_spec_finish(struct side_spec *spec)
                 spec->windows[i].limits[dim].policy = GOV_SOFT_WARN;
         }
     }
+    qsort(spec->percents, SIDE_PERCENTS, sizeof spec->percents[0], by_percent);
     if (spec->meter_only && spec->unknown_model == SIDE_UNKNOWN_DENY)
         spec->unknown_model = SIDE_UNKNOWN_WARN;
 }
@@ -336,12 +387,17 @@ const char *side_amount_text(enum gov_dim dim, int64_t amount, char out[SIDE_AMO
 
 bool side_hash_parse(const char *text, uint8_t out[32])
 {
-    char half[33] = "";
+    static const char hex[] = "00112233445566778899aAbBcCdDeEfF";
 
-    if (strlen(text) != 64)
+    if (strlen(text) != 64 || strspn(text, hex) != 64)
         return false;
-    memcpy(half, text, 32);
-    return client_hex16(half, out) && client_hex16(text + 32, out + 16);
+    for (unsigned i = 0; i < 32; i++) {
+        size_t high = (size_t)(strchr(hex, text[2 * i]) - hex) / 2;
+        size_t low = (size_t)(strchr(hex, text[2 * i + 1]) - hex) / 2;
+
+        out[i] = (uint8_t)(high << 4 | low);
+    }
+    return true;
 }
 
 const char *side_time_text(int64_t ts_ns, char out[32])

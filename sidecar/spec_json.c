@@ -83,6 +83,14 @@ static bool number_read(const json_t *json, const char *name, int64_t from, int6
     return true;
 }
 
+static bool flag_read(const json_t *json, const char *name, bool *out)
+{
+    const json_t *value = json_object_get(json, name);
+
+    *out = json_is_true(value);
+    return json_is_boolean(value);
+}
+
 static bool limits_read(const json_t *map, struct gov_limit *limits)
 {
     const char *name;
@@ -144,9 +152,10 @@ static bool providers_read(const json_t *list, struct side_spec *spec)
 static bool percents_read(const json_t *list, struct side_spec *spec)
 {
     for (unsigned i = 0; i < SIDE_PERCENTS; i++) {
-        json_int_t percent = json_integer_value(json_array_get(list, i));
+        const json_t *entry = json_array_get(list, i);
+        json_int_t percent = json_integer_value(entry);
 
-        if (percent < 0 || percent > 100)
+        if (!json_is_integer(entry) || percent < 0 || percent > 100)
             return false;
         spec->percents[i] = (uint8_t)percent;
     }
@@ -177,14 +186,14 @@ bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_err
         !providers_read(json_object_get(json, "providers"), spec) ||
         !number_read(json, "on_exhausted", SIDE_DENY, SIDE_PAUSE, &on_exhausted) ||
         !number_read(json, "busy_wait_ms", 0, INT64_MAX / 2, &busy_wait) ||
-        !number_read(json, "unknown_model", SIDE_UNKNOWN_DENY, SIDE_UNKNOWN_ROW, &unknown))
+        !number_read(json, "unknown_model", SIDE_UNKNOWN_DENY, SIDE_UNKNOWN_ROW, &unknown) ||
+        !flag_read(json, "bare", &spec->bare) ||
+        !flag_read(json, "meter_only", &spec->meter_only) ||
+        !flag_read(json, "clamp", &spec->clamp) ||
+        !flag_read(json, "refuse_curl", &spec->refuse_curl))
         return side_fail(error, "the description of the run cannot be read");
     spec->on_exhausted = (enum side_exhausted)on_exhausted;
     spec->busy_wait_ms = busy_wait;
     spec->unknown_model = (enum side_unknown)unknown;
-    spec->bare = json_is_true(json_object_get(json, "bare"));
-    spec->meter_only = json_is_true(json_object_get(json, "meter_only"));
-    spec->clamp = json_is_true(json_object_get(json, "clamp"));
-    spec->refuse_curl = json_is_true(json_object_get(json, "refuse_curl"));
     return true;
 }

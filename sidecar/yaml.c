@@ -69,9 +69,13 @@ const yaml_node_t *side_read_node(struct side_reader *reader, int index)
     return yaml_document_get_node(reader->document, index);
 }
 
+/* NULL also for a text that has an end in it ("a\0b"): what is behind would be passed over. */
 static const char *scalar(const yaml_node_t *node)
 {
-    return node->type == YAML_SCALAR_NODE ? (const char *)node->data.scalar.value : NULL;
+    const char *text =
+        node->type == YAML_SCALAR_NODE ? (const char *)node->data.scalar.value : NULL;
+
+    return text != NULL && strlen(text) == node->data.scalar.length ? text : NULL;
 }
 
 const char *side_read_text(struct side_reader *reader, const yaml_node_t *node)
@@ -129,6 +133,13 @@ bool side_read_pairs(struct side_reader *reader, const yaml_node_t *map,
     return true;
 }
 
+bool side_read_unknown(struct side_reader *reader, const yaml_node_t *name_node, const char *name,
+                       const struct side_key *keys)
+{
+    return side_read_fail(reader, name_node, "unknown key '%s'; the nearest one is '%s'", name,
+                          nearest(keys, name));
+}
+
 static bool read_key(struct side_reader *reader, const yaml_node_t *name_node, const char *name,
                      const yaml_node_t *value, void *data)
 {
@@ -137,8 +148,7 @@ static bool read_key(struct side_reader *reader, const yaml_node_t *name_node, c
     while (key->name != NULL && strcmp(key->name, name) != 0)
         key++;
     if (key->name == NULL)
-        return side_read_fail(reader, name_node, "unknown key '%s'; the nearest one is '%s'", name,
-                              nearest(keys, name));
+        return side_read_unknown(reader, name_node, name, keys);
     if (key->handle == NULL)
         return side_read_fail(reader, name_node, "'%s' is not supported by this version of Flyball",
                               name);
