@@ -209,14 +209,29 @@ static void input_estimate(struct making *making)
     making->main[METER_INPUT] = making->settling->request->estimated_input_tokens;
 }
 
+/* Beside a text that was delivered, a missing or unreadable figure of the output is not none. */
+static bool output_missing(const struct meter_usage *usage, uint64_t *least_out)
+{
+    int64_t reasoning = usage->reported.reasoning_tokens;
+
+    *least_out = meter_add(usage->delivered_tokens, reasoning > 0 ? (uint64_t)reasoning : 0);
+    return usage->delivered_tokens > 0 && *least_out > usage->tokens[METER_OUTPUT] &&
+           (usage->reported.output_tokens < 0 || usage->warnings & METER_WARN_BAD_USAGE);
+}
+
 static void bill_reported(struct making *making)
 {
     const struct meter_usage *usage = making->settling->usage;
+    uint64_t least;
 
     making->out->provenance = METER_PROVIDER_REPORTED;
     if (usage->reported.input_tokens < 0) { /* a prompt of nothing is none: the figure is missing */
         making->main[METER_INPUT] =
             meter_add(making->main[METER_INPUT], making->settling->request->estimated_input_tokens);
+        making->out->provenance = METER_ESTIMATED;
+    }
+    if (output_missing(usage, &least)) {
+        making->main[METER_OUTPUT] = least;
         making->out->provenance = METER_ESTIMATED;
     }
     tokens_fill(making);

@@ -23,16 +23,22 @@ static bool bills_by_prompt(const char *model)
     return found;
 }
 
-static void total_check(const struct answer *answer, unsigned *warnings)
+/* What the total has beyond its parts; with a part that is not told, that is the output's. */
+static uint64_t total_check(const struct answer *answer, unsigned *warnings)
 {
     static const uint8_t parts[] = {ANSWER_INPUT, ANSWER_OUTPUT, ANSWER_REASONING,
                                     ANSWER_TOOL_INPUT};
+    int64_t total = answer->number[ANSWER_TOTAL];
     uint64_t sum = 0;
 
     for (size_t i = 0; i < COUNT_OF(parts); i++)
         sum = meter_add(sum, (uint64_t)answer_or_zero(answer->number[parts[i]]));
-    if (answer->number[ANSWER_TOTAL] >= 0 && sum != (uint64_t)answer->number[ANSWER_TOTAL])
-        *warnings |= METER_WARN_TOTAL;
+    if (total < 0 || sum == (uint64_t)total)
+        return 0;
+    *warnings |= METER_WARN_TOTAL;
+    if (answer->number[ANSWER_OUTPUT] >= 0 && answer->number[ANSWER_REASONING] >= 0)
+        return 0;
+    return meter_less((uint64_t)total, sum);
 }
 
 static void generate_buckets(const struct answer *answer, const struct meter_request *request,
@@ -52,8 +58,9 @@ static void generate_buckets(const struct answer *answer, const struct meter_req
     tokens[METER_INPUT] = meter_add(input, (uint64_t)answer_or_zero(number[ANSWER_TOOL_INPUT]));
     tokens[METER_AUDIO_OUT] = answer_take(&output, number[ANSWER_AUDIO_OUT], &usage->warnings);
     tokens[METER_IMAGE_OUT] = answer_take(&output, number[ANSWER_IMAGE_OUT], &usage->warnings);
-    tokens[METER_OUTPUT] = meter_add(output, (uint64_t)answer_or_zero(number[ANSWER_REASONING]));
-    total_check(answer, &usage->warnings);
+    tokens[METER_OUTPUT] =
+        meter_add(meter_add(output, (uint64_t)answer_or_zero(number[ANSWER_REASONING])),
+                  total_check(answer, &usage->warnings));
     if (usage->counts[METER_WEB_SEARCHES] > 1 && bills_by_prompt(model))
         usage->counts[METER_WEB_SEARCHES] = 1;
 }

@@ -118,6 +118,19 @@ static void no_input(struct meter_usage *u)
     u->tokens[METER_INPUT] = u->tokens[METER_CACHE_READ] = 0;
 }
 
+static void no_output(struct meter_usage *u)
+{
+    u->reported.output_tokens = -1;
+    u->tokens[METER_OUTPUT] = 0;
+}
+
+static void first_output_alone(struct meter_usage *u)
+{
+    u->reported.output_tokens = 1;
+    u->tokens[METER_OUTPUT] = 1;
+    u->warnings |= METER_WARN_BAD_USAGE;
+}
+
 static void priority_tier(struct meter_usage *u)
 {
     u->tier = METER_TIER_PRIORITY;
@@ -171,6 +184,10 @@ static const struct {
      strange_model, 4000, 1200, METER_PROVIDER_REPORTED},
     {"... above the hold: an overrun", "gpt-4o", true, METER_END_WHOLE, more_than_held, 202000,
      21000, METER_PROVIDER_REPORTED},
+    {"... without the output: that by estimate", "gpt-4o", true, METER_END_WHOLE, no_output, 3900,
+     1190, METER_ESTIMATED},
+    {"... and the last of it cannot be read", "gpt-4o", true, METER_END_WHOLE, first_output_alone,
+     3900, 1190, METER_ESTIMATED},
     {"... without the input: that by estimate", "gpt-4o", true, METER_END_WHOLE, no_input, 4500,
      1200, METER_ESTIMATED},
     {"... at the tier that was served", "gpt-4o", true, METER_END_WHOLE, priority_tier, 6800, 1200,
