@@ -25,8 +25,16 @@ bool launch_notice(const char *text)
     const char *name = json_string_value(json_object_get(json, "dimension"));
     const char *scope = json_string_value(json_object_get(json, "scope"));
     const char *window = json_string_value(json_object_get(json, "window"));
+    const char *model = json_string_value(json_object_get(json, "model"));
+    const char *host = json_string_value(json_object_get(json, "host"));
     bool end = kind != NULL && strcmp(kind, "terminate") == 0;
 
+    if (model != NULL && host != NULL)
+        (void)fprintf(
+            stderr,
+            "flyball: warning: there is no price for model %s at %s; no money is held for its "
+            "calls\n",
+            model, host);
     if (kind != NULL && name != NULL && scope != NULL && window != NULL) {
         enum gov_dim dim = gov_dim_by_name(name);
         char consumed[SIDE_AMOUNT_TEXT], limit[SIDE_AMOUNT_TEXT];

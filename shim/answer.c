@@ -50,24 +50,29 @@ static bool listen_somewhere(struct shim_call *call, char name[40])
            listen(call->listener, 4) == 0;
 }
 
-/* The application's URL with http:// in front: same host, path and query. */
+/* The application's URL, so that one that is none fails as it would, with http:// in front and
+ * another host: HSTS, alt-svc or a cookie jar may know the provider's, and lead elsewhere. */
 static char *url_of(const struct shim_handle *handle)
 {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
     CURLU *parts = shim_option_pointer(handle, SLOT_CURLU);
-    const char *given = shim_option_text(handle, SLOT_URL), *rest;
+    const char *given = shim_option_text(handle, SLOT_URL), *host;
     char *whole = NULL, *url;
+    size_t size;
 
     if (parts != NULL && handle->curl->url_get(parts, CURLUPART_URL, &whole, 0) == CURLUE_OK)
         given = whole;
     if (given == NULL)
         given = "";
-    rest = strstr(given, "://");
-    rest = rest != NULL ? rest + 3 : given;
-    if (shim_option(handle, SLOT_HSTS) != 0) /* a host known to HSTS would be asked by TLS */
-        rest = "127.0.0.1/";
-    url = malloc(strlen(rest) + sizeof "http://");
+    host = strstr(given, "://");
+    host = host != NULL ? host + 3 : given;
+    for (const char *at = host; *at != '\0' && strchr("/?#", *at) == NULL; at++)
+        host = *at == '@' ? at + 1 : host;
+    host += strspn(host, plain);
+    size = strlen(host) + sizeof "http://127.0.0.1";
+    url = malloc(size);
     if (url != NULL)
-        (void)sprintf(url, "http://%s", rest);
+        (void)snprintf(url, size, "http://127.0.0.1%s", host);
     if (whole != NULL)
         handle->curl->free(whole);
     return url;

@@ -43,6 +43,9 @@ bool client_live(const struct client_link *link);
 /* Never blocks. fd -1: none goes with it. */
 enum client_result client_send(const struct client_link *link, const void *frame, size_t count,
                                int fd);
+/* The same for the last frame of a link: finds room where the other frames have left none. */
+enum client_result client_send_last(const struct client_link *link, const void *frame,
+                                    size_t count);
 /* The next frame if there is one: its length, 0 when there is none, -1 when the link is lost. Waits
  * up to wait_ms; a signal does not end the wait. fd_out: a descriptor that came with it, or -1. */
 ssize_t client_receive(const struct client_link *link, void *frame, size_t size, int wait_ms,

@@ -144,6 +144,18 @@ enum client_result client_send(const struct client_link *link, const void *frame
     return errno == EAGAIN || errno == ENOBUFS || errno == EINTR ? CLIENT_FULL : CLIENT_LOST;
 }
 
+/* A socket starts with the default buffer; twice the greatest may be asked for. */
+enum client_result client_send_last(const struct client_link *link, const void *frame, size_t count)
+{
+    const int most = 1 << 30;
+    enum client_result result = client_send(link, frame, count, -1);
+
+    if (result != CLIENT_FULL ||
+        setsockopt(link->fd, SOL_SOCKET, SO_SNDBUF, &most, sizeof most) != 0)
+        return result;
+    return client_send(link, frame, count, -1);
+}
+
 static int fd_of(struct msghdr *message)
 {
     struct cmsghdr *head = CMSG_FIRSTHDR(message);

@@ -315,9 +315,9 @@ void shim_tap_finish(struct shim_call *call, CURLcode code)
         return;
     wire_begin(&w, frame, sizeof frame, WIRE_END);
     put_end(call, &w, code);
-    if (client_send(&call->link, frame, w.used, -1) == CLIENT_LOST && shim_call_claim(call)) {
+    if (client_send_last(&call->link, frame, w.used) == CLIENT_LOST && shim_call_claim(call)) {
         (void)send_some(call);
-        (void)client_send(&call->link, frame, w.used, -1);
+        (void)client_send_last(&call->link, frame, w.used);
     }
 }
 

@@ -266,7 +266,7 @@ static bool on_claim(struct side_conn *conn, struct wire_reader *r)
 static void on_owner_death(evutil_socket_t fd, short what, void *data)
 {
     (void)fd, (void)what;
-    side_call_gone(data);
+    side_call_gone(data, false);
 }
 
 /* The request as far as the ledger knows it; enough to meter and bill its answer. */
@@ -344,7 +344,7 @@ static void call_restore(struct side *side, struct store_view *view, const struc
         if (call->death != NULL)
             (void)event_add(call->death, NULL);
         else
-            side_call_gone(call);
+            side_call_gone(call, false);
     }
     free(event);
 }
@@ -374,9 +374,12 @@ static void on_cancel_done(struct side *side, struct side_op *op)
     side_op_free(op);
 }
 
-void side_call_gone(struct side_call *call)
+void side_call_gone(struct side_call *call, bool lives)
 {
-    const struct side_ending ending = {.broken = true, .answered = call->status != 0};
+    const struct side_ending ending = {.broken = true,
+                                       .tap_lost = lives,
+                                       .answered = call->status != 0,
+                                       .egress = call->sent ? call->body_bytes : 0};
     struct side_op *op;
 
     call->conn = NULL;

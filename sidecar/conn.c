@@ -71,37 +71,6 @@ void side_conn_send(struct side_conn *conn, const void *frame, size_t count, int
         keep(conn, frame, count);
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *data)
-{
-    struct side_conn *conn = data;
-    size_t at = 0;
-
-    (void)fd, (void)what;
-    while (at < conn->unsent_used) {
-        uint32_t length;
-
-        memcpy(&length, conn->unsent + at, sizeof length);
-        if (!send_now(conn, conn->unsent + at + sizeof length, length, -1)) {
-            if (errno != EAGAIN && errno != ENOBUFS) {
-                side_conn_close(conn);
-                return;
-            }
-            break;
-        }
-        at += sizeof length + length;
-    }
-    conn->unsent_used -= at;
-    memmove(conn->unsent, conn->unsent + at, conn->unsent_used);
-    if (conn->unsent_used > 0) {
-        (void)event_add(conn->writable, NULL);
-    } else if (conn->closing) {
-        side_conn_close(conn);
-        return;
-    }
-    if (conn->query != NULL && !side_conn_is_full(conn))
-        side_query_go_on(conn->query);
-}
-
 bool side_conn_is_full(const struct side_conn *conn)
 {
     return conn->unsent_used > SIDE_QUEUE_BYTES;
@@ -239,6 +208,45 @@ static int read_frame(struct side_conn *conn)
     return ok ? 1 : -1;
 }
 
+/* What it wrote before it went is still to be read. */
+static void read_out(struct side_conn *conn)
+{
+    while (read_frame(conn) == 1)
+        ;
+    side_conn_close(conn);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *data)
+{
+    struct side_conn *conn = data;
+    size_t at = 0;
+
+    (void)fd, (void)what;
+    while (at < conn->unsent_used) {
+        uint32_t length;
+
+        memcpy(&length, conn->unsent + at, sizeof length);
+        if (!send_now(conn, conn->unsent + at + sizeof length, length, -1)) {
+            if (errno != EAGAIN && errno != ENOBUFS) {
+                read_out(conn);
+                return;
+            }
+            break;
+        }
+        at += sizeof length + length;
+    }
+    conn->unsent_used -= at;
+    memmove(conn->unsent, conn->unsent + at, conn->unsent_used);
+    if (conn->unsent_used > 0) {
+        (void)event_add(conn->writable, NULL);
+    } else if (conn->closing) {
+        side_conn_close(conn);
+        return;
+    }
+    if (conn->query != NULL && !side_conn_is_full(conn))
+        side_query_go_on(conn->query);
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *data)
 {
     struct side_conn *conn = data;
@@ -253,16 +261,10 @@ static void on_readable(evutil_socket_t fd, short what, void *data)
         side_conn_close(conn);
 }
 
-/* What it wrote before it died is still to be read. */
 static void on_death(evutil_socket_t fd, short what, void *data)
 {
-    struct side_conn *conn = data;
-    int more;
-
     (void)fd, (void)what;
-    while ((more = read_frame(conn)) == 1)
-        ;
-    side_conn_close(conn);
+    read_out(data);
 }
 
 /* ---- coming and going --------------------------------------------------------------------- */
@@ -286,13 +288,15 @@ static void conn_free(struct side_conn *conn)
 
 void side_conn_close(struct side_conn *conn)
 {
+    struct side_process process;
     int fd;
 
     if (conn->call != NULL) {
         struct side_call *call = conn->call;
 
         conn->call = NULL;
-        side_call_gone(call);
+        (void)side_process_read(conn->pid, &process);
+        side_call_gone(call, !process.dying);
     }
     if (conn->query != NULL)
         side_query_free(conn->query);

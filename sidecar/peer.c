@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PF_EXITING 0x4u /* include/linux/sched.h; set before a process's files are closed */
+
 /* The fields after the command, which may itself hold blanks and brackets. False: no such process.
  */
 static bool stat_fields(pid_t pid, char *buffer, size_t size, const char **fields_out)
@@ -38,15 +40,16 @@ bool side_process_read(pid_t pid, struct side_process *out)
     char buffer[1024];
     const char *at;
     int parent, session;
+    unsigned flags;
     unsigned long long start;
 
-    *out = (struct side_process){0, 0, -1};
+    *out = (struct side_process){0, 0, -1, true};
     if (pid <= 0 || !stat_fields(pid, buffer, sizeof buffer, &at) ||
-        sscanf(at, /* fields 3, 4, 6 and 22 of proc(5) */
-               "%*c %d %*d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-               &parent, &session, &start) != 3)
+        sscanf(at, /* fields 4, 6, 9 and 22 of proc(5) */
+               "%*c %d %*d %d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+               &parent, &session, &flags, &start) != 4)
         return false;
-    *out = (struct side_process){parent, session, (int64_t)start};
+    *out = (struct side_process){parent, session, (int64_t)start, (flags & PF_EXITING) != 0};
     return true;
 }
 

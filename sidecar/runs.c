@@ -273,6 +273,31 @@ static struct side_run *by_session(struct side *side, pid_t pid, const struct si
     return by_hand_new(side, leader, env, error);
 }
 
+/* A run that is over is in the ledger alone. Its calls are refused for that, whatever was asked of
+ * it; nobody needs its token to be refused. Not in the registry: gone with the call. */
+static struct side_run *over_run(struct side *side, const uint8_t id[16])
+{
+    struct side_error error = {{0}};
+    struct side_run *run = NULL;
+    struct store_view *view;
+    struct store_run row;
+    struct side_spec spec;
+
+    if (store_view_open(side->store, &view) != STORE_OK)
+        return NULL;
+    if (store_view_run(view, id, &row) == STORE_OK && row.ended_ns != 0) {
+        side_spec_init(&spec);
+        run = side_run_new(&spec, &error);
+    }
+    store_view_close(view);
+    if (run != NULL) {
+        memcpy(run->id, id, sizeof run->id);
+        client_uuid_text(id, run->id_text);
+        run->ended = true;
+    }
+    return run;
+}
+
 struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t *token, pid_t pid,
                              const struct side_process *process, const char *const *env,
                              struct side_error *error)
@@ -284,9 +309,11 @@ struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t
     if (run == NULL)
         run = by_ancestry(side, process->parent);
     if (run == NULL && id != NULL) {
-        (void)side_fail(error,
-                        "its run is not known here; was it started with another FLYBALL_HOME?");
-        return NULL;
+        run = over_run(side, id);
+        if (run == NULL)
+            (void)side_fail(error,
+                            "its run is not known here; was it started with another FLYBALL_HOME?");
+        return run;
     }
     if (run == NULL)
         run = by_session(side, pid, process, env, error);

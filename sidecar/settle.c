@@ -145,7 +145,7 @@ bool side_call_end(struct side_call *call, struct wire_reader *r)
         else if (value.tag == WIRE_OFFSET)
             total = wire_number(&value);
         else if (value.tag == WIRE_EGRESS)
-            ending.egress = wire_number(&value);
+            ending.egress = wire_number(&value) & INT64_MAX;
         else if (value.tag == WIRE_SENT_MS)
             ending.sent_ms = wire_number(&value);
     }
@@ -199,13 +199,21 @@ static void bill(struct side_call *call, const struct side_ending *ending,
     meter_bill_make(&settling, out);
 }
 
+/* A sum that does not fit the ledger's numbers is the greatest of them, not a negative one. */
+static int64_t fitting(uint64_t count)
+{
+    return count < INT64_MAX ? (int64_t)count : INT64_MAX;
+}
+
 static void consumption_fill(const struct side_call *call, const struct side_ending *ending,
                              const struct meter_usage *usage, const struct meter_bill *made,
                              struct store_consumption *out)
 {
-    memcpy(out->tokens, made->tokens, sizeof out->tokens);
-    memcpy(out->counts, usage->counts, sizeof out->counts);
-    out->tokens_total = (int64_t)made->tokens_total;
+    for (unsigned i = 0; i < METER_BUCKETS; i++)
+        out->tokens[i] = fitting(made->tokens[i]);
+    for (unsigned i = 0; i < METER_COUNTS; i++)
+        out->counts[i] = fitting(usage->counts[i]);
+    out->tokens_total = fitting(made->tokens_total);
     out->cost_pusd = made->cost_pusd;
     out->provider_cost_pusd = made->provider_cost_pusd;
     out->charged_pusd = made->charged_pusd > 0 ? made->charged_pusd : 0;

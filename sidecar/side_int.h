@@ -56,6 +56,7 @@ struct side_run {
     struct side_conn *launcher;    /* its connection; NULL: none now */
     struct event *death;           /* the pid's end */
     struct meter_price_book *book; /* with the user's overrides; NULL: the shipped one */
+    char unpriced[96];             /* the last model without a price that was told of */
     uint64_t changes;              /* the writer's: counts what may change an answer for this run */
 };
 
@@ -341,7 +342,8 @@ struct side_call {
  * False: end the connection. */
 bool side_call_frame(struct side_conn *conn, enum wire_type type, struct wire_reader *r, int *fd);
 /* The other end is gone: by its connection or by its process. */
-void side_call_gone(struct side_call *call);
+/* lives: its process is still there, so what was not told by it was lost on the way. */
+void side_call_gone(struct side_call *call, bool lives);
 void side_call_free(struct side_call *call);
 void side_calls_restore(struct side *side);
 void side_calls_heartbeat(struct side *side);
@@ -426,6 +428,7 @@ bool side_read_windows(struct side_reader *reader, const yaml_node_t *value);
 struct side_process {
     pid_t parent, session; /* 0: not to be seen from here */
     int64_t start;         /* clock ticks since boot; -1: it is not there */
+    bool dying;            /* or not there */
 };
 bool side_process_read(pid_t pid, struct side_process *out);
 int64_t side_pid_start(pid_t pid); /* -1: it is not there */

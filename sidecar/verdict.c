@@ -62,33 +62,47 @@ static void amount_json(enum gov_dim dim, int64_t amount, char *out, size_t size
         (void)snprintf(out, size, "%lld", (long long)amount);
 }
 
-static void words_of_limit(const struct side_op *op, struct words *words)
+/* "the cost budget of this run is used up: $4.80 spent + $0.10 held of $5.00"; the hint is there.
+ */
+static void words_of_limit(const struct side_op *op, const char *how, const char *why,
+                           struct words *words)
 {
     const struct side_figures *figures = &op->figures;
     enum gov_dim dim = op->verdict.finding.dim;
     char spent[SIDE_AMOUNT_TEXT], held[SIDE_AMOUNT_TEXT], limit[SIDE_AMOUNT_TEXT];
     int64_t left = figures->limit - figures->spent - figures->held;
-    bool daily = figures->window == GOV_DAILY;
 
     amount_json(dim, figures->spent, words->spent, sizeof words->spent);
     amount_json(dim, figures->held, words->held, sizeof words->held);
     amount_json(dim, figures->limit, words->limit, sizeof words->limit);
     amount_json(dim, left > 0 ? left : 0, words->remaining, sizeof words->remaining);
-    (void)snprintf(words->hint, sizeof words->hint,
-                   "stop here and tell the person who started this; %s",
-                   daily ? "the limit is per day" : "only they can raise the limit");
-    (void)snprintf(
-        words->message, sizeof words->message,
-        "flyball: %s: %s of %s is used up: %s spent + %s held of %s%s; %s", words->reasons[0],
-        gov_dim_phrase(dim), daily ? "this day" : gov_scope_phrase(figures->scope_kind),
-        side_amount_text(dim, figures->spent, spent), side_amount_text(dim, figures->held, held),
-        side_amount_text(dim, figures->limit, limit),
-        figures->spent < figures->limit && dim != GOV_WALL
-            ? ", and the smallest form of this call does not fit"
-            : "",
-        words->hint);
     if (figures->resets_s > 0)
         (void)side_time_text(figures->resets_s * INT64_C(1000000000), words->resets);
+    (void)snprintf(
+        words->message, sizeof words->message,
+        "flyball: %s: %s of %s is %s: %s spent + %s held of %s%s; %s", words->reasons[0],
+        gov_dim_phrase(dim),
+        figures->window == GOV_DAILY ? "this day" : gov_scope_phrase(figures->scope_kind), how,
+        side_amount_text(dim, figures->spent, spent), side_amount_text(dim, figures->held, held),
+        side_amount_text(dim, figures->limit, limit), why, words->hint);
+}
+
+static void words_of_busy(const struct side_op *op, struct words *words)
+{
+    (void)snprintf(words->hint, sizeof words->hint, "try again when calls in flight are done");
+    words_of_limit(op, "held by calls in flight", "", words);
+}
+
+static void words_of_used_up(const struct side_op *op, struct words *words)
+{
+    const struct side_figures *figures = &op->figures;
+    bool left = figures->spent < figures->limit && op->verdict.finding.dim != GOV_WALL;
+
+    (void)snprintf(
+        words->hint, sizeof words->hint, "stop here and tell the person who started this; %s",
+        figures->window == GOV_DAILY ? "the limit is per day" : "only they can raise the limit");
+    words_of_limit(op, "used up", left ? ", and the smallest form of this call does not fit" : "",
+                   words);
 }
 
 static void words_of_price(const struct side_call *call, struct words *words)
@@ -124,13 +138,9 @@ static void words_of(const struct side_call *call, const struct side_op *op, str
     if (finding->reasons[0] == GOV_REASON_PRICE_UNKNOWN) {
         words_of_price(call, words);
     } else if (finding->reasons[0] == GOV_REASON_BUSY) {
-        (void)snprintf(words->hint, sizeof words->hint, "try again when calls in flight are done");
-        (void)snprintf(words->message, sizeof words->message,
-                       "flyball: budget_busy: the rest of the budget is held by calls in flight; "
-                       "%s",
-                       words->hint);
+        words_of_busy(op, words);
     } else if (finding->dim != GOV_DIMS) {
-        words_of_limit(op, words);
+        words_of_used_up(op, words);
     } else {
         (void)snprintf(words->hint, sizeof words->hint, "nothing more is sent for it");
         (void)snprintf(words->message, sizeof words->message, "flyball: %s: this run is over; %s",
@@ -307,30 +317,47 @@ static void admitted(struct side_call *call, const struct side_op *op)
         tell_admission(call, op);
 }
 
+static void tell_launcher(const struct side_run *run, json_t *json)
+{
+    char *text = run->launcher != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
+
+    if (text != NULL)
+        side_conn_notice(run->launcher, text);
+    free(text);
+    json_decref(json);
+}
+
+/* unknown_model: warn. Once for a model, not for each of its calls. */
+static void tell_unpriced(const struct side_call *call, const struct store_admission *admission)
+{
+    struct side_run *run = call->run;
+
+    if ((admission->flags & STORE_UNPRICED) == 0 ||
+        (admission->flags & STORE_READ_ONLY_CALL) != 0 ||
+        run->spec.unknown_model != SIDE_UNKNOWN_WARN ||
+        strcmp(run->unpriced, admission->model) == 0)
+        return;
+    memcpy(run->unpriced, admission->model, sizeof run->unpriced);
+    tell_launcher(run, json_pack("{s:s,s:s,s:s}", "notice", "unpriced", "model", admission->model,
+                                 "host", call->host));
+}
+
 /* Warnings and endings, to the launchers that they concern. */
 void side_notices_tell(struct side_op *op)
 {
     for (unsigned i = 0; i < op->notice_count; i++) {
         const struct side_notice *notice = &op->notices[i];
-        json_t *json;
-        char *text;
 
-        if (notice->run->launcher == NULL)
-            continue;
-        json =
-            notice->terminate
-                ? json_pack("{s:s}", "notice", "terminate")
-                : json_pack("{s:s,s:s,s:s,s:s,s:i,s:I,s:I}", "notice",
-                            notice->percent > 0 ? "warning" : "exhausted", "dimension",
-                            gov_dim_name(notice->dim), "scope", gov_scope_name(notice->scope_kind),
-                            "window", gov_window_name(notice->window), "percent",
-                            (int)notice->percent, "consumed", (json_int_t)notice->consumed, "limit",
-                            (json_int_t)notice->limit);
-        text = json_dumps(json, JSON_COMPACT);
-        if (text != NULL)
-            side_conn_notice(notice->run->launcher, text);
-        free(text);
-        json_decref(json);
+        tell_launcher(notice->run, notice->terminate
+                                       ? json_pack("{s:s}", "notice", "terminate")
+                                       : json_pack("{s:s,s:s,s:s,s:s,s:i,s:I,s:I}", "notice",
+                                                   notice->percent > 0 ? "warning" : "exhausted",
+                                                   "dimension", gov_dim_name(notice->dim), "scope",
+                                                   gov_scope_name(notice->scope_kind), "window",
+                                                   gov_window_name(notice->window), "percent",
+                                                   (int)notice->percent, "consumed",
+                                                   (json_int_t)notice->consumed, "limit",
+                                                   (json_int_t)notice->limit));
     }
 }
 
@@ -349,6 +376,7 @@ void side_call_decided(struct side *side, struct side_op *op)
             call, op->result == STORE_CONFLICT ? GOV_REASON_UNREADABLE : GOV_REASON_LEDGER_WRITE,
             store_strerror(op->result));
     } else if (op->verdict.outcome == GOV_ADMIT) {
+        tell_unpriced(call, &op->event.admission);
         admitted(call, op);
     } else {
         tell_refusal(call, op);

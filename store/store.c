@@ -136,14 +136,26 @@ static void say_owner(int fd, struct store_error *error, const char *path)
     say(error, "%s: held by the sidecar with pid %s", path, pid[0] != '\0' ? pid : "unknown");
 }
 
+/* For reading, a lock that can only be read does: a writer's excludes it. */
+static int lock_open(const struct store *store, const char *path, short *type_out)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    *type_out = F_WRLCK;
+    if (fd >= 0 || !store->read_only || (errno != EROFS && errno != EACCES))
+        return fd;
+    *type_out = F_RDLCK;
+    return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
 static enum store_err lock(struct store *store, struct store_error *error)
 {
-    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    struct flock whole = {.l_whence = SEEK_SET};
     char path[600], pid[32];
     int length;
 
     (void)snprintf(path, sizeof path, "%s/lock", store->home);
-    store->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    store->lock_fd = lock_open(store, path, &whole.l_type);
     if (store->lock_fd < 0) {
         enum store_err err = store_err_of(store, errno);
 
@@ -161,9 +173,8 @@ static enum store_err lock(struct store *store, struct store_error *error)
         return STORE_LOCKED;
     }
     length = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-    if (ftruncate(store->lock_fd, 0) != 0 ||
-        pwrite(store->lock_fd, pid, (size_t)length, 0) != length)
-        (void)0; /* the pid is for people; the lock is what counts */
+    if (whole.l_type == F_WRLCK && ftruncate(store->lock_fd, 0) == 0)
+        (void)!pwrite(store->lock_fd, pid, (size_t)length, 0); /* for people; the lock counts */
     return STORE_OK;
 }
 
