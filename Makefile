@@ -169,7 +169,7 @@ check: ## everything that must hold (scripts/check sets up what it needs)
 	  start=$$(date +%s); echo "== $$step"; \
 	  $(MAKE) -s check-$$step || { echo "== $$step: FAILED"; exit 1; }; \
 	  echo "== $$step: ok, $$(($$(date +%s) - start)) s"; \
-	done; echo "everything holds: $(words $(CHECKS)) steps, $$(($$(date +%s) - began)) s"
+	done; echo "everything holds, $$(($$(date +%s) - began)) s"; echo "$(words $(CHECKS)) passed, 0 failed"
 
 check-lint:
 	clang-format --dry-run -Werror $(C_FILES)
@@ -196,6 +196,7 @@ check-host: # the shim's code, and the sidecar it speaks to, under each sanitize
 	tests/host/run $(B) valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite
 check-e2e: e2e
 check-demo: all replay
+	@mkdir -p build/tmp
 	TMPDIR=$(CURDIR)/build/tmp tests/demo/show $(B) >build/demo.txt
 	@rm -rf build/tmp
 check-fuzz:
@@ -204,12 +205,12 @@ check-fuzz:
 	tests/fuzz/run build/fuzz $(FUZZ_SECONDS) $(FUZZERS)
 
 check-long: check ## the same, and the nightly sizes: sanitized end to end, an hour of fuzzing
-	BUILD=$(CURDIR)/build/asan tests/e2e/run
-	BUILD=$(CURDIR)/build/tsan tests/e2e/run
+	BUILD=$(CURDIR)/build/asan tests/e2e/run -j 2
+	BUILD=$(CURDIR)/build/tsan tests/e2e/run -j 2
 	$(SELF) check-fuzz FUZZ_SECONDS=600 PEER_ROUNDS=100000
 
 e2e: all replay ## real clients against the provider double; E2E="NAME ..." for some
-	BUILD=$(CURDIR)/$(B) tests/e2e/run $(E2E)
+	BUILD=$(CURDIR)/$(B) tests/e2e/run -j 2 $(E2E)
 fuzz: check-fuzz ## each fuzzer for FUZZ_SECONDS
 format: ## lay out the code
 	clang-format -i $(C_FILES)

@@ -176,10 +176,9 @@ SHIM_EXPORT void curl_easy_cleanup(CURL *easy)
     {                                                                                              \
         return easy_init(shim_curl_number(n));                                                     \
     }
-DOOR(0)
-DOOR(1)
-DOOR(2)
-DOOR(3) DOOR(4) DOOR(5) DOOR(6) DOOR(7)
+/* clang-format off */
+DOOR(0) DOOR(1) DOOR(2) DOOR(3) DOOR(4) DOOR(5) DOOR(6) DOOR(7)
+/* clang-format on */
 #undef DOOR
 
     shim_function shim_easy_init_door(const struct shim_curl *curl)

@@ -259,10 +259,9 @@ SHIM_EXPORT CURLMsg *curl_multi_info_read(CURLM *multi_handle, int *left)
     {                                                                                              \
         return multi_init(shim_curl_number(n));                                                    \
     }
-DOOR(0)
-DOOR(1)
-DOOR(2)
-DOOR(3) DOOR(4) DOOR(5) DOOR(6) DOOR(7)
+/* clang-format off */
+DOOR(0) DOOR(1) DOOR(2) DOOR(3) DOOR(4) DOOR(5) DOOR(6) DOOR(7)
+/* clang-format on */
 #undef DOOR
 
     shim_function shim_multi_init_door(const struct shim_curl *curl)
