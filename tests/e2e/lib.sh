@@ -176,14 +176,16 @@ exchange_file() {
 
 # exchange ID-OR-FILE...: lays out its request, for `ask`.
 exchange() {
-    local file id
+    local file id url method provider
     for id; do
         file=$(exchange_file "$id")
-        id=$(jq -r .id "$file")
+        IFS=$'\t' read -r id url method provider < \
+            <(jq -r '[.id, .request.url, .request.method // "POST", .provider] | @tsv' "$file")
         mkdir -p "$W/x/$id"
         jq -j '.request.body // ""' "$file" > "$W/x/$id/body"
-        jq -r '.request.url' "$file" > "$W/x/$id/url"
-        jq -r '.request.method // "POST"' "$file" > "$W/x/$id/method"
+        echo "$url" > "$W/x/$id/url"
+        echo "$method" > "$W/x/$id/method"
+        echo "$provider" > "$W/x/$id/provider"
     done
 }
 
