@@ -61,6 +61,16 @@ static void *libc_function(const char *name)
     return found;
 }
 
+/* May come before any constructor (a sanitizer in the host looks for libc's functions so early, and
+ * what we would call might be its own): uses nothing but dlvsym. Racing writers write the same. */
+void shim_bind(void)
+{
+    void *real_dlopen = libc_function("dlopen"), *real_dlsym = libc_function("dlsym");
+
+    memcpy(&shim_real_dlopen, &real_dlopen, sizeof real_dlopen);
+    memcpy(&shim_real_dlsym, &real_dlsym, sizeof real_dlsym);
+}
+
 /* A relative LD_PRELOAD is meant from where the program was started; it may go elsewhere later. */
 static void own_directory(void)
 {
@@ -84,10 +94,7 @@ const struct client_place *shim_place(void)
 
 static void init_once(void)
 {
-    void *real_dlopen = libc_function("dlopen"), *real_dlsym = libc_function("dlsym");
-
-    memcpy(&shim_real_dlopen, &real_dlopen, sizeof real_dlopen);
-    memcpy(&shim_real_dlsym, &real_dlsym, sizeof real_dlsym);
+    shim_bind();
     own_directory();
     if (getauxval(AT_SECURE) == 0)
         (void)client_home(place.home, sizeof place.home);
@@ -303,6 +310,12 @@ static shim_function hook_of(const struct shim_curl *curl, const char *name)
     return NULL;
 }
 
+static bool is_curls(const char *name)
+{
+    return name != NULL && name[0] == 'c' && name[1] == 'u' && name[2] == 'r' && name[3] == 'l' &&
+           name[4] == '_';
+}
+
 /* Only names of libcurl's, asked of a library by handle: RTLD_NEXT and RTLD_DEFAULT mean what they
  * mean to the caller. */
 void *shim_dlsym_pick(void *handle, const char *name)
@@ -311,10 +324,11 @@ void *shim_dlsym_pick(void *handle, const char *name)
     void *real, *found = NULL;
     shim_function hook;
 
-    shim_init();
-    if (name == NULL || strncmp(name, "curl_", 5) != 0 || handle == RTLD_NEXT ||
-        handle == RTLD_DEFAULT)
+    if (shim_real_dlsym == NULL)
+        shim_bind();
+    if (!is_curls(name) || handle == RTLD_NEXT || handle == RTLD_DEFAULT)
         return NULL;
+    shim_init();
     real = shim_real_dlsym(handle, name);
     if (real == NULL || is_ours(real) || (curl = shim_curl_of_function(real)) == NULL)
         return NULL;

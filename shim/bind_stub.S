@@ -21,7 +21,7 @@ dlopen:
     .cfi_adjust_cfa_offset 8
     subq    $8, %rsp
     .cfi_adjust_cfa_offset 8
-    call    shim_init
+    call    shim_bind
     addq    $8, %rsp
     .cfi_adjust_cfa_offset -8
     popq    %rsi
@@ -72,7 +72,7 @@ dlopen:
     stp     x29, x30, [sp, #-32]!
     .cfi_adjust_cfa_offset 32
     stp     x0, x1, [sp, #16]
-    bl      shim_init
+    bl      shim_bind
     ldp     x0, x1, [sp, #16]
     ldp     x29, x30, [sp], #32
     .cfi_adjust_cfa_offset -32

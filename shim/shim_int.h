@@ -67,9 +67,11 @@ struct shim_curl {
 #undef MUST
 };
 
-/* Finds libc's own dlopen and dlsym and reads the environment; once, from the constructor or the
+/* Does shim_bind() and reads the environment; once, from the constructor or the
  * first hook, whichever comes first. */
 void shim_init(void);
+/* libc's dlopen and dlsym, and no more: for the stubs. */
+void shim_bind(void);
 /* The libcurl whose code holds this address: a call that comes from there is libcurl's own and is
  * passed through. NULL: it is the application's. */
 const struct shim_curl *shim_curl_at(const void *address);
