@@ -262,11 +262,11 @@ static bool on_claim(struct side_conn *conn, struct wire_reader *r)
     return true;
 }
 
-/* The owner of a call that nobody has claimed yet is dead. */
+/* The owner of a call that nobody has claimed yet is dead: what passed without us is not known. */
 static void on_owner_death(evutil_socket_t fd, short what, void *data)
 {
     (void)fd, (void)what;
-    side_call_gone(data, false);
+    side_call_gone(data, true);
 }
 
 /* The request as far as the ledger knows it; enough to meter and bill its answer. */
@@ -344,7 +344,7 @@ static void call_restore(struct side *side, struct store_view *view, const struc
         if (call->death != NULL)
             (void)event_add(call->death, NULL);
         else
-            side_call_gone(call, false);
+            side_call_gone(call, true);
     }
     free(event);
 }
@@ -374,10 +374,10 @@ static void on_cancel_done(struct side *side, struct side_op *op)
     side_op_free(op);
 }
 
-void side_call_gone(struct side_call *call, bool lives)
+void side_call_gone(struct side_call *call, bool tap_lost)
 {
     const struct side_ending ending = {.broken = true,
-                                       .tap_lost = lives,
+                                       .tap_lost = tap_lost,
                                        .answered = call->status != 0,
                                        .egress = call->sent ? call->body_bytes : 0};
     struct side_op *op;

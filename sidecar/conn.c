@@ -236,7 +236,8 @@ static void on_writable(evutil_socket_t fd, short what, void *data)
         at += sizeof length + length;
     }
     conn->unsent_used -= at;
-    memmove(conn->unsent, conn->unsent + at, conn->unsent_used);
+    if (at > 0)
+        memmove(conn->unsent, conn->unsent + at, conn->unsent_used);
     if (conn->unsent_used > 0) {
         (void)event_add(conn->writable, NULL);
     } else if (conn->closing) {
@@ -296,7 +297,7 @@ void side_conn_close(struct side_conn *conn)
 
         conn->call = NULL;
         (void)side_process_read(conn->pid, &process);
-        side_call_gone(call, !process.dying);
+        side_call_gone(call, !process.dying); /* who lives could have said how it ended */
     }
     if (conn->query != NULL)
         side_query_free(conn->query);

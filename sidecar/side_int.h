@@ -342,8 +342,8 @@ struct side_call {
  * False: end the connection. */
 bool side_call_frame(struct side_conn *conn, enum wire_type type, struct wire_reader *r, int *fd);
 /* The other end is gone: by its connection or by its process. */
-/* lives: its process is still there, so what was not told by it was lost on the way. */
-void side_call_gone(struct side_call *call, bool lives);
+/* tap_lost: more of its answer may have passed than was told here. */
+void side_call_gone(struct side_call *call, bool tap_lost);
 void side_call_free(struct side_call *call);
 void side_calls_restore(struct side *side);
 void side_calls_heartbeat(struct side *side);

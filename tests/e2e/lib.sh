@@ -87,6 +87,11 @@ holds() {
         "gives: $(head -c 500 "$W/check.out")"
 }
 
+# sanitized A B: A; B where the programs are built with a sanitizer, which keeps what was freed.
+sanitized() {
+    case $BUILD in */asan | */tsan) echo "$2" ;; *) echo "$1" ;; esac
+}
+
 done_testing() {
     echo "1..$checks"
     [ "$failures" = 0 ]
@@ -114,8 +119,9 @@ await() {
     done_testing
 }
 
+# All its threads are: a dead leader may have living ones, which keep its sockets open.
 gone() {
-    case $(ps -o stat= -p "$1") in '' | Z*) return 0 ;; *) return 1 ;; esac
+    ! ps -L -o stat= -p "$1" | grep -qv '^Z'
 }
 
 # kill_hard PID: of a process that the test has started, without the shell's word on it.
