@@ -109,8 +109,9 @@ static enum store_err log_exhausted(struct side_book *book, struct side_op *op,
     struct side_notice notice;
     enum store_err err;
 
-    if (dim == GOV_DIMS || i >= scopes->count)
-        return STORE_OK;
+    if (dim == GOV_DIMS || i >= scopes->count ||
+        op->verdict.finding.reasons[0] == GOV_REASON_PRICE_UNKNOWN)
+        return STORE_OK; /* nothing is used up */
     limit = &scopes->gov[i].limits[dim];
     err = store_counter_get(book->store, &scopes->keys[i], &counter);
     if (err != STORE_OK && err != STORE_NOT_FOUND)

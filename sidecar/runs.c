@@ -31,7 +31,9 @@ void side_run_drop(struct side_run *run)
 
 const struct meter_price_book *side_run_book(const struct side_run *run)
 {
-    return run->book != NULL ? run->book : meter_price_book_shipped();
+    if (run->book != NULL)
+        return run->book;
+    return run->parent != NULL ? side_run_book(run->parent) : meter_price_book_shipped();
 }
 
 const struct meter_provider *side_run_provider(const struct side_run *run, const char *host)
@@ -329,10 +331,8 @@ static void on_open(struct side *side, struct side_op *op)
 
     if (conn != NULL && op->result == STORE_OK) {
         client_uuid_text(op->run->token, token);
-        (void)snprintf(text, sizeof text,
-                       "{\"run_id\":\"%s\",\"token\":\"%s\",\"session_id\":\"%s\"}\n",
-                       op->run->id_text, token,
-                       op->run->spec.session[0] != '\0' ? op->run->spec.session : op->run->id_text);
+        (void)snprintf(text, sizeof text, "{\"run_id\":\"%s\",\"token\":\"%s\"}\n",
+                       op->run->id_text, token);
         side_conn_reply(conn, text, strlen(text));
         side_conn_done(conn, 0, NULL);
     } else if (conn != NULL) {
@@ -344,6 +344,17 @@ static void on_open(struct side *side, struct side_op *op)
     side_op_free(op);
 }
 
+/* A run within a run may have limits of its own, not prices of its own: the outer limits are kept
+ * by them. Its book is the outer one's (side_run_book). */
+static void inherit(struct side_spec *spec, const struct side_spec *outer)
+{
+    memcpy(spec->providers, outer->providers, sizeof spec->providers);
+    spec->provider_count = outer->provider_count;
+    spec->price_file[0] = '\0';
+    spec->unknown_model = outer->unknown_model;
+    memcpy(spec->unknown_row, outer->unknown_row, sizeof spec->unknown_row);
+}
+
 bool side_run_open(struct side *side, struct side_conn *conn, const json_t *request,
                    struct side_error *error)
 {
@@ -352,13 +363,16 @@ bool side_run_open(struct side *side, struct side_conn *conn, const json_t *requ
     struct side_process launcher;
     struct side_op *op;
 
-    if (spec != NULL && side_spec_parse(json_object_get(request, "spec"), spec, error))
+    (void)side_process_read(conn->pid, &launcher);
+    parent = by_ancestry(side, launcher.parent);
+    if (spec != NULL && side_spec_parse(json_object_get(request, "spec"), spec, error)) {
+        if (parent != NULL)
+            inherit(spec, &parent->spec);
         run = side_run_new(spec, error);
+    }
     free(spec);
     if (run == NULL)
         return false;
-    (void)side_process_read(conn->pid, &launcher);
-    parent = by_ancestry(side, launcher.parent);
     run->parent = parent != NULL ? side_run_hold(parent) : NULL;
     run->pid = conn->pid;
     run->pid_start = launcher.start;
