@@ -2,6 +2,7 @@
 /* Talking to the sidecar, one question per connection. */
 #include "cli/cli.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,17 @@ bool cli_place(struct client_place *place)
     if (slash != NULL)
         *slash = '\0';
     return client_home(place->home, sizeof place->home);
+}
+
+bool cli_ledger_is_there(void)
+{
+    struct client_place place;
+    char path[sizeof place.home + 16];
+
+    if (!cli_place(&place))
+        return true; /* whoever asks is told so */
+    (void)snprintf(path, sizeof path, "%s/ledger.mdb", place.home);
+    return access(path, F_OK) == 0 || errno != ENOENT;
 }
 
 bool cli_connect(struct client_link *link, bool start, char *reason, size_t reason_size)

@@ -35,6 +35,8 @@ extern const struct cli_command cli_commands[]; /* ends with a NULL name */
 
 /* An error in the way people expect: "flyball: ..." on stderr, a newline added. Returns code. */
 int cli_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Prints what `flyball NAME --help` says. */
+int cli_help(const char *name);
 /* "flyball NAME: ... try --help". Returns CLI_USAGE. */
 int cli_usage(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -42,6 +44,8 @@ int cli_usage(const char *name, const char *format, ...) __attribute__((format(p
 
 /* Where the state directory and our own programs are. False: there is no state directory. */
 bool cli_place(struct client_place *place);
+/* False: there is no ledger yet, so nothing can be asked about it. */
+bool cli_ledger_is_there(void);
 /* A connection, starting a sidecar when none runs and start says so. False: *reason says why not.
  */
 bool cli_connect(struct client_link *link, bool start, char *reason, size_t reason_size);

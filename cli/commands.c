@@ -3,6 +3,7 @@
  * which a test compares. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cli/cli.h"
 
@@ -29,6 +30,16 @@ int cli_usage(const char *name, const char *format, ...)
     va_end(arguments);
     (void)fprintf(stderr, "; see `flyball %s --help`\n", name);
     return CLI_USAGE;
+}
+
+int cli_help(const char *name)
+{
+    const struct cli_command *command = cli_commands;
+
+    while (strcmp(command->name, name) != 0)
+        command++;
+    (void)fputs(command->help, stdout);
+    return CLI_OK;
 }
 
 #define SELECT_HELP                                                                                \

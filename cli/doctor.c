@@ -12,6 +12,8 @@
 
 #define CHECKS_MAX 8u
 
+extern char **environ;
+
 struct check {
     const char *name;
     bool ok;
@@ -46,6 +48,23 @@ static void check_home(struct check *check)
     (void)snprintf(text, sizeof text, "%s%s", place.home,
                    access(place.home, W_OK) == 0 ? "" : ": cannot be written");
     note(check, "state directory", access(place.home, W_OK) == 0, text);
+}
+
+static void check_config(struct check *check)
+{
+    struct side_spec *spec = calloc(1, sizeof *spec);
+    struct side_error error = {{0}};
+    bool ok;
+
+    if (spec == NULL) {
+        note(check, "configuration", false, "out of memory");
+        return;
+    }
+    side_spec_init(spec);
+    ok = side_config_read(spec, NULL, NULL, (const char *const *)environ, &error) &&
+         side_spec_env(spec, (const char *const *)environ, &error);
+    free(spec);
+    note(check, "configuration", ok, ok ? "can be read" : error.text);
 }
 
 static void check_sidecar(struct check *check)
@@ -122,8 +141,8 @@ static void print_json(const struct check *checks, unsigned count, bool well)
 
 int cli_doctor(int argc, char **argv)
 {
-    static void (*const parts[])(struct check *) = {check_home, check_preload, check_sidecar,
-                                                    check_curl, check_prices};
+    static void (*const parts[])(struct check *) = {check_home,    check_config, check_preload,
+                                                    check_sidecar, check_curl,   check_prices};
     struct check checks[CHECKS_MAX];
     unsigned count = sizeof parts / sizeof parts[0];
     bool well = true, want_json = argc == 2 && strcmp(argv[1], "--json") == 0;

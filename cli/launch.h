@@ -11,6 +11,7 @@
 #define LAUNCH_TERM_MS     5000  /* between TERM and KILL */
 
 struct launch {
+    bool help;
     struct side_spec spec;
     const char *summary_file;
     bool ungovernable; /* asked for a level that this version does not reach */

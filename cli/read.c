@@ -50,11 +50,14 @@ static int options_read(int argc, char **argv, json_t *request, bool *json)
         {"kind", required_argument, NULL, 'k'}, {NULL, 0, NULL, 0},
     };
     int64_t since_ns;
-    int id;
+    int id, selectors = 0;
 
     opterr = 0;
     optind = 0;
     while ((id = getopt_long(argc, argv, "", rows, NULL)) != -1) {
+        if (id == 'f' && strcmp(argv[0], "status") == 0)
+            return cli_usage(argv[0], "--follow is for events, calls, receipts and runs");
+        selectors += id == 'r' || id == 's' || id == 'a';
         if (id == 'r' || id == 's')
             set(request, id == 'r' ? "run" : "session", json_string(optarg));
         else if (id == 'a' || id == 'f')
@@ -73,6 +76,8 @@ static int options_read(int argc, char **argv, json_t *request, bool *json)
         else
             return cli_usage(argv[0], "'%s' is no option, or needs a value", argv[optind - 1]);
     }
+    if (selectors > 1)
+        return cli_usage(argv[0], "one of --run, --session and --all");
     return optind == argc ? CLI_OK
                           : cli_usage(argv[0], "'%s': no argument is expected", argv[optind]);
 }
@@ -184,10 +189,11 @@ static void print_call(const json_t *call)
 
     reasons = json_object_get(call, "reasons");
     status = json_object_get(call, "status");
-    (void)printf("%s  %-9s %-28s %3lld  %8lld in %8lld out  $%-14s %s", text_of(call, "ts"),
+    (void)printf("%s  %-9s %-28s %3lld  %8lld in %8lld out  %s%-14s %s", text_of(call, "ts"),
                  text_of(call, "provider"),
                  model != NULL ? model : text_of(call, "requested_model"),
                  (long long)json_integer_value(status), tokens_in(tokens), tokens_out(tokens),
+                 json_is_string(json_object_get(call, "cost_usd")) ? "$" : " ",
                  text_of(call, "cost_usd"), settlement != NULL ? settlement : "in flight");
     if (json_array_size(reasons) > 0)
         (void)printf(" (%s)", json_string_value(json_array_get(reasons, 0)));
@@ -204,7 +210,7 @@ static void print_event(const json_t *event)
     const char *name;
     const json_t *value;
 
-    (void)printf("%6lld %s %.13s %-12s", number_of(event, "seq"), text_of(event, "ts"),
+    (void)printf("%6lld %s %s %-12s", number_of(event, "seq"), text_of(event, "ts"),
                  text_of(event, "run_id"), text_of(event, "event"));
     json_object_foreach((json_t *)(uintptr_t)event, name, value)
     {
@@ -239,8 +245,8 @@ static void take_line(void *data, const char *line, size_t length)
     else
         (void)printf("%.*s\n", (int)length, line);
     json_decref(json);
-    if (fflush(stdout) != 0)
-        exit(CLI_UNAVAILABLE); /* nobody reads on */
+    if (fflush(stdout) != 0) /* nobody reads on */
+        exit(cli_fail(CLI_NOT, "standard output: %s", strerror(errno)));
 }
 
 int cli_read(int argc, char **argv)
@@ -263,6 +269,10 @@ int cli_read(int argc, char **argv)
     if (code != CLI_OK) {
         json_decref(request);
         return code;
+    }
+    if (!cli_ledger_is_there()) { /* looking makes none */
+        json_decref(request);
+        return cli_fail(CLI_NOT, "there is no run yet; start one with `flyball run -- CMD`");
     }
     set(request, "verb", json_string(argv[0]));
     return cli_ask(request, take_line, &reading);

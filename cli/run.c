@@ -26,6 +26,7 @@ enum option_id {
     OPTION_ON_EXHAUSTED,
     OPTION_METER_ONLY,
     OPTION_SUMMARY,
+    OPTION_HELP,
 };
 
 static const struct option options[] = {
@@ -47,6 +48,7 @@ static const struct option options[] = {
     {"on-exhausted", required_argument, NULL, OPTION_ON_EXHAUSTED},
     {"meter-only", no_argument, NULL, OPTION_METER_ONLY},
     {"summary", required_argument, NULL, OPTION_SUMMARY},
+    {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
 
@@ -72,6 +74,9 @@ static bool copy_name(char *out, size_t size, const char *what, const char *text
     if (strlen(text) >= size || *text == '\0')
         return side_fail(error, "%s: '%.80s' has to have 1 to %zu characters", what, text,
                          size - 1);
+    for (const char *at = text; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            return side_fail(error, "%s: a control character is in it", what);
     memcpy(out, text, strlen(text) + 1);
     return true;
 }
@@ -103,6 +108,7 @@ static bool option_apply(struct launch *launch, int id, const char *value, struc
 {
     struct side_spec *spec = &launch->spec;
     const char *amount;
+    char in_unit[SIDE_UNIT_TEXT];
     enum gov_dim dim;
 
     if (id >= OPTION_DIM && id < OPTION_DIM + (int)GOV_DIMS) {
@@ -119,7 +125,8 @@ static bool option_apply(struct launch *launch, int id, const char *value, struc
         dim = split(value, &amount);
         if (dim == GOV_DIMS)
             return side_fail(error, "--max: '%s' is not DIM=N with a dimension", value);
-        return side_spec_limit(spec, dim, amount, "--max", SIDE_FLAG, error);
+        return side_spec_limit(spec, dim, side_in_unit(dim, amount, in_unit), "--max", SIDE_FLAG,
+                               error);
     case OPTION_EXHAUSTION:
         dim = split(value, &amount);
         if (dim == GOV_DIMS)
@@ -161,6 +168,8 @@ static bool read_files(struct launch *launch, int argc, char **argv, struct side
             config = optarg;
         else if (id == OPTION_POLICY)
             policy = optarg;
+        else if (id == OPTION_HELP || optopt == 'h')
+            return !(launch->help = true);
         else if (id == '?')
             return side_fail(error, "'%s' is no option, or needs a value", argv[optind - 1]);
     }
@@ -292,9 +301,21 @@ static bool environment_make(const struct launch *launch)
 
 /* ---- the command -------------------------------------------------------------------------- */
 
+/* What cannot be written is told before anything is spent. */
+static bool summary_can_be_written(const struct launch *launch)
+{
+    FILE *file = launch->summary_file != NULL ? fopen(launch->summary_file, "ae") : NULL;
+
+    if (file != NULL)
+        (void)fclose(file);
+    return file != NULL || launch->summary_file == NULL;
+}
+
 static int governed(struct launch *launch)
 {
-    int code = check_program(launch);
+    int code = summary_can_be_written(launch)
+                   ? check_program(launch)
+                   : cli_usage("run", "--summary %s: %s", launch->summary_file, strerror(errno));
 
     if (code == CLI_OK)
         code = open_run(launch);
@@ -319,7 +340,8 @@ int cli_run(int argc, char **argv)
     side_spec_init(&launch->spec);
     if (!read_files(launch, argc, argv, &error) || !read_flags(launch, argc, argv, &error) ||
         !side_spec_env(&launch->spec, (const char *const *)environ, &error)) {
-        code = launch->ungovernable
+        code = launch->help ? cli_help("run")
+               : launch->ungovernable
                    ? cli_fail(CLI_UNGOVERNABLE, "%s; the program was not started", error.text)
                    : cli_usage("run", "%s", error.text);
     } else {

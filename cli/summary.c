@@ -49,8 +49,11 @@ bool launch_notice(const char *text)
                           gov_guidance(dim));
         else
             (void)fprintf(stderr,
-                          "flyball: the %s %s is used up: %s of %s; further calls are refused\n",
-                          gov_dim_phrase(dim), whose(scope, window), consumed, limit);
+                          "flyball: the %s %s is used up: %s of %s%s; further calls are refused\n",
+                          gov_dim_phrase(dim), whose(scope, window), consumed, limit,
+                          strcmp(consumed, limit) != 0 && dim != GOV_WALL
+                              ? ", and the next call needs more than the rest"
+                              : "");
     }
     json_decref(json);
     return end;
@@ -134,7 +137,7 @@ static void print_line(const struct launch *launch, const json_t *status)
     char spent[SIDE_AMOUNT_TEXT], limit[SIDE_AMOUNT_TEXT] = "";
     long long refused = count_of(status, "refused"), estimated = count_of(status, "estimated");
 
-    (void)fprintf(stderr, "flyball: run %.13s %s: %s spent", launch->run_id,
+    (void)fprintf(stderr, "flyball: run %s %s: %s spent", launch->run_id,
                   json_string_value(json_object_get(status, "state")),
                   cost_of(status, "spent", spent));
     if (*cost_of(status, "limits", limit) != '\0')
@@ -155,7 +158,7 @@ void launch_summary(struct launch *launch, int exit_code)
     struct status status = {NULL, NULL};
 
     if (!close_run(launch, exit_code)) {
-        (void)cli_fail(0, "run %.13s: the sidecar is gone; the ledger has what was spent",
+        (void)cli_fail(0, "run %s: the sidecar is gone; the ledger has what was spent",
                        launch->run_id);
         return;
     }

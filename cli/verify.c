@@ -82,9 +82,6 @@ static int prove(struct store *store, const struct wish *wish)
         take_proof((void *)(uintptr_t)wish, text, strlen(text));
     free(text);
     json_decref(json);
-    if (wish->head != NULL && !proof.head_known)
-        return cli_fail(CLI_NOT, "the given head is not in this chain: its tail was cut off, or it "
-                                 "is another ledger");
     return proof.chain && proof.sums && proof.caps ? CLI_OK : CLI_NOT;
 }
 
@@ -139,6 +136,9 @@ int cli_verify(int argc, char **argv)
         return cli_usage("verify", "'%s': no argument is expected", argv[optind]);
     if (wish.head != NULL && !side_hash_parse(wish.head, head))
         return cli_usage("verify", "--head: '%s' is not 64 hex digits", wish.head);
+    if (!cli_ledger_is_there())
+        return cli_fail(CLI_UNAVAILABLE,
+                        "there is no ledger yet; start one with `flyball run -- CMD`");
     if (!sidecar_runs())
         return cli_place(&place) ? verify_alone(place.home, &wish)
                                  : cli_fail(CLI_UNAVAILABLE, CLIENT_NO_HOME);

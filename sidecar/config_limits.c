@@ -15,19 +15,15 @@ static bool read_amount(struct side_reader *reader, const yaml_node_t *node, enu
     const char *text = side_read_text(reader, node);
     struct side_error error = {{0}};
     struct side_spec *scratch;
-    char in_ms[48];
+    char in_unit[SIDE_UNIT_TEXT];
     bool ok;
 
     if (text == NULL)
         return false;
-    if (dim == GOV_WALL && *text != '\0' && strspn(text, "0123456789") == strlen(text)) {
-        (void)snprintf(in_ms, sizeof in_ms, "%.40sms", text); /* the dimension's unit */
-        text = in_ms;
-    }
     scratch = calloc(1, sizeof *scratch);
     if (scratch == NULL)
         return side_read_fail(reader, node, "out of memory");
-    ok = side_spec_limit(scratch, dim, text, what, SIDE_FILE, &error);
+    ok = side_spec_limit(scratch, dim, side_in_unit(dim, text, in_unit), what, SIDE_FILE, &error);
     *out = scratch->limits[dim].amount;
     free(scratch);
     return ok || side_read_fail(reader, node, "%s", error.text);

@@ -63,19 +63,26 @@ static bool is_prefix_of(const char *prefix, const uint8_t run_id[16])
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* The newest run whose id begins so; "" any. */
-static bool run_by_prefix(struct store_view *view, const char *prefix, struct store_run *out)
+/* The newest run of those that match; how many do (limit: as many are looked for). NULL: any. */
+static unsigned runs_find(struct store_view *view, const char *prefix, const char *session,
+                          unsigned limit, struct store_run *out)
 {
+    struct store_run run;
     uint8_t id[16];
     const uint8_t *last = NULL;
+    unsigned found = 0;
 
-    while (store_view_next_run(view, last, true, out) == STORE_OK) {
-        if (is_prefix_of(prefix, out->run_id))
-            return true;
-        memcpy(id, out->run_id, sizeof id);
+    while (found < limit && store_view_next_run(view, last, true, &run) == STORE_OK) {
+        bool match = (prefix == NULL || is_prefix_of(prefix, run.run_id)) &&
+                     (session == NULL ||
+                      strncmp(run.allocation.session, session, sizeof run.allocation.session) == 0);
+
+        if (match && found++ == 0)
+            *out = run;
+        memcpy(id, run.run_id, sizeof id);
         last = id;
     }
-    return false;
+    return found;
 }
 
 static void select_run(struct side_query *query, const struct store_run *run)
@@ -93,30 +100,30 @@ static bool select_records(struct side_query *query, const json_t *request)
     const char *session = json_string_value(json_object_get(request, "session"));
     struct store_view *view;
     struct store_run run;
-    char text[200];
-    bool found = true;
+    char text[200] = "there is no run yet; start one with `flyball run -- CMD`";
+    unsigned found;
 
     query->seq = 1;
-    if (session != NULL)
-        (void)snprintf(query->session, sizeof query->session, "%s", session);
-    if (session != NULL || query->all)
+    if (query->all)
         return true;
     if (store_view_open(query->conn->side->store, &view) != STORE_OK)
         return false;
-    found = run_by_prefix(view, run_text != NULL ? run_text : "", &run);
-    if (found)
-        select_run(query, &run);
+    found = runs_find(view, run_text, session, run_text != NULL ? 2 : 1, &run);
     store_view_close(view);
-    if (!found) {
-        if (run_text != NULL)
-            (void)snprintf(text, sizeof text, "no run has an id that begins with '%.40s'",
-                           run_text);
-        else
-            (void)snprintf(text, sizeof text,
-                           "there is no run yet; start one with `flyball run -- CMD`");
+    if (found == 1 && session != NULL)
+        (void)snprintf(query->session, sizeof query->session, "%s", session);
+    else if (found == 1)
+        select_run(query, &run);
+    else if (found > 1)
+        (void)snprintf(text, sizeof text, "more than one run has an id that begins with '%.40s'",
+                       run_text);
+    else if (run_text != NULL)
+        (void)snprintf(text, sizeof text, "no run has an id that begins with '%.40s'", run_text);
+    else if (session != NULL)
+        (void)snprintf(text, sizeof text, "no run belongs to a session '%.80s'", session);
+    if (found != 1)
         side_conn_done(query->conn, 1, text);
-    }
-    return found;
+    return found == 1;
 }
 
 /* ---- lines -------------------------------------------------------------------------------- */
@@ -277,17 +284,12 @@ static void done_proving(struct side *side, struct side_job *job)
     if (query_lives(side, proving->query)) {
         struct side_conn *conn = proving->query->conn;
         const struct store_proof *proof = &proving->proof;
-        bool holds =
-            proof->chain && proof->sums && proof->caps && (!proving->has_head || proof->head_known);
+        bool holds = proof->chain && proof->sums && proof->caps;
 
         if (proving->err == STORE_OK)
             reply_json(conn, side_proof_json(proof));
         if (proving->err != STORE_OK)
             side_conn_done(conn, 3, store_strerror(proving->err));
-        else if (proving->has_head && !proof->head_known)
-            side_conn_done(conn, 1,
-                           "the given head is not in this chain: its tail was cut off, or "
-                           "it is another ledger");
         else
             side_conn_done(conn, holds ? 0 : 1, holds ? NULL : proof->what);
     }

@@ -99,6 +99,10 @@ void side_spec_finish(struct side_spec *spec);
 json_t *side_spec_json(const struct side_spec *spec); /* NULL: out of memory */
 bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_error *error);
 
+/* An amount as DIM=N has it: a bare number of the wall clock is milliseconds. Returns text or out.
+ */
+#define SIDE_UNIT_TEXT 48u
+const char *side_in_unit(enum gov_dim dim, const char *text, char out[SIDE_UNIT_TEXT]);
 /* A dimension's amount as the contract has it in JSON: money as a decimal string, else an integer.
  */
 json_t *side_amount_json(enum gov_dim dim, int64_t amount);

@@ -252,23 +252,30 @@ static bool variable_is_known(const char *entry)
     return strncmp(entry, "RUNTIME_BUDGET_", 15) != 0;
 }
 
-/* Numbers below 1 become 1; a bare number of the wall clock is milliseconds. */
-static const char *variable_text(enum gov_dim dim, const char *text, char out[48])
+const char *side_in_unit(enum gov_dim dim, const char *text, char out[SIDE_UNIT_TEXT])
+{
+    size_t digits = strspn(text, "0123456789");
+
+    if (dim != GOV_WALL || digits == 0 || text[digits] != '\0' || digits > SIDE_UNIT_TEXT - 3)
+        return text;
+    (void)snprintf(out, SIDE_UNIT_TEXT, "%sms", text);
+    return out;
+}
+
+/* Numbers below 1 become 1. */
+static const char *variable_text(enum gov_dim dim, const char *text, char out[SIDE_UNIT_TEXT])
 {
     bool minus = *text == '-' && text[1] != '\0';
     size_t digits = strspn(text + minus, "0123456789");
 
-    if (dim == GOV_COST || digits == 0 || text[minus + digits] != '\0' || digits > 40)
+    if (dim == GOV_COST || digits == 0 || text[minus + digits] != '\0')
         return text;
-    if (minus || strspn(text, "0") == digits)
-        text = "1";
-    (void)snprintf(out, 48, "%s%s", text, dim == GOV_WALL ? "ms" : "");
-    return out;
+    return side_in_unit(dim, minus || strspn(text, "0") == digits ? "1" : text, out);
 }
 
 bool side_spec_env(struct side_spec *spec, const char *const *env, struct side_error *error)
 {
-    char text[48];
+    char text[SIDE_UNIT_TEXT];
 
     for (const char *const *entry = env; entry != NULL && *entry != NULL; entry++)
         if (!variable_is_known(*entry))

@@ -409,7 +409,7 @@ struct store_proof {
     uint64_t records;
     uint64_t first_bad; /* 0: none */
     uint8_t head[32];
-    bool head_known; /* the hash that was asked for is one of the chain's */
+    bool head_known; /* the hash that was asked for is one of the chain's; else chain is false */
     char what[256];  /* the first thing that is wrong */
 };
 /* Recomputes the chain, every counter and row, and every admission's arithmetic. head NULL: none to

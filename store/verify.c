@@ -391,6 +391,10 @@ enum store_err store_verify(struct store_view *view, const uint8_t *head,
     } else if (err == STORE_OK) {
         out->sums = out->caps = false; /* not to be known beyond the damage */
     }
+    if (head != NULL && !out->head_known)
+        store_check_wrong(check, &out->chain, 0,
+                          "the given head is not in this chain: its tail was cut off, or it is "
+                          "another ledger");
     if (check->out_of_memory)
         err = STORE_NOMEM;
     check_free(check);
