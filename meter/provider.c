@@ -209,8 +209,8 @@ static int hex_pair(const char *p)
     return low < 0 ? -1 : high << 4 | low;
 }
 
-/* Percent-decoded, double and trailing slashes and the query gone: so that no spelling of a path is
- * another path. One that does not fit becomes "". */
+/* Percent-decoded, the query and what names nothing gone: so that no spelling of a path is another
+ * path. One that does not fit becomes "". */
 void meter_path_decode(const char *path, char *out, size_t room)
 {
     size_t used = 0;
@@ -220,17 +220,14 @@ void meter_path_decode(const char *path, char *out, size_t room)
         char c = code > 0 ? (char)code : *p;
 
         p += code > 0 ? 2 : 0;
-        if (c == '/' && used > 0 && out[used - 1] == '/')
-            continue;
         if (used + 1 >= room) {
             used = 0;
             break;
         }
         out[used++] = c;
     }
-    while (used > 1 && out[used - 1] == '/')
-        used--;
     out[used] = '\0';
+    meter_path_flatten(out);
 }
 
 static const struct meter_api *api_at(enum api_id id, enum meter_kind *kind_out)

@@ -157,7 +157,15 @@ static enum shim_body_result from_form(const struct shim_handle *handle, struct 
     return SHIM_BODY_OK;
 }
 
-enum shim_body_result shim_body_collect(struct shim_handle *handle, struct shim_body *out)
+/* libcurl has begun to read: what was taken from the reader now would be missing there. */
+static enum shim_body_result from_reader_in_use(const struct shim_handle *handle, bool in_use,
+                                                struct shim_body *out)
+{
+    return in_use ? SHIM_BODY_UNREADABLE : from_reader(handle, out);
+}
+
+enum shim_body_result shim_body_collect(struct shim_handle *handle, bool in_use,
+                                        struct shim_body *out)
 {
     bool given = shim_option_pointer(handle, SLOT_BODY) != NULL;
 
@@ -166,9 +174,10 @@ enum shim_body_result shim_body_collect(struct shim_handle *handle, struct shim_
     case SHIM_POST:
         if (given)
             return from_memory(handle, out);
-        return shim_option(handle, SLOT_BODY_BYTES) == 0 ? SHIM_BODY_OK : from_reader(handle, out);
+        return shim_option(handle, SLOT_BODY_BYTES) == 0 ? SHIM_BODY_OK
+                                                         : from_reader_in_use(handle, in_use, out);
     case SHIM_PUT:
-        return from_reader(handle, out);
+        return from_reader_in_use(handle, in_use, out);
     case SHIM_MIME:
     case SHIM_FORM:
         return from_form(handle, out);

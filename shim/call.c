@@ -10,8 +10,17 @@
 
 /* ---- in front of every request ------------------------------------------------------------ */
 
-/* Reads where this request goes; true: a redirect took the transfer to another host. */
-static bool leaves_host(const struct shim_handle *handle, struct shim_target *hop)
+/* What is asked of a host by GET or HEAD costs nothing there. */
+static bool is_another(const struct shim_target *hop, const struct shim_target *first)
+{
+    return strcmp(hop->host, first->host) != 0 ||
+           (strcmp(hop->path, first->path) != 0 && strcmp(hop->method, "GET") != 0 &&
+            strcmp(hop->method, "HEAD") != 0);
+}
+
+/* Reads where this request goes; true: a redirect made the transfer another call than the admitted.
+ */
+static bool leaves_call(const struct shim_handle *handle, struct shim_target *hop)
 {
     char *url = NULL, *method = NULL;
     long redirects = 0;
@@ -22,12 +31,19 @@ static bool leaves_host(const struct shim_handle *handle, struct shim_target *ho
     if (url == NULL)
         return false;
     shim_target_read(handle, url, method, hop);
-    return redirects > 0 && handle->call != NULL &&
-           strcmp(hop->host, handle->call->target.host) != 0;
+    return redirects > 0 && handle->call != NULL && is_another(hop, &handle->call->target);
 }
 
-/* The first byte of the request leaves next: from here on the provider may bill. */
-static void note_sent(struct shim_call *call)
+static int abort_call(struct shim_call *call, const char *text, const char *host)
+{
+    (void)snprintf(call->text, sizeof call->text, "flyball: %s%s", text, host);
+    call->curl_error = true;
+    return CURL_PREREQFUNC_ABORT;
+}
+
+/* The first byte of the request leaves next: from here on the provider may bill. The sidecar, or
+ * the one after it, has to know. */
+static int note_sent(struct shim_call *call)
 {
     unsigned char frame[sizeof(struct wire_head)];
     struct wire_writer w;
@@ -36,26 +52,26 @@ static void note_sent(struct shim_call *call)
         call->sent = true;
         call->sent_ms = client_now_ms();
         wire_begin(&w, frame, sizeof frame, WIRE_SENT);
-        if (client_send(&call->link, frame, w.used, -1) == CLIENT_LOST)
-            (void)shim_call_claim(call);
+        if (client_send(&call->link, frame, w.used, -1) != CLIENT_OK && !shim_call_claim(call)) {
+            call->sent = false;
+            return abort_call(call, "ledger_read_failure: the sidecar is gone", "");
+        }
     }
     shim_tap_restart(call);
+    return CURL_PREREQFUNC_OK;
 }
 
 static int go_on(struct shim_call *call, const struct shim_target *hop, bool elsewhere)
 {
     if (call->state != SHIM_CALL_ADMITTED || call->pid != getpid())
         return CURL_PREREQFUNC_ABORT;
-    if (elsewhere && hop->governed) {
-        (void)snprintf(call->text, sizeof call->text,
-                       "flyball: guard_refused: a governed call was redirected to %s", hop->host);
-        call->curl_error = true;
-        return CURL_PREREQFUNC_ABORT;
-    }
-    if (elsewhere)
-        shim_tap_finish(call, CURLE_OK); /* a redirect to a plain host: the call is over */
-    else
-        note_sent(call);
+    if ((elsewhere || call->settled) && hop->governed)
+        return abort_call(call, "guard_refused: a governed call was redirected to ", hop->host);
+    if (call->stale && !call->sent)
+        return abort_call(call, "guard_refused: the request was changed after it was admitted", "");
+    if (!elsewhere && !call->settled)
+        return note_sent(call);
+    shim_tap_finish(call, CURLE_OK); /* a redirect to a plain host: the call is over */
     return CURL_PREREQFUNC_OK;
 }
 
@@ -84,7 +100,8 @@ static int hop_begin(struct shim_handle *handle, const struct shim_target *hop)
 
     if (call == NULL)
         return CURL_PREREQFUNC_ABORT;
-    call->curl_error = true;
+    call->curl_error = call->hop = true;
+    shim_multi_note(call);
     if (!shim_call_ask(call))
         return CURL_PREREQFUNC_ABORT;
     if (!shim_call_poll(call, wait_ms))
@@ -95,8 +112,7 @@ static int hop_begin(struct shim_handle *handle, const struct shim_target *hop)
     shim_call_prepare(call);
     if (call->state != SHIM_CALL_ADMITTED)
         return CURL_PREREQFUNC_ABORT;
-    note_sent(call);
-    return CURL_PREREQFUNC_OK;
+    return note_sent(call);
 }
 
 static int by_application(const struct shim_handle *handle, char *remote, char *local,
@@ -119,19 +135,22 @@ static int on_prereq(void *data, char *remote, char *local, int remote_port, int
     int saved_errno = errno;
     struct shim_target *hop;
     bool elsewhere;
+    int cancel;
 
     if (result != CURL_PREREQFUNC_OK)
         return result;
     hop = malloc(sizeof *hop);
     if (hop == NULL)
         return CURL_PREREQFUNC_ABORT;
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
     hop->governed = false;
-    elsewhere = leaves_host(handle, hop);
+    elsewhere = leaves_call(handle, hop);
     if (handle->call != NULL)
         result = go_on(handle->call, hop, elsewhere);
     else if (hop->governed)
         result = hop_begin(handle, hop);
     free(hop);
+    (void)pthread_setcancelstate(cancel, NULL);
     errno = saved_errno;
     return result;
 }
@@ -165,7 +184,8 @@ void shim_call_prepare(struct shim_call *call)
     struct shim_handle *handle = call->handle;
 
     if (call->state == SHIM_CALL_ADMITTED) {
-        if (watch_requests(handle) && tap_install(handle) && shim_body_install(handle, &call->body))
+        if (watch_requests(handle) && tap_install(handle) &&
+            (call->hop || shim_body_install(handle, &call->body)))
             return;
         shim_call_refuse(call, "ledger_read_failure", "this libcurl cannot be watched");
     }
@@ -179,10 +199,11 @@ void shim_call_prepare(struct shim_call *call)
 /* ---- beginning ---------------------------------------------------------------------------- */
 
 /* Even a plain transfer may be redirected to a governed host, and a handle that we know nothing of
- * may go anywhere. */
-static enum shim_begun pass(struct shim_handle *handle)
+ * may go anywhere, as may one whose URL is set when it is in a multi handle already. */
+static enum shim_begun pass(struct shim_handle *handle, bool multi)
 {
-    if ((shim_option(handle, SLOT_FOLLOW) != 0 || handle->blind) && !watch_requests(handle))
+    if ((shim_option(handle, SLOT_FOLLOW) != 0 || handle->blind || multi) &&
+        !watch_requests(handle))
         shim_restore(handle); /* too old a libcurl: see docs/COVERAGE.md */
     return SHIM_PASS;
 }
@@ -199,7 +220,7 @@ static void ask_and_wait(struct shim_call *call, bool multi)
     (void)shim_call_poll(call, multi ? SHIM_MULTI_MS : INT32_MAX);
 }
 
-enum shim_begun shim_call_begin(struct shim_handle *handle, bool multi)
+static enum shim_begun begin(struct shim_handle *handle, bool multi)
 {
     struct shim_target target;
     struct shim_call *call;
@@ -208,13 +229,25 @@ enum shim_begun shim_call_begin(struct shim_handle *handle, bool multi)
         shim_call_end(handle, CURLE_ABORTED_BY_CALLBACK);
     shim_target_read(handle, NULL, NULL, &target);
     if (!target.governed)
-        return pass(handle);
+        return pass(handle, multi);
     call = call_new(handle, &target);
     if (call == NULL)
         return SHIM_NO_MEMORY;
     ask_and_wait(call, multi);
     shim_call_prepare(call);
     return SHIM_CALL;
+}
+
+/* A thread must not be cancelled in here: locks would stay held. */
+enum shim_begun shim_call_begin(struct shim_handle *handle, bool multi)
+{
+    enum shim_begun begun;
+    int cancel;
+
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    begun = begin(handle, multi);
+    (void)pthread_setcancelstate(cancel, NULL);
+    return begun;
 }
 
 /* ---- a sidecar that was restarted --------------------------------------------------------- */
@@ -292,7 +325,7 @@ static void tell_why(struct shim_handle *handle)
         (void)snprintf(buffer, CURL_ERROR_SIZE, "%.*s", CURL_ERROR_SIZE - 1, handle->call->text);
 }
 
-void shim_call_end(struct shim_handle *handle, CURLcode code)
+static void end(struct shim_handle *handle, CURLcode code)
 {
     struct shim_call *call = handle->call;
 
@@ -314,4 +347,13 @@ void shim_call_end(struct shim_handle *handle, CURLcode code)
     shim_tap_release(&call->tap);
     free(call->answer);
     free(call);
+}
+
+void shim_call_end(struct shim_handle *handle, CURLcode code)
+{
+    int cancel;
+
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    end(handle, code);
+    (void)pthread_setcancelstate(cancel, NULL);
 }

@@ -82,7 +82,9 @@ static CURLcode perform(struct shim_handle *handle)
         return CURLE_OUT_OF_MEMORY;
     if (handle->call == NULL || !handle->call->blocked) {
         errno = saved_errno;
+        handle->performing = true;
         code = handle->curl->easy_perform(handle->easy);
+        handle->performing = false;
         saved_errno = errno;
     }
     shim_call_end(handle, code);
@@ -92,16 +94,15 @@ static CURLcode perform(struct shim_handle *handle)
 
 SHIM_EXPORT CURLcode curl_easy_perform(CURL *easy)
 {
-    const struct shim_curl *inner = shim_curl_at(SHIM_CALLER());
-    struct shim_handle *handle;
+    /* Not by the caller's address: no libcurl performs a handle itself, but an application's
+     * callback that ends in this call (a jump, then) seems to be libcurl. */
+    struct shim_handle *handle = known(easy, SHIM_CALLER());
 
-    if (inner != NULL)
-        return inner->easy_perform(easy);
-    handle = known(easy, SHIM_CALLER());
     if (handle == NULL)
         return CURLE_BAD_FUNCTION_ARGUMENT;
-    /* In a multi handle: libcurl refuses, and the call there is none of ours to end. */
-    return handle->multi != NULL ? handle->curl->easy_perform(easy) : perform(handle);
+    /* In a multi handle, or in its own callback: libcurl refuses, and the call there goes on. */
+    return handle->multi != NULL || handle->performing ? handle->curl->easy_perform(easy)
+                                                       : perform(handle);
 }
 
 SHIM_EXPORT void curl_easy_reset(CURL *easy)
@@ -154,6 +155,7 @@ SHIM_EXPORT void curl_easy_cleanup(CURL *easy)
 {
     const struct shim_curl *inner = shim_curl_at(SHIM_CALLER());
     struct shim_handle *handle = inner == NULL ? known(easy, SHIM_CALLER()) : NULL;
+    struct shim_multi *multi;
 
     if (inner != NULL) {
         inner->easy_cleanup(easy);
@@ -162,6 +164,9 @@ SHIM_EXPORT void curl_easy_cleanup(CURL *easy)
     if (handle == NULL)
         return;
     shim_call_end(handle, CURLE_ABORTED_BY_CALLBACK);
+    multi = handle->multi != NULL ? shim_multi_find(handle->multi) : NULL;
+    if (multi != NULL)
+        shim_multi_leave(multi, easy);
     shim_handle_forget(handle);
     handle->curl->easy_cleanup(easy);
     shim_handle_free(handle);

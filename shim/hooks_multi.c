@@ -100,12 +100,12 @@ SHIM_EXPORT CURLMcode curl_multi_add_handle(CURLM *multi_handle, CURL *easy)
 {
     const struct shim_curl *inner = shim_curl_at(SHIM_CALLER());
     struct shim_multi *multi;
-    struct shim_handle *handle;
+    struct shim_handle *handle = shim_handle_find(easy);
 
-    if (inner != NULL)
+    /* libcurl adds handles of its own, and the one that it performs. */
+    if (inner != NULL && (handle == NULL || handle->performing))
         return inner->multi_add_handle(multi_handle, easy);
     multi = known(multi_handle, SHIM_CALLER());
-    handle = shim_handle_find(easy);
     if (multi == NULL)
         return CURLM_BAD_HANDLE;
     if (handle == NULL && easy != NULL) {

@@ -35,6 +35,15 @@ void shim_multi_forget(struct shim_call *call)
         *link = call->next_waiting;
 }
 
+void shim_multi_note(const struct shim_call *call)
+{
+    struct shim_multi *multi =
+        call->handle->multi != NULL ? shim_multi_find(call->handle->multi) : NULL;
+
+    if (multi != NULL)
+        multi->calls++;
+}
+
 static void change_over(struct shim_multi *multi, struct shim_call *call)
 {
     struct shim_handle *handle = call->handle;
@@ -88,12 +97,24 @@ static void append(struct shim_multi *multi, struct shim_message *kept)
     multi->messages_tail = &kept->next;
 }
 
+static unsigned kept_count(const struct shim_multi *multi)
+{
+    unsigned count = 0;
+
+    for (const struct shim_message *kept = multi->messages; kept != NULL; kept = kept->next)
+        count += !kept->given;
+    return count;
+}
+
+/* To the end, once it has begun: the count of what is left is told with every message. */
 void shim_multi_settle(struct shim_multi *multi)
 {
     CURLMsg *message;
     int left;
 
-    while (multi->calls > 0) {
+    if (multi->calls == 0 && kept_count(multi) == 0)
+        return;
+    for (;;) {
         struct shim_message *kept = calloc(1, sizeof *kept);
 
         if (kept == NULL) /* the application will ask libcurl itself */
@@ -124,9 +145,7 @@ CURLMsg *shim_multi_message(struct shim_multi *multi, int *left)
         return message;
     }
     found->given = true;
-    *left = 0;
-    while ((kept = kept->next) != NULL)
-        *left += !kept->given;
+    *left = (int)kept_count(multi);
     return &found->message;
 }
 

@@ -217,8 +217,25 @@ static CURLcode option_set(struct shim_handle *handle, const struct option_row *
     return code;
 }
 
+/* What a call was asked about; in a multi handle libcurl reads it later. */
+static void note_change(const struct shim_handle *handle, const struct option_row *row,
+                        enum shim_method method_before)
+{
+    static const uint64_t asked = UINT64_C(1) << SLOT_URL | UINT64_C(1) << SLOT_CURLU |
+                                  UINT64_C(1) << SLOT_PORT | UINT64_C(1) << SLOT_TARGET |
+                                  UINT64_C(1) << SLOT_METHOD | UINT64_C(1) << SLOT_BODY |
+                                  UINT64_C(1) << SLOT_BODY_BYTES | UINT64_C(1) << SLOT_READ |
+                                  UINT64_C(1) << SLOT_READ_DATA | UINT64_C(1) << SLOT_INFILE_BYTES;
+
+    if (handle->call != NULL && handle->multi != NULL &&
+        (handle->method != method_before ||
+         (row != NULL && (asked & UINT64_C(1) << row->slot) != 0)))
+        handle->call->stale = true;
+}
+
 CURLcode shim_setopt(struct shim_handle *handle, CURLoption option, int64_t value)
 {
+    enum shim_method method = handle->method;
     const struct option_row *row = row_of(option);
     CURLcode code;
 
@@ -228,12 +245,14 @@ CURLcode shim_setopt(struct shim_handle *handle, CURLoption option, int64_t valu
         code = shim_setopt_raw(handle->curl, handle->easy, option, value);
         if (code == CURLE_OK)
             shim_method_note(handle, option, value);
+        note_change(handle, row, method);
         return code;
     }
     code = option_set(handle, row, value);
     if (code != CURLE_OK)
         return code;
     shim_method_note(handle, option, value);
+    note_change(handle, row, method);
     if (row->slot == SLOT_BODY && (void *)(intptr_t)value != handle->copied_body)
         copied_release(handle);
     if (row->slot == SLOT_BODY_BYTES)

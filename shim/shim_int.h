@@ -119,6 +119,7 @@ struct shim_handle {
     bool blind;             /* we were not there when it was made: its options are not known */
     enum shim_method method;
     bool no_body; /* CURLOPT_NOBODY */
+    bool performing;
     struct shim_value slots[SHIM_SLOTS];
     uint64_t overridden; /* bit per slot: libcurl holds our value, the shadow the application's */
     void *mime;          /* CURLOPT_MIMEPOST */
@@ -211,7 +212,9 @@ enum shim_body_result {
     SHIM_BODY_TOO_LARGE,
     SHIM_BODY_NO_MEMORY
 };
-enum shim_body_result shim_body_collect(struct shim_handle *handle, struct shim_body *out);
+/* in_use: libcurl is sending it already, so a reader must not be asked. */
+enum shim_body_result shim_body_collect(struct shim_handle *handle, bool in_use,
+                                        struct shim_body *out);
 /* Makes the body the one in memfd (owned by the body afterwards). */
 bool shim_body_replace(struct shim_body *body, int memfd, size_t count);
 /* Makes libcurl send this body, where that needs anything. */
@@ -275,7 +278,10 @@ struct shim_call {
     struct shim_body body;
     struct shim_tap tap;
     bool sent;
-    bool settled; /* END has left; the transfer may go on elsewhere */
+    bool settled;      /* END has left; the transfer may go on elsewhere */
+    bool hop;          /* began in the middle of a transfer: libcurl has the body already */
+    bool stale;        /* the application has changed the request since it was asked about */
+    long header_bytes; /* received in this transfer before the request that is under way */
     int64_t sent_ms;
     int64_t heard_ms;   /* the last frame of the sidecar */
     int64_t asked_ms;   /* since when we wait without being told to */
@@ -341,6 +347,8 @@ CURLMsg *shim_multi_message(struct shim_multi *multi, int *left);
 /* The handle leaves the multi handle: its messages die with it. NULL: all of them. */
 void shim_multi_leave(struct shim_multi *multi, const CURL *easy);
 void shim_multi_forget(struct shim_call *call);
+/* Counts a call that began in mid-transfer; shim_multi_forget() takes it out again. */
+void shim_multi_note(const struct shim_call *call);
 
 /* hooks_*.c, for dlsym: the hook of a function that makes a handle, for one libcurl. */
 typedef void (*shim_function)(void);

@@ -111,19 +111,23 @@ static void become_sidecar(const struct plan *plan)
 /* Raw clone: fork() would run the host's atfork handlers and make a child that it can see. */
 static bool plan_run(const struct plan *plan)
 {
-    long middle = syscall(SYS_clone, 0UL, NULL, NULL, NULL, NULL);
+    sigset_t all, before;
+    long middle;
     int status;
 
-    if (middle < 0)
-        return false;
+    /* The host's handlers must not run in the copy: become_sidecar() takes them away. */
+    sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    middle = syscall(SYS_clone, 0UL, NULL, NULL, NULL, NULL);
     if (middle == 0) {
         if (syscall(SYS_clone, (unsigned long)SIGCHLD, NULL, NULL, NULL, NULL) == 0)
             become_sidecar(plan);
         _exit(0);
     }
-    while (waitpid((pid_t)middle, &status, __WCLONE) < 0 && errno == EINTR)
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    while (middle > 0 && waitpid((pid_t)middle, &status, __WCLONE) < 0 && errno == EINTR)
         ;
-    return true;
+    return middle > 0;
 }
 
 /* One line: "ready", "E<errno>" from exec, or the sidecar's own words for why it cannot serve. */

@@ -46,6 +46,14 @@ static bool decoded(const struct shim_handle *handle)
            shim_option(handle, SLOT_DECODING) != 0;
 }
 
+static long header_bytes(const struct shim_call *call)
+{
+    long bytes = 0;
+
+    (void)call->handle->curl->easy_getinfo(call->handle->easy, CURLINFO_HEADER_SIZE, &bytes);
+    return bytes;
+}
+
 static enum client_result send_head(struct shim_call *call)
 {
     unsigned char frame[4096];
@@ -53,7 +61,9 @@ static enum client_result send_head(struct shim_call *call)
     long status = 0;
     enum client_result result;
 
-    (void)call->handle->curl->easy_getinfo(call->handle->easy, CURLINFO_RESPONSE_CODE, &status);
+    /* Until this request has a head, libcurl tells the status of the one before. */
+    if (header_bytes(call) != call->header_bytes)
+        (void)call->handle->curl->easy_getinfo(call->handle->easy, CURLINFO_RESPONSE_CODE, &status);
     wire_begin(&w, frame, sizeof frame, WIRE_RESPONSE);
     wire_put_number(&w, WIRE_STATUS, (uint64_t)status);
     wire_put_number(&w, WIRE_FLAGS, decoded(call->handle) ? WIRE_DECODED : 0);
@@ -258,6 +268,7 @@ void shim_tap_restart(struct shim_call *call)
 {
     call->tap.head_sent = false;
     call->tap.in_headers = false;
+    call->header_bytes = header_bytes(call);
 }
 
 /* ---- the end ------------------------------------------------------------------------------ */

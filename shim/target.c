@@ -193,8 +193,8 @@ static int hex_value(char c)
     return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
 }
 
-/* Percent-decoded, without query; what does not fit is cut, and then known by its beginning only.
- */
+/* Percent-decoded, without query and what names nothing; what does not fit is cut, and then known
+ * by its beginning only. */
 static void path_set(struct shim_target *out, const char *path, size_t length)
 {
     size_t used = 0;
@@ -212,6 +212,7 @@ static void path_set(struct shim_target *out, const char *path, size_t length)
         out->path[used++] = c;
     }
     out->path[used] = '\0';
+    meter_path_flatten(out->path);
     if (used == 0)
         (void)snprintf(out->path, sizeof out->path, "/");
 }

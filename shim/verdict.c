@@ -117,7 +117,7 @@ static void put_question(const struct shim_call *call, struct wire_writer *w, ui
     const struct shim_handle *handle = call->handle;
     const struct shim_target *target = &call->target;
 
-    if (must_not_rewrite(handle))
+    if (must_not_rewrite(handle) || call->hop)
         flags |= WIRE_NO_REWRITE;
     if (shim_option(handle, SLOT_CONNECT_ONLY) != 0)
         flags |= WIRE_RAW_SOCKET;
@@ -170,7 +170,7 @@ bool shim_call_ask(struct shim_call *call)
         [SHIM_BODY_NO_MEMORY] = WIRE_BODY_UNREADABLE,
     };
     char reason[400] = "out of memory";
-    enum shim_body_result result = shim_body_collect(call->handle, &call->body);
+    enum shim_body_result result = shim_body_collect(call->handle, call->hop, &call->body);
 
     if (!shim_link_open(&call->link, reason, sizeof reason) ||
         !ask(call, flags[result], reason, sizeof reason)) {
@@ -229,7 +229,9 @@ static void take_verdict(struct shim_call *call, struct wire_reader *r, int *fd)
         else if (value.tag == WIRE_TEXT)
             (void)wire_text(&value, call->text, sizeof call->text);
     }
-    if (decision == WIRE_ADMITTED) {
+    if (decision == WIRE_ADMITTED && body_bytes > 0 && *fd < 0) {
+        shim_call_refuse(call, "ledger_read_failure", "the rewritten request was lost on its way");
+    } else if (decision == WIRE_ADMITTED) {
         take_admission(call, body_bytes, fd);
     } else if (decision == WIRE_REFUSED || decision == WIRE_REFUSED_CURL) {
         call->curl_error = decision == WIRE_REFUSED_CURL;

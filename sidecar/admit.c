@@ -246,6 +246,8 @@ bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool
 {
     enum store_err err = STORE_OK;
 
+    if (op->cancelled) /* before: its transaction came to nothing */
+        return true;
     for (unsigned i = 0; i < op->notice_count; i++) /* of a transaction that came to nothing */
         side_run_drop(op->notices[i].run);
     op->notice_count = 0;

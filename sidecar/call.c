@@ -4,13 +4,16 @@
 #include "sidecar/side_int.h"
 
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ENV_MAX 64u
+#define HEARTBEATS_UNREAD (64 * 1024) /* of a socket's 208 KiB */
+#define ENV_MAX           64u
 
 /* ---- making and ending -------------------------------------------------------------------- */
 
@@ -262,11 +265,18 @@ static bool on_claim(struct side_conn *conn, struct wire_reader *r)
     return true;
 }
 
-/* The owner of a call that nobody has claimed yet is dead: what passed without us is not known. */
+/* The owner of a call that nobody has claimed yet is dead: whether its request left, and what
+ * passed of an answer, is not known. */
+static void owner_gone(struct side_call *call)
+{
+    call->sent = true;
+    side_call_gone(call, true);
+}
+
 static void on_owner_death(evutil_socket_t fd, short what, void *data)
 {
     (void)fd, (void)what;
-    side_call_gone(data, true);
+    owner_gone(data);
 }
 
 /* The request as far as the ledger knows it; enough to meter and bill its answer. */
@@ -332,8 +342,7 @@ static void call_restore(struct side *side, struct store_view *view, const struc
         call->admitted_ns = event->head.ts_ns;
         call->admitted_ms = side_now_ms();
         call->pid = (pid_t)event->admission.pid;
-        /* What a killed sidecar had not read yet is not known: it may have been sent. */
-        call->sent = row->state == STORE_CALL_SENT || !store_was_clean(side->store);
+        call->sent = row->state == STORE_CALL_SENT;
         call->sent_mono_ms = side_now_ms();
         progress_restore(call, view);
         if (memcmp(event->admission.boot_id, side->boot_id, 16) == 0 &&
@@ -344,7 +353,7 @@ static void call_restore(struct side *side, struct store_view *view, const struc
         if (call->death != NULL)
             (void)event_add(call->death, NULL);
         else
-            side_call_gone(call, true);
+            owner_gone(call);
     }
     free(event);
 }
@@ -407,7 +416,11 @@ void side_calls_heartbeat(struct side *side)
         unsigned char frame[64];
         struct wire_writer w;
 
-        if (call->phase != SIDE_ASKED || call->conn == NULL)
+        int unread = 0;
+
+        /* Whoever does not read needs no more of them, and the verdict needs room. */
+        if (call->phase != SIDE_ASKED || call->conn == NULL ||
+            ioctl(call->conn->fd, SIOCOUTQ, &unread) != 0 || unread > HEARTBEATS_UNREAD)
             continue;
         wire_begin(&w, frame, sizeof frame, WIRE_HEARTBEAT);
         if (call->admitting != NULL && atomic_load(&call->admitting->waiting))
