@@ -175,48 +175,59 @@ static bool fill(struct shim_curl *curl, void *library)
     return true;
 }
 
-/* With the lock held. The object stays open for good: its functions are in our table. */
-static const struct shim_curl *learn(const void *function)
+/* Without our lock: the loader has one of its own, and holds it while it runs constructors, which
+ * may ask us. The object stays open for good: its functions will be in our table. */
+static bool learn(const void *function, struct shim_curl *out)
 {
     struct range_search range = {(uintptr_t)function, 0, 0};
-    unsigned count = atomic_load(&curl_count);
-    const struct shim_curl *known = shim_curl_at(function);
-    struct shim_curl *curl = &curls[count];
     struct link_map *map = NULL;
     void *library;
     Dl_info info;
 
-    if (known != NULL || count == SHIM_CURLS_MAX)
-        return known;
     if (dladdr1(function, &info, (void **)&map, RTLD_DL_LINKMAP) == 0 || map == NULL ||
         info.dli_fbase == own_base || dl_iterate_phdr(find_range, &range) == 0)
-        return NULL;
+        return false;
     library = shim_real_dlopen(map->l_name, RTLD_LAZY | RTLD_NOLOAD);
     if (library == NULL)
-        return NULL;
-    if (!fill(curl, library)) {
+        return false;
+    if (!fill(out, library)) {
         (void)dlclose(library);
-        return NULL;
+        return false;
     }
-    curl->text_start = range.start;
-    curl->text_end = range.end;
-    curl->path = map->l_name;
-    curl->number = count;
-    curl->version = curl->version_info(CURLVERSION_NOW)->version_num;
-    atomic_store(&curl_count, count + 1);
-    return curl;
+    out->text_start = range.start;
+    out->text_end = range.end;
+    out->path = map->l_name;
+    out->version = out->version_info(CURLVERSION_NOW)->version_num;
+    return true;
+}
+
+/* Another thread may have been faster. */
+static const struct shim_curl *publish(const void *function, const struct shim_curl *learnt)
+{
+    const struct shim_curl *known;
+    unsigned count;
+
+    shim_lock(SHIM_LOCK_CURLS);
+    known = shim_curl_at(function);
+    count = atomic_load(&curl_count);
+    if (known == NULL && count < SHIM_CURLS_MAX) {
+        curls[count] = *learnt;
+        curls[count].number = count;
+        known = &curls[count];
+        atomic_store(&curl_count, count + 1);
+    }
+    shim_unlock(SHIM_LOCK_CURLS);
+    return known;
 }
 
 const struct shim_curl *shim_curl_of_function(const void *function)
 {
     const struct shim_curl *curl = shim_curl_at(function);
+    struct shim_curl learnt = {0};
 
     if (curl != NULL)
         return curl;
-    shim_lock(SHIM_LOCK_CURLS);
-    curl = learn(function);
-    shim_unlock(SHIM_LOCK_CURLS);
-    return curl;
+    return learn(function, &learnt) ? publish(function, &learnt) : NULL;
 }
 
 /* ---- from a caller to its libcurl --------------------------------------------------------- */
