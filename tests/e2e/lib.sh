@@ -214,7 +214,7 @@ plain() {
 
 # client NAME: the program $W/NAME, of tests/clients/NAME.c.
 client() {
-    cc -O1 -g -Wall -Wextra -D_GNU_SOURCE -I"$TOP" "$CLIENTS/$1.c" -lcurl -o "$W/$1" || exit
+    cc -O2 -g -Wall -Wextra -D_GNU_SOURCE -I"$TOP" "$CLIENTS/$1.c" -lcurl -o "$W/$1" || exit
 }
 
 # ---- Flyball ------------------------------------------------------------------------------------
