@@ -74,12 +74,13 @@ int64_t client_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* RFC 9562: 48 bits of milliseconds, version 7, the rest random. Without randomness the address and
+/* RFC 9562: 48 bits of milliseconds, version 7, 12 bits of the fraction (section 6.2, method 3: ids
+ * are in the order in which they were made), the rest random. Without randomness the address and
  * the clock have to do: the sidecar refuses an id that it has seen with other content. */
 void client_uuid7(unsigned char out[16])
 {
     struct timespec now;
-    uint64_t ms;
+    uint64_t ms, fraction;
 
     (void)clock_gettime(CLOCK_REALTIME, &now);
     ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
@@ -91,7 +92,9 @@ void client_uuid7(unsigned char out[16])
     }
     for (int i = 0; i < 6; i++)
         out[i] = (unsigned char)(ms >> (40 - 8 * i));
-    out[6] = (unsigned char)((out[6] & 0x0f) | 0x70);
+    fraction = (uint64_t)now.tv_nsec % 1000000 * 4096 / 1000000;
+    out[6] = (unsigned char)(fraction >> 8 | 0x70);
+    out[7] = (unsigned char)fraction;
     out[8] = (unsigned char)((out[8] & 0x3f) | 0x80);
 }
 
