@@ -281,12 +281,20 @@ static bool read_by_libcurl(const struct shim_curl *curl, const char *url, struc
     return ok;
 }
 
+/* file://, ftp://: no LLM is asked so. */
+static bool is_of_another_scheme(const char *url)
+{
+    size_t scheme = strspn(url, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+
+    return scheme > 0 && strncmp(url + scheme, "://", 3) == 0 && !scheme_is_http(url, scheme);
+}
+
 bool shim_url_read(const struct shim_curl *curl, const char *url, long port,
                    struct shim_target *out)
 {
     char digits[24];
 
-    if (!read_plain(url, out) && !read_by_libcurl(curl, url, out))
+    if (is_of_another_scheme(url) || (!read_plain(url, out) && !read_by_libcurl(curl, url, out)))
         return false;
     if (port > 0) { /* CURLOPT_PORT beats the URL's */
         int length = snprintf(digits, sizeof digits, "%ld", port);
