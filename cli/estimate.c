@@ -38,7 +38,7 @@ static int64_t cost_of(const struct estimate *estimate, uint64_t input, uint64_t
         return meter_hold_cost(&line, output);
     }
     /* At the rates of the whole prompt: the difference that these tokens make. */
-    part.search_calls = 0;
+    memset(part.counts, 0, sizeof part.counts);
     part.context_window = false;
     part.audio_input_tokens = 0;
     part.input_tokens = estimate->hold.input_tokens;
@@ -126,18 +126,23 @@ static void output_line(struct estimate *estimate)
              tokens == UINT64_MAX ? INT64_MAX : cost_of(estimate, 0, tokens));
 }
 
-static void fee_line(struct estimate *estimate)
+/* What is billed by number: the difference that each kind of it makes. */
+static void fee_lines(struct estimate *estimate)
 {
-    struct meter_request without = estimate->request.request;
-    struct meter_hold_line line;
     int64_t with = meter_hold_cost(&estimate->hold, 0);
 
-    if (without.search_calls == 0 || !estimate->priced || with == INT64_MAX)
-        return;
-    without.search_calls = 0;
-    meter_hold_line_make(&without, &estimate->price, &line);
-    line_add(estimate, "searches", "the fee of each that the request allows", UINT64_MAX,
-             with - meter_hold_cost(&line, 0));
+    for (unsigned i = 0; i < METER_COUNTS; i++) {
+        struct meter_request without = estimate->request.request;
+        struct meter_hold_line line;
+
+        if (without.counts[i] == 0 || !estimate->priced || with == INT64_MAX)
+            continue;
+        without.counts[i] = 0;
+        meter_hold_line_make(&without, &estimate->price, &line);
+        line_add(estimate, meter_count_name((enum meter_count)i),
+                 "the fee of each that the request allows", UINT64_MAX,
+                 with - meter_hold_cost(&line, 0));
+    }
 }
 
 /* ---- the two forms ------------------------------------------------------------------------ */
@@ -239,7 +244,7 @@ static void holds_make(struct estimate *estimate)
     typical.input_tokens = typical.typical_input_tokens;
     typical.context_window = typical.cache_write_5m = typical.cache_write_1h = false;
     typical.tier = METER_TIER_STANDARD;
-    typical.search_calls = 0;
+    memset(typical.counts, 0, sizeof typical.counts);
     meter_hold_line_make(&typical, price, &estimate->typical);
     estimate->typical_cap =
         estimate->hold.full_cap < TYPICAL_OUTPUT ? estimate->hold.full_cap : TYPICAL_OUTPUT;
@@ -272,7 +277,7 @@ enum meter_err cli_estimate(const char *json, size_t bytes, const struct meter_p
                                          &estimate.price);
         holds_make(&estimate);
         input_lines(&estimate);
-        fee_line(&estimate);
+        fee_lines(&estimate);
         output_line(&estimate);
         err = forms_make(&estimate, json_out, text_out);
     }

@@ -92,9 +92,9 @@ static void line_price(const struct meter_request *request, const struct meter_p
     out->priced = true;
     sum_add(&out->input_fusd, out->input_tokens - audio, rate);
     sum_add(&out->input_fusd, audio, dearest(rate, rates.token[METER_AUDIO_IN]));
-    rate = dearest(rates.count[METER_WEB_SEARCHES], rates.count[METER_FILE_SEARCHES]);
-    if (rate != METER_NO_RATE)
-        sum_add(&out->input_fusd, request->search_calls, rate);
+    for (unsigned i = 0; i < METER_COUNTS; i++)
+        if (rates.count[i] != METER_NO_RATE)
+            sum_add(&out->input_fusd, request->counts[i], rates.count[i]);
     out->output_rate = output_rate(&rates);
 }
 

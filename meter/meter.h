@@ -33,7 +33,7 @@ __extension__ typedef unsigned __int128 meter_wide;
 #define METER_DECODERS_MAX 4u             /* stacked content encodings */
 #define METER_LINES_MAX    32u            /* lines of an explained estimate */
 #define METER_TEXT_CLASSES 12u            /* classes of text that an estimate tells apart */
-#define METER_FIGURES_MAX  32u            /* figures of one answer as they were reported */
+#define METER_FIGURES_MAX  64u            /* figures of one answer as they were reported */
 
 /* Results of this folder. Numbers are stable; append only. */
 #define METER_ERR_MAP(X)                                                                           \
@@ -106,6 +106,21 @@ enum meter_tier {
     METER_TIERS
 };
 
+/* Things that are billed or limited by number, not by token. */
+enum meter_count {
+    METER_WEB_SEARCHES,
+    METER_FILE_SEARCHES,
+    METER_TOOL_CALLS,   /* of the answer; no fee */
+    METER_IMAGES,       /* made */
+    METER_PAGES,        /* of documents read */
+    METER_SECONDS,      /* of sound or film, begun ones whole */
+    METER_CHARACTERS,   /* spoken */
+    METER_SEARCH_UNITS, /* of a reranker */
+    METER_REQUESTS,     /* the call itself, where it has a fee */
+    METER_COUNTS
+};
+const char *meter_count_name(enum meter_count count); /* "web_searches" */
+
 /* One line of an explained estimate. tokens -1: not a token count. why is static text. */
 struct meter_line {
     const char *what;
@@ -131,7 +146,8 @@ struct meter_request {
     uint64_t typical_input_tokens;   /* for people: bytes / 3 of the text parts */
     uint64_t estimated_input_tokens; /* for charging: calibrated by kind of text, + 10 % */
     uint64_t audio_input_tokens; /* the part of input_tokens that is audio: dearer on some models */
-    uint64_t search_calls;       /* upper bound of separately billed tool calls; 0: none offered */
+    uint64_t counts[METER_COUNTS]; /* upper bounds of what is billed by number; 0: none */
+    bool regional; /* served in a region of the caller's choice: dearer with some providers */
     /* Where the output cap stands in the body: [cap_at, cap_at + cap_bytes) is the number;
      * cap_bytes 0: it may be inserted at cap_at with cap_prefix before and cap_suffix after the
      * number. rewritable false: neither. */
@@ -177,10 +193,6 @@ enum meter_bucket {
     METER_BUCKETS
 };
 const char *meter_bucket_name(enum meter_bucket bucket); /* "cache_write_5m" */
-
-/* Things that are billed or limited by number, not by token. */
-enum meter_count { METER_WEB_SEARCHES, METER_FILE_SEARCHES, METER_TOOL_CALLS, METER_COUNTS };
-const char *meter_count_name(enum meter_count count); /* "web_searches" */
 
 #define METER_NO_RATE UINT64_MAX
 

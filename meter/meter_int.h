@@ -439,8 +439,9 @@ struct request_read {
     unsigned configs;
     bool config_null, fixed;
     bool item_named, item_sealed, item_needs_seal, item_body, item_foreign;
-    bool tool_search, tool_server;
-    uint64_t tool_uses, search_uses, all_uses;
+    bool tool_server;
+    enum meter_count tool_search; /* METER_COUNTS: it is none */
+    uint64_t tool_uses, all_uses, search_uses[METER_FILE_SEARCHES + 1];
     enum media source;
     bool source_plain; /* its data are text */
     struct scan_value source_data;

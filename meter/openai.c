@@ -43,7 +43,7 @@ static void openai_buckets(const struct answer *answer, const struct meter_reque
     tokens[METER_OUTPUT] = output;
     /* A search model of chat completions searches once for each answer, and does not say so. */
     if (request->api != NULL && request->api->adapter == &answer_chat && usage->output_begun &&
-        request->search_calls > 0)
+        request->counts[METER_WEB_SEARCHES] > 0)
         usage->counts[METER_WEB_SEARCHES] += request->choices;
 }
 

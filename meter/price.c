@@ -15,7 +15,9 @@ const char *meter_bucket_name(enum meter_bucket bucket)
 
 const char *meter_count_name(enum meter_count count)
 {
-    static const char *const names[METER_COUNTS] = {"web_searches", "file_searches", "tool_calls"};
+    static const char *const names[METER_COUNTS] = {"web_searches", "file_searches", "tool_calls",
+                                                    "images",       "pages",         "seconds",
+                                                    "characters",   "search_units",  "requests"};
 
     return names[count];
 }

@@ -387,8 +387,8 @@ static void line_init(struct price_line *line, unsigned number)
     };
     for (unsigned bucket = 0; bucket < METER_BUCKETS; bucket++)
         line->row.rates.token[bucket] = METER_NO_RATE;
-    line->row.rates.count[METER_WEB_SEARCHES] = METER_NO_RATE;
-    line->row.rates.count[METER_FILE_SEARCHES] = METER_NO_RATE;
+    for (unsigned i = 0; i < METER_COUNTS; i++)
+        line->row.rates.count[i] = i == METER_TOOL_CALLS ? 0 : METER_NO_RATE;
 }
 
 /* A zero must be meant: free=yes. */

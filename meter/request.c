@@ -114,11 +114,15 @@ static void input_estimates(struct request_read *read)
 
 static void search_bound(struct request_read *read)
 {
-    uint64_t calls = read->search_uses;
+    uint64_t left = read->all_uses > 0 ? read->all_uses : UINT64_MAX;
 
-    if (read->all_uses > 0 && read->all_uses < calls)
-        calls = read->all_uses;
-    read->out->search_calls = meter_mul(calls, read->out->choices);
+    /* The dearer ones first, where a bound holds for all together. */
+    for (unsigned i = METER_WEB_SEARCHES; i <= METER_FILE_SEARCHES; i++) {
+        uint64_t calls = read->search_uses[i] < left ? read->search_uses[i] : left;
+
+        left -= calls;
+        read->out->counts[i] = meter_mul(calls, read->out->choices);
+    }
 }
 
 /* ---- the output cap ----------------------------------------------------------------------- */

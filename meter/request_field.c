@@ -194,17 +194,18 @@ static void json_end(struct request_read *read, const struct scan_value *value)
 
 /* ---- tools -------------------------------------------------------------------------------- */
 
-enum tool_class { TOOL_CLIENT, TOOL_BUILT_IN, TOOL_SERVER, TOOL_SEARCH };
+enum tool_class { TOOL_CLIENT, TOOL_BUILT_IN, TOOL_SERVER, TOOL_WEB_SEARCH, TOOL_FILE_SEARCH };
 
 /* By the beginning of the type's name. Whatever is not here runs at the provider. */
 static const struct {
     const char *prefix;
     enum tool_class class;
 } tool_types[] = {
-    {"function", TOOL_CLIENT},      {"custom", TOOL_CLIENT},         {"namespace", TOOL_CLIENT},
-    {"bash_", TOOL_BUILT_IN},       {"text_editor_", TOOL_BUILT_IN}, {"memory_", TOOL_BUILT_IN},
-    {"local_shell", TOOL_BUILT_IN}, {"apply_patch", TOOL_BUILT_IN},  {"web_search", TOOL_SEARCH},
-    {"file_search", TOOL_SEARCH},
+    {"function", TOOL_CLIENT},       {"custom", TOOL_CLIENT},
+    {"namespace", TOOL_CLIENT},      {"bash_", TOOL_BUILT_IN},
+    {"text_editor_", TOOL_BUILT_IN}, {"memory_", TOOL_BUILT_IN},
+    {"local_shell", TOOL_BUILT_IN},  {"apply_patch", TOOL_BUILT_IN},
+    {"web_search", TOOL_WEB_SEARCH}, {"file_search", TOOL_FILE_SEARCH},
 };
 
 static enum tool_class tool_class_of(const struct scan_value *value)
@@ -225,7 +226,8 @@ static enum tool_class tool_class_of(const struct scan_value *value)
 static void tool_begin(struct request_read *read, uint64_t at)
 {
     json_begin(read, at);
-    read->tool_search = read->tool_server = false;
+    read->tool_search = METER_COUNTS;
+    read->tool_server = false;
     read->tool_uses = 0;
 }
 
@@ -234,7 +236,8 @@ static void tool_type_end(struct request_read *read, const struct scan_value *va
     enum tool_class class = tool_class_of(value);
 
     read->tool_server |= class >= TOOL_SERVER;
-    read->tool_search |= class == TOOL_SEARCH;
+    if (class >= TOOL_WEB_SEARCH)
+        read->tool_search = class == TOOL_FILE_SEARCH ? METER_FILE_SEARCHES : METER_WEB_SEARCHES;
     if (class == TOOL_BUILT_IN)
         read->fixed_tokens += BUILT_IN_TOOL;
 }
@@ -254,8 +257,9 @@ static void tool_end(struct request_read *read, const struct scan_value *value)
     json_end(read, value);
     read->tools++;
     read->out->context_window |= read->tool_server;
-    if (read->tool_search)
-        read->search_uses = meter_add(read->search_uses, uses);
+    if (read->tool_search < METER_COUNTS)
+        read->search_uses[read->tool_search] =
+            meter_add(read->search_uses[read->tool_search], uses);
 }
 
 static void functions_end(struct request_read *read, const struct scan_value *value)
@@ -272,7 +276,8 @@ static void server_tool_end(struct request_read *read, const struct scan_value *
 static void search_tool_end(struct request_read *read, const struct scan_value *value)
 {
     read->tool_server |= given(value);
-    read->tool_search |= given(value);
+    if (given(value))
+        read->tool_search = METER_WEB_SEARCHES;
 }
 
 /* A search that is asked for without a tool: one for each answer. */
@@ -281,7 +286,7 @@ static void search_options_end(struct request_read *read, const struct scan_valu
     if (!given(value))
         return;
     read->out->context_window = true;
-    read->search_uses = meter_add(read->search_uses, 1);
+    read->search_uses[METER_WEB_SEARCHES] = meter_add(read->search_uses[METER_WEB_SEARCHES], 1);
 }
 
 static void all_uses_end(struct request_read *read, const struct scan_value *value)

@@ -198,7 +198,8 @@ function add_row(    free, hidden, line, i)
     if (free == "-" && service == "standard" && start == "0" && cell("input") == "-")
         refuse("input", "-", "is missing")
     line = line "},\n .rates.count = {" scaled("web_search", cell("web_search"), 15) ", " \
-        scaled("file_search", cell("file_search"), 15) ", 0},\n .context_tokens = " \
+        scaled("file_search", cell("file_search"), 15) \
+        ", 0, METER_NO_RATE, METER_NO_RATE, METER_NO_RATE, METER_NO_RATE, METER_NO_RATE, METER_NO_RATE},\n .context_tokens = " \
         count("context_tokens", cell("context_tokens")) ", .output_tokens = " \
         count("output_tokens", cell("output_tokens")) ",\n .hidden_tokens_per_second = " \
         (hidden == "yes" ? "PRICE_HIDDEN_TPS" : count("hidden_tps", hidden)) ", .free = " \

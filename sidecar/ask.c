@@ -106,7 +106,9 @@ static void admission_fill(struct side_call *call, const struct meter_price *pri
     admission->input_tokens = request->estimated_input_tokens;
     admission->tier = (uint8_t)request->tier;
     admission->choices = (uint8_t)(request->choices < 255 ? request->choices : 255);
-    admission->searches = (uint8_t)(request->search_calls < 255 ? request->search_calls : 255);
+    for (unsigned i = 0; i < METER_COUNTS; i++)
+        admission->counts[i] =
+            (uint32_t)(request->counts[i] < UINT32_MAX ? request->counts[i] : UINT32_MAX);
     admission->pid = call->pid;
     admission->pid_start = call->pid_start;
     memcpy(admission->boot_id, call->side->boot_id, sizeof admission->boot_id);

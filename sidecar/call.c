@@ -300,7 +300,8 @@ static void request_restore(struct side_call *call, const struct store_admission
     request->thinking_budget = -1;
     request->tier = (enum meter_tier)admission->tier;
     request->choices = admission->choices;
-    request->search_calls = admission->searches;
+    for (unsigned i = 0; i < METER_COUNTS; i++)
+        request->counts[i] = admission->counts[i];
     request->cache_write_5m = (admission->flags & STORE_WRITES_5M) != 0;
     request->cache_write_1h = (admission->flags & STORE_WRITES_1H) != 0;
     request->estimated_input_tokens = admission->input_tokens;

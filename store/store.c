@@ -289,6 +289,11 @@ static enum store_err read_meta(struct store *store, MDB_txn *txn, struct store_
             STORE_SCHEMA);
         return STORE_SCHEMA_NEWER;
     }
+    if (schema < STORE_SCHEMA) {
+        say(error, "%s/ledger.mdb has schema %u, this Flyball writes %u: move it away", store->home,
+            schema, STORE_SCHEMA);
+        return STORE_SCHEMA_OLDER;
+    }
     err = store_get(store, txn, STORE_META, "clean", 5, &clean, sizeof clean);
     store->was_clean = clean != 0;
     return err == STORE_NOT_FOUND ? STORE_OK : err;

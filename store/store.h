@@ -29,8 +29,9 @@
 
 #define STORE_MUST_CHECK __attribute__((warn_unused_result))
 
-#define STORE_SCHEMA       1u
+#define STORE_SCHEMA       2u
 #define STORE_SCOPES_MAX   8u                  /* scopes of one call */
+#define STORE_COUNTS       12u                 /* room for enum meter_count */
 #define STORE_MAP_BYTES    ((size_t)64 << 30)  /* address space, not disk */
 #define STORE_MAP_LEAST    ((size_t)256 << 20) /* where address space is short */
 #define STORE_RECORD_MAX   2048u
@@ -49,7 +50,8 @@
     X(STORE_SCHEMA_NEWER, 9, "the ledger was written by a newer Flyball")                          \
     X(STORE_IO, 10, "the disk failed")                                                             \
     X(STORE_NOMEM, 11, "out of memory")                                                            \
-    X(STORE_LATCHED, 12, "a write could not be made sure; the ledger has to be opened again")
+    X(STORE_LATCHED, 12, "a write could not be made sure; the ledger has to be opened again")      \
+    X(STORE_SCHEMA_OLDER, 13, "the ledger was written by an older Flyball")
 enum store_err {
 #define X(name, number, text) name = (number),
     STORE_ERR_MAP(X)
@@ -178,14 +180,16 @@ struct store_admission {
     uint8_t
         request_hash[32]; /* of method, host, path and body: the same id must mean the same call */
     uint32_t flags;
-    uint8_t door;                    /* 0 libcurl */
-    uint8_t tier, choices, searches; /* of the request, up to 255: what its bill goes by */
+    uint8_t door;                  /* 0 libcurl */
+    uint8_t tier, choices, zero;   /* of the request: what its bill goes by */
+    uint32_t counts[STORE_COUNTS]; /* enum meter_count; the most that the request allows */
     char provider[24];
     char api[32];
     char model[96];
     char row[96]; /* the price row; "" none */
 };
-_Static_assert(sizeof(struct store_admission) == 368, "stored");
+_Static_assert(METER_COUNTS <= STORE_COUNTS, "room for every count");
+_Static_assert(sizeof(struct store_admission) == 416, "stored");
 
 struct store_refusal {
     int64_t count; /* the same question again, answered from memory, is counted here */
@@ -207,7 +211,7 @@ enum store_end { STORE_SETTLED = 1, STORE_UNKNOWN = 2, STORE_RELEASED = 3 };
 
 struct store_consumption {
     uint64_t tokens[METER_BUCKETS];
-    uint64_t counts[METER_COUNTS];
+    uint64_t counts[STORE_COUNTS]; /* enum meter_count */
     int64_t tokens_total;
     int64_t cost_pusd;          /* computed; -1: no price */
     int64_t provider_cost_pusd; /* reported; -1: none */
@@ -228,7 +232,7 @@ struct store_consumption {
     char row_from[16];
     char tier[40];
 };
-_Static_assert(sizeof(struct store_consumption) == 432, "stored");
+_Static_assert(sizeof(struct store_consumption) == 504, "stored");
 
 struct store_threshold { /* Warning and Exhausted */
     struct store_scope_key key;

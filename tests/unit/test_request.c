@@ -119,13 +119,15 @@ static const char *const tiers[METER_TIERS] = {"standard", "priority", "flex", "
 
 static void summary_write(const struct meter_request *r, char *out, size_t room)
 {
-    (void)snprintf(out, room,
-                   " m=%s stream=%d window=%d w5=%d w1=%d tier=%s cap=%lld budget=%lld n=%llu "
-                   "search=%llu set=%d ",
-                   r->model, r->stream, r->context_window, r->cache_write_5m, r->cache_write_1h,
-                   tiers[r->tier], (long long)r->output_cap, (long long)r->thinking_budget,
-                   (unsigned long long)r->choices, (unsigned long long)r->search_calls,
-                   r->rewritable);
+    (void)snprintf(
+        out, room,
+        " m=%s stream=%d window=%d w5=%d w1=%d tier=%s cap=%lld budget=%lld n=%llu "
+        "search=%llu set=%d ",
+        r->model, r->stream, r->context_window, r->cache_write_5m, r->cache_write_1h,
+        tiers[r->tier], (long long)r->output_cap, (long long)r->thinking_budget,
+        (unsigned long long)r->choices,
+        (unsigned long long)(r->counts[METER_WEB_SEARCHES] + r->counts[METER_FILE_SEARCHES]),
+        r->rewritable);
 }
 
 /* Every word of want stands in the summary. */
