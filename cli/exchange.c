@@ -9,7 +9,9 @@
 #include <strings.h>
 #include <time.h>
 
-#define HOST_ROOM 256u
+#define HOST_ROOM   256u
+#define HEADERS_MAX 128u
+#define HEADER_ROOM 256u
 
 static enum meter_err fail(struct meter_error *error, const char *text)
 {
@@ -169,6 +171,7 @@ static enum meter_err request_read(struct cli_request *out, const json_t *reques
     err = meter_request_read(&target, body, bytes, &out->request, error);
     /* What an answer said can be read without knowing what was asked. */
     out->unread = err != METER_OK;
+    target.content_type = NULL;
     if (out->unread)
         (void)(meter_request_read(&target, "{}", 2, &out->request, NULL) == METER_OK);
     return err;
@@ -277,12 +280,35 @@ static enum meter_err body_feed(struct meter_stream *stream, const json_t *respo
     return err;
 }
 
+/* The headers as lines, as the wire has them. */
+static const char *const *headers_list(const json_t *headers, const char *lines[HEADERS_MAX + 1],
+                                       char text[HEADERS_MAX][HEADER_ROOM])
+{
+    size_t count = 0;
+    const char *key;
+    json_t *value;
+
+    json_object_foreach((json_t *)(uintptr_t)headers, key, value)
+    {
+        if (count == HEADERS_MAX || !json_is_string(value))
+            continue;
+        (void)snprintf(text[count], HEADER_ROOM, "%s: %s", key, json_string_value(value));
+        lines[count] = text[count];
+        count++;
+    }
+    lines[count] = NULL;
+    return lines;
+}
+
 /* The record, and how the transfer ended: a recording that lacks the protocol's end was cut. */
 static enum meter_err answer_read(const struct cli_request *request, const json_t *response,
                                   struct meter_usage *usage, enum meter_end *end)
 {
     const json_t *headers = json_object_get(response, "headers");
+    const char *lines[HEADERS_MAX + 1];
+    char text[HEADERS_MAX][HEADER_ROOM];
     const struct meter_response answer = {
+        .headers = headers_list(headers, lines, text),
         .status = (int)json_integer_value(json_object_get(response, "status")),
         .content_type = header_find(headers, "content-type"),
         .content_encoding = header_find(headers, "content-encoding"),
@@ -331,7 +357,7 @@ static json_t *reported_json(const struct meter_reported *reported)
     (void)json_object_set_new(object, "reasoning_tokens",
                               count_or_null(reported->reasoning_tokens));
     (void)json_object_set_new(object, "provider_cost_usd",
-                              cli_usd_json(reported->provider_cost_pusd));
+                              text_or_null(reported->provider_cost_usd));
     (void)json_object_set_new(object, "total_tokens", count_or_null(reported->total_tokens));
     return object;
 }
@@ -395,12 +421,15 @@ static char *line_dump(const struct cli_request *request, const struct meter_usa
     (void)json_object_set_new(object, "model", text_or_null(model));
     (void)json_object_set_new(object, "streaming", json_boolean(usage->streamed));
     (void)json_object_set_new(object, "billable", json_boolean(usage->billable));
+    if (usage->reported.object_id[0] != '\0')
+        (void)json_object_set_new(object, "dedupe_key", json_string(usage->reported.object_id));
     (void)json_object_set_new(object, "reported", reported_json(&usage->reported));
     (void)json_object_set_new(object, "buckets", buckets_json(bill->tokens));
     (void)json_object_set_new(object, "counts", counts_json(usage->counts));
     (void)json_object_set_new(object, "cost_usd", cli_usd_json(bill->cost_pusd));
     (void)json_object_set_new(object, "provider_cost_usd", cli_usd_json(bill->provider_cost_pusd));
     (void)json_object_set_new(object, "charged_usd", cli_usd_json(bill->charged_pusd));
+    (void)json_object_set_new(object, "charged_by", json_string(bill->charged_by));
     (void)json_object_set_new(object, "price", price_json(bill));
     (void)json_object_set_new(object, "provenance",
                               json_string(meter_provenance_text(bill->provenance)));

@@ -1,386 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The fields of an answer's events, one row each, and taking a complete event over into the answer.
- * An event that never ends changes nothing: the record is the same wherever the bytes were cut. */
-#include "meter/meter_int.h"
+/* Taking a complete event over into the answer. An event that never ends changes nothing: the
+ * record is the same wherever the bytes were cut. */
+#include "meter/answer.h"
 
-/* ---- numbers ------------------------------------------------------------------------------ */
+const struct answer_type answer_no_types[] = {{NULL, 0}};
 
-/* -1: not a usable count. */
-static int64_t number_of(struct answer_event *event, const struct scan_value *value)
-{
-    int64_t number = -1;
-
-    if (value->type == SCAN_NULL)
-        return -1;
-    if (value->type != SCAN_NUMBER || value->cut ||
-        !meter_count_parse(value->bytes, value->count, &number))
-        event->bad_number = true;
-    return number;
-}
-
-static void number_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    struct answer_event *event = &reader->event;
-    int64_t number = number_of(event, value);
-
-    if (number < 0)
-        return;
-    event->number[id] = number;
-    event->seen |= 1u << id;
-}
-
-static void other_tokens_end(struct answer_reader *reader, uint8_t id,
-                             const struct scan_value *value)
-{
-    (void)id;
-    if (value->type == SCAN_NUMBER && !(value->count == 1 && *value->bytes == '0'))
-        reader->event.other_tokens = true;
-}
-
-/* Of two usage objects in one event the later counts, and nothing of the earlier. */
-static void usage_begin(struct answer_reader *reader)
-{
-    reader->event.seen = 0;
-    reader->event.bad_number = false;
-    reader->event.parts_seen = false;
-    reader->event.part_count = 0;
-}
-
-/* ---- names -------------------------------------------------------------------------------- */
-
-static void model_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    const char *known = reader->answer.model;
-
-    (void)id;
-    if (value->type != SCAN_STRING || value->cut)
-        return;
-    if (value->count < METER_MODEL_MAX && known[value->count] == '\0' &&
-        memcmp(known, value->bytes, value->count) == 0 && reader->event.model[0] == '\0')
-        return; /* each event of a stream names it again */
-    (void)scan_string_copy(value->bytes, value->count, reader->event.model, METER_MODEL_MAX);
-}
-
-/* "auto" is a wish, not what was served. */
-static const struct {
-    const char *name;
-    enum meter_tier tier;
-} tiers[] = {
-    {"default", METER_TIER_STANDARD}, {"standard", METER_TIER_STANDARD},
-    {"scale", METER_TIER_STANDARD},   {"priority", METER_TIER_PRIORITY},
-    {"flex", METER_TIER_FLEX},        {"batch", METER_TIER_BATCH},
-    {"fast", METER_TIER_PRIORITY},    {"ultrafast", METER_TIER_FAST},
-};
-
-static void tier_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    struct answer_event *event = &reader->event;
-
-    (void)id;
-    for (size_t i = 0; i < COUNT_OF(tiers); i++)
-        if (scan_string_is(value, tiers[i].name) &&
-            !(event->tier_seen && event->tier == METER_TIER_FAST)) {
-            event->tier = tiers[i].tier;
-            event->tier_seen = true;
-            return;
-        }
-}
-
-/* Of another vendor, beside its tier. */
-static void speed_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    (void)id;
-    if (!scan_string_is(value, "fast"))
-        return;
-    reader->event.tier = METER_TIER_FAST;
-    reader->event.tier_seen = true;
-}
-
-static void status_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    (void)id;
-    if (scan_string_is(value, "queued") || scan_string_is(value, "in_progress"))
-        reader->event.pending = true;
-}
-
-static void type_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    const struct answer_type *type = reader->adapter->types;
-
-    (void)id;
-    while (type->name != NULL && !scan_string_is(value, type->name))
-        type++;
-    reader->event.marks |= type->marks;
-}
-
-static void error_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    (void)id;
-    reader->event.error |= value->type != SCAN_NULL && value->type != SCAN_FALSE;
-}
-
-static void finish_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    (void)id;
-    reader->event.finish |= value->type != SCAN_NULL && !scan_string_is(value, "");
-}
-
-/* ---- tools -------------------------------------------------------------------------------- */
-
-static void tool_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    bool named = value->type == SCAN_OBJECT || (value->type == SCAN_STRING && value->count > 0);
-
-    (void)id;
-    reader->event.counts[METER_TOOL_CALLS] += named;
-}
-
-/* Items of answers that are calls. Searches are billed by number and counted apart. */
-static const struct {
-    const char *name;
-    enum meter_count count;
-} items[] = {
-    {"function_call", METER_TOOL_CALLS},
-    {"custom_tool_call", METER_TOOL_CALLS},
-    {"mcp_call", METER_TOOL_CALLS},
-    {"computer_call", METER_TOOL_CALLS},
-    {"local_shell_call", METER_TOOL_CALLS},
-    {"shell_call", METER_TOOL_CALLS},
-    {"apply_patch_call", METER_TOOL_CALLS},
-    {"tool_search_call", METER_TOOL_CALLS},
-    {"code_interpreter_call", METER_TOOL_CALLS},
-    {"image_generation_call", METER_TOOL_CALLS},
-    {"web_search_call", METER_WEB_SEARCHES},
-    {"file_search_call", METER_FILE_SEARCHES},
-    {"tool_use", METER_TOOL_CALLS},
-    {"mcp_tool_use", METER_TOOL_CALLS},
-};
-
-static void item_begin(struct answer_reader *reader)
-{
-    reader->event.item = METER_COUNTS;
-    reader->event.item_counts = true;
-}
-
-static void item_type_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    (void)id;
-    for (size_t i = 0; i < COUNT_OF(items); i++)
-        if (scan_string_is(value, items[i].name))
-            reader->event.item = (uint8_t)items[i].count;
-}
-
-/* A web search may open a page or look in one instead; only searches are billed. */
-static void item_action_end(struct answer_reader *reader, uint8_t id,
-                            const struct scan_value *value)
-{
-    (void)id;
-    reader->event.item_counts = scan_string_is(value, "search");
-}
-
-static void item_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    struct answer_event *event = &reader->event;
-    bool counts = event->item_counts || event->item != METER_WEB_SEARCHES;
-
-    (void)id;
-    if (value->type == SCAN_OBJECT && event->item < METER_COUNTS && counts)
-        event->counts[event->item]++;
-}
-
-static void query_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    (void)id;
-    reader->event.counts[METER_WEB_SEARCHES] += value->type == SCAN_STRING && value->count > 0;
-}
-
-/* ---- tokens by modality ------------------------------------------------------------------- */
-
-enum modality { MODALITY_TEXT, MODALITY_IMAGE, MODALITY_AUDIO, MODALITIES };
-
-static const struct {
-    const char *name, *number; /* the number stands where enums are sent as integers */
-    enum modality modality;
-} modalities[] = {{"IMAGE", "2", MODALITY_IMAGE}, {"AUDIO", "4", MODALITY_AUDIO}};
-
-/* The figure that a modality of a list belongs to; ANSWER_NUMBERS: none of its own. */
-static const uint8_t detail_figures[][MODALITIES] = {
-    {ANSWER_NUMBERS, ANSWER_IMAGE_IN, ANSWER_AUDIO_IN},
-    {ANSWER_NUMBERS, ANSWER_IMAGE_CACHED, ANSWER_AUDIO_CACHED},
-    {ANSWER_NUMBERS, ANSWER_NUMBERS, ANSWER_NUMBERS}, /* results of tools: text */
-    {ANSWER_NUMBERS, ANSWER_IMAGE_OUT, ANSWER_AUDIO_OUT},
-};
-
-static void detail_begin(struct answer_reader *reader)
-{
-    reader->event.modality = MODALITY_TEXT;
-    reader->event.detail_tokens = -1;
-}
-
-static void detail_modality_end(struct answer_reader *reader, uint8_t id,
-                                const struct scan_value *value)
-{
-    (void)id;
-    for (size_t i = 0; i < COUNT_OF(modalities); i++)
-        if (scan_string_is(value, modalities[i].name) ||
-            (value->type == SCAN_NUMBER && value->count == 1 &&
-             *value->bytes == *modalities[i].number))
-            reader->event.modality = (uint8_t)modalities[i].modality;
-}
-
-static void detail_tokens_end(struct answer_reader *reader, uint8_t id,
-                              const struct scan_value *value)
-{
-    (void)id;
-    reader->event.detail_tokens = number_of(&reader->event, value);
-}
-
-static void detail_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    struct answer_event *event = &reader->event;
-    uint8_t figure = detail_figures[id - ANSWER_PROMPT_DETAIL][event->modality];
-
-    (void)value;
-    if (figure == ANSWER_NUMBERS || event->detail_tokens < 0)
-        return;
-    event->number[figure] = event->detail_tokens;
-    event->seen |= 1u << figure;
-}
-
-/* ---- passes that are billed on their own -------------------------------------------------- */
-
-static void parts_begin(struct answer_reader *reader)
-{
-    reader->event.parts_seen = true;
-    reader->event.part_count = 0;
-}
-
-static void part_begin(struct answer_reader *reader)
-{
-    struct answer_part *part = &reader->event.part;
-
-    part->model[0] = '\0';
-    part->main = false;
-    for (unsigned i = 0; i < ANSWER_NUMBERS; i++)
-        part->number[i] = -1;
-}
-
-static void part_model_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    (void)id;
-    if (value->type == SCAN_STRING && !value->cut)
-        (void)scan_string_copy(value->bytes, value->count, reader->event.part.model,
-                               METER_MODEL_MAX);
-}
-
-/* Messages are in the main figures, everything else (compaction, advisors) is not. */
-static void part_type_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    (void)id;
-    reader->event.part.main = scan_string_is(value, "message");
-}
-
-static void part_number_end(struct answer_reader *reader, uint8_t id,
-                            const struct scan_value *value)
-{
-    reader->event.part.number[id - ANSWER_PART_NUMBER] = number_of(&reader->event, value);
-}
-
-static void part_sum(struct answer_part *into, const struct answer_part *from)
-{
-    for (unsigned i = 0; i < ANSWER_NUMBERS; i++) {
-        uint64_t sum = meter_add((uint64_t)answer_or_zero(into->number[i]),
-                                 (uint64_t)answer_or_zero(from->number[i]));
-
-        if (into->number[i] >= 0 || from->number[i] >= 0)
-            into->number[i] = sum > INT64_MAX ? INT64_MAX : (int64_t)sum;
-    }
-}
-
-/* Passes of one model are one part; those in the main figures matter only for their model. */
-static void part_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
-{
-    struct answer_event *event = &reader->event;
-    const struct answer_part *part = &event->part;
-    unsigned at = 0;
-
-    (void)id;
-    if (value->type != SCAN_OBJECT || (part->main && part->model[0] == '\0'))
-        return;
-    while (at < event->part_count && (event->parts[at].main != part->main ||
-                                      strcmp(event->parts[at].model, part->model) != 0))
-        at++;
-    if (at == ANSWER_PARTS_MAX) {
-        event->other_tokens = true; /* more models than there is room for: all in the last */
-        at--;
-    }
-    if (at < event->part_count)
-        part_sum(&event->parts[at], part);
-    else
-        event->parts[event->part_count++] = *part;
-}
-
-/* ---- the table ---------------------------------------------------------------------------- */
-
-static const struct {
-    void (*begin)(struct answer_reader *reader);
-    void (*end)(struct answer_reader *reader, uint8_t id, const struct scan_value *value);
-} fields[ANSWER_PART_NUMBER] = {
-    [ANSWER_OTHER_TOKENS] = {NULL, other_tokens_end},
-    [ANSWER_USAGE] = {usage_begin, NULL},
-    [ANSWER_MODEL] = {NULL, model_end},
-    [ANSWER_TIER] = {NULL, tier_end},
-    [ANSWER_SPEED] = {NULL, speed_end},
-    [ANSWER_STATUS] = {NULL, status_end},
-    [ANSWER_TYPE] = {NULL, type_end},
-    [ANSWER_ERROR] = {NULL, error_end},
-    [ANSWER_FINISH] = {NULL, finish_end},
-    [ANSWER_TOOL] = {NULL, tool_end},
-    [ANSWER_ITEM] = {item_begin, item_end},
-    [ANSWER_ITEM_TYPE] = {NULL, item_type_end},
-    [ANSWER_ITEM_ACTION] = {NULL, item_action_end},
-    [ANSWER_QUERY] = {NULL, query_end},
-    [ANSWER_PROMPT_DETAIL] = {detail_begin, detail_end},
-    [ANSWER_CACHE_DETAIL] = {detail_begin, detail_end},
-    [ANSWER_TOOL_DETAIL] = {detail_begin, detail_end},
-    [ANSWER_OUTPUT_DETAIL] = {detail_begin, detail_end},
-    [ANSWER_DETAIL_MODALITY] = {NULL, detail_modality_end},
-    [ANSWER_DETAIL_TOKENS] = {NULL, detail_tokens_end},
-    [ANSWER_PARTS] = {parts_begin, NULL},
-    [ANSWER_PART] = {part_begin, part_end},
-    [ANSWER_PART_MODEL] = {NULL, part_model_end},
-    [ANSWER_PART_TYPE] = {NULL, part_type_end},
-};
+/* ---- the scanner's side ------------------------------------------------------------------- */
 
 static void on_begin(void *ctx, uint8_t id, uint64_t at)
 {
     (void)at;
-    if (fields[id].begin != NULL)
-        fields[id].begin(ctx);
+    answer_field_begin(ctx, id);
 }
 
 static void on_end(void *ctx, uint8_t id, const struct scan_value *value)
 {
-    if (id < ANSWER_NUMBERS)
-        number_end(ctx, id, value);
-    else if (id >= ANSWER_PART_NUMBER)
-        part_number_end(ctx, id, value);
-    else if (fields[id].end != NULL)
-        fields[id].end(ctx, id, value);
+    answer_field_end(ctx, id, value);
 }
 
 static void on_text(void *ctx, uint8_t id, bool first, const char *bytes, size_t count)
 {
-    struct answer_event *event = &((struct answer_reader *)ctx)->event;
+    struct answer_reader *reader = ctx;
+    struct answer_event *event = &reader->event;
+    bool whole = id == ANSWER_TEXT_WHOLE;
 
-    (void)id;
+    if (whole && (event->pieces || reader->answer.pieces))
+        return;
     event->text_seen = true;
+    event->pieces |= id == ANSWER_TEXT;
     if (first)
         text_begin(&event->text);
     text_add(&event->text, bytes, count);
 }
 
-/* ---- taking an event over ----------------------------------------------------------------- */
+static void on_document(void *ctx)
+{
+    struct answer_reader *reader = ctx;
+
+    reader->ready = true;
+    if (!reader->deferred)
+        answer_commit(reader);
+}
+
+const struct scan_ops answer_ops = {on_begin, on_end, on_text, on_document};
+
+/* ---- making ------------------------------------------------------------------------------- */
+
+static void event_clear(struct answer_event *event)
+{
+    memset(event, 0, offsetof(struct answer_event, number));
+    event->model[0] = event->id[0] = '\0';
+    event->cost = (struct answer_cost){.pusd = -1, .upstream_pusd = -1};
+    event->part_count = 0;
+}
 
 void answer_event_reset(struct answer_reader *reader)
 {
@@ -388,9 +60,8 @@ void answer_event_reset(struct answer_reader *reader)
 
     if (event->text_seen)
         memset(&event->text, 0, sizeof event->text);
-    memset(event, 0, offsetof(struct answer_event, number));
-    event->model[0] = '\0';
-    event->part_count = 0;
+    event_clear(event);
+    reader->ready = false;
 }
 
 void answer_init(struct answer_reader *reader, const struct answer_adapter *adapter)
@@ -399,9 +70,47 @@ void answer_init(struct answer_reader *reader, const struct answer_adapter *adap
 
     memset(reader, 0, sizeof *reader);
     reader->adapter = adapter;
+    answer->cost = (struct answer_cost){.pusd = -1, .upstream_pusd = -1};
+    answer->header_cost_pusd = -1;
     for (unsigned i = 0; i < ANSWER_NUMBERS; i++)
         answer->number[i] = -1;
+    event_clear(&reader->event);
 }
+
+/* ---- headers ------------------------------------------------------------------------------ */
+
+/* Figures that stand in headers. What the body says takes their place. */
+static const struct {
+    const char *name;
+    uint8_t field; /* ANSWER_COST: USD, of a gateway */
+} headers[] = {
+    {"x-amzn-bedrock-input-token-count", ANSWER_INPUT},
+    {"x-amzn-bedrock-output-token-count", ANSWER_OUTPUT},
+    {"x-amzn-bedrock-cache-read-input-token-count", ANSWER_CACHED},
+    {"x-amzn-bedrock-cache-write-input-token-count", ANSWER_WRITE},
+    {"x-prompt-tokens", ANSWER_INPUT},
+    {"x-generated-tokens", ANSWER_OUTPUT},
+    {"x-litellm-response-cost", ANSWER_COST},
+};
+
+void answer_header(struct answer_reader *reader, const char *line)
+{
+    for (size_t i = 0; i < COUNT_OF(headers); i++) {
+        size_t bytes = strlen(headers[i].name);
+        const char *value = line + bytes + 1;
+
+        if (strncasecmp(line, headers[i].name, bytes) != 0 || line[bytes] != ':')
+            continue;
+        value += strspn(value, " \t");
+        bytes = strcspn(value, " \t\r\n");
+        if (headers[i].field == ANSWER_COST)
+            (void)meter_usd_parse(value, bytes, &reader->answer.header_cost_pusd);
+        else
+            (void)meter_count_parse(value, bytes, &reader->answer.number[headers[i].field]);
+    }
+}
+
+/* ---- taking an event over ----------------------------------------------------------------- */
 
 static void numbers_commit(struct answer_reader *reader)
 {
@@ -409,9 +118,10 @@ static void numbers_commit(struct answer_reader *reader)
     const struct answer_event *event = &reader->event;
 
     for (unsigned i = 0; i < ANSWER_NUMBERS; i++)
-        if (event->seen & 1u << i)
-            answer->number[i] = event->number[i];
-        else if (!reader->adapter->merges)
+        if (event->seen & 1u << i) {
+            if (!reader->adapter->keeps || event->number[i] > 0 || answer->number[i] < 0)
+                answer->number[i] = event->number[i];
+        } else if (!reader->adapter->merges)
             answer->number[i] = -1;
     if (event->parts_seen) {
         answer->part_count = event->part_count;
@@ -437,6 +147,21 @@ static void text_commit(struct answer *answer, const struct answer_event *event)
         return;
     text_merge(&answer->text, &event->text);
     answer->output_begun |= !text_empty(&event->text);
+    answer->pieces |= event->pieces;
+}
+
+static void names_commit(struct answer *answer, const struct answer_event *event)
+{
+    if (event->model[0] != '\0')
+        memcpy(answer->model, event->model, sizeof answer->model);
+    if (event->id[0] != '\0')
+        memcpy(answer->id, event->id, sizeof answer->id);
+    if (event->cost_seen)
+        answer->cost = event->cost;
+    if (event->tier_seen) {
+        answer->tier = event->tier;
+        answer->tier_seen = true;
+    }
 }
 
 static void marks_commit(struct answer_reader *reader)
@@ -446,6 +171,7 @@ static void marks_commit(struct answer_reader *reader)
     bool figures = reader->adapter->usage_ends && event->seen != 0;
 
     answer->error |= event->error || event->marks & ANSWER_FAILS;
+    answer->unbilled |= event->unbilled;
     answer->ended |= (event->marks & ANSWER_ENDS) != 0;
     answer->ending |= event->marks & ANSWER_ENDING || event->finish || figures;
     answer->pending = event->pending;
@@ -453,26 +179,22 @@ static void marks_commit(struct answer_reader *reader)
     answer->warnings |= event->other_tokens ? METER_WARN_UNKNOWN_FIELD : 0;
 }
 
-static void on_document(void *ctx)
+void answer_commit(struct answer_reader *reader)
 {
-    struct answer_reader *reader = ctx;
     struct answer *answer = &reader->answer;
     const struct answer_event *event = &reader->event;
+    bool foreign = event->marks & ANSWER_FOREIGN;
 
     text_commit(answer, event);
-    if (event->seen != 0 || event->parts_seen)
+    if (!foreign && (event->seen != 0 || event->parts_seen))
         numbers_commit(reader);
-    if (event->model[0] != '\0')
-        memcpy(answer->model, event->model, sizeof answer->model);
-    if (event->tier_seen) {
-        answer->tier = event->tier;
-        answer->tier_seen = true;
-    }
+    if (!foreign)
+        names_commit(answer, event);
     if (!(event->marks & ANSWER_REPEATED))
         counts_commit(answer, event, event->marks & ANSWER_ADDS ? ~0u : reader->adapter->adds);
-    marks_commit(reader);
+    if (!foreign)
+        marks_commit(reader);
+    answer->documents++;
     reader->committed = true;
     answer_event_reset(reader);
 }
-
-const struct scan_ops answer_ops = {on_begin, on_end, on_text, on_document};

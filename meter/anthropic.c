@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers of Anthropic's messages. Input, cache reads and cache writes stand beside each other; a
  * stream's figures are cumulative, and each replaces the one of the same name before. */
-#include "meter/meter_int.h"
+#include "meter/answer.h"
 
 /* Cache writes by how long they last. What the split does not tell goes to five minutes, unless the
  * request asked for an hour alone. */
@@ -38,8 +38,8 @@ static void part_take(uint64_t main[METER_BUCKETS], const uint64_t part[METER_BU
         (void)answer_take(&main[i], (int64_t)part[i], warnings);
 }
 
-static void messages_buckets(const struct answer *answer, const struct meter_request *request,
-                             struct meter_usage *usage)
+void answer_anthropic_buckets(const struct answer *answer, const struct meter_request *request,
+                              struct meter_usage *usage)
 {
     tokens_fill(answer->number, request, usage->tokens, &usage->warnings);
     for (unsigned i = 0; i < answer->part_count; i++) {
@@ -56,7 +56,8 @@ static void messages_buckets(const struct answer *answer, const struct meter_req
             part_take(usage->tokens, part->tokens, &usage->warnings);
         usage->part_count++;
     }
-    usage->counts[METER_WEB_SEARCHES] = (uint64_t)answer_or_zero(answer->number[ANSWER_SEARCHES]);
+    if (answer->number[ANSWER_SEARCHES] >= 0)
+        usage->counts[METER_WEB_SEARCHES] = (uint64_t)answer->number[ANSWER_SEARCHES];
     /* Priority capacity is bought apart; its calls are priced as the standard ones. */
     if (usage->tier == METER_TIER_PRIORITY)
         usage->tier = METER_TIER_STANDARD;
@@ -85,12 +86,16 @@ static void messages_buckets(const struct answer *answer, const struct meter_req
     {path ".iterations[].type", SCAN_END, ANSWER_PART_TYPE},                                       \
     {path ".iterations[].model", SCAN_END, ANSWER_PART_MODEL},                                     \
     COUNTS(path ".iterations[]", ANSWER_PART_NUMBER),                                              \
+    {path ".pydantic_ai_gateway.cost_estimate", SCAN_END, ANSWER_COST},                            \
     {path ".*_tokens", SCAN_END, ANSWER_OTHER_TOKENS}
 /* clang-format on */
 
 static const struct scan_path messages_paths[] = {
     {"type", SCAN_END, ANSWER_TYPE},
     {"error", SCAN_END, ANSWER_ERROR},
+    {"error.type", SCAN_END, ANSWER_ERROR_CODE},
+    {"completion", SCAN_TEXT, ANSWER_TEXT}, /* of the API before messages */
+    {"stop_reason", SCAN_END, ANSWER_FINISH},
     {"model", SCAN_END, ANSWER_MODEL},
     {"message.model", SCAN_END, ANSWER_MODEL},
     USAGE("usage"),
@@ -124,5 +129,5 @@ const struct answer_adapter answer_messages = {
     .path_count = COUNT_OF(messages_paths),
     .types = messages_types,
     .merges = true,
-    .buckets = messages_buckets,
+    .buckets = answer_anthropic_buckets,
 };

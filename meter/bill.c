@@ -162,16 +162,24 @@ static void cost_fill(struct making *making)
         out->cost_pusd = -1;
 }
 
-/* What the ledger books: the provider's own figure, else ours, else the hold. */
+/* What the ledger books: what the provider says that it took, else tokens at our prices, else what
+ * a gateway reckons, else the hold. */
 static void charge_fill(struct making *making)
 {
+    const struct meter_usage *usage = making->settling->usage;
+    enum meter_cost told = usage != NULL ? usage->cost : METER_COST_NONE;
     struct meter_bill *out = making->out;
 
     out->charged_pusd = out->cost_pusd;
-    if (out->provider_cost_pusd >= 0)
+    out->charged_by = "price";
+    if (told == METER_COST_CHARGED || (told == METER_COST_ESTIMATED && out->cost_pusd < 0)) {
         out->charged_pusd = out->provider_cost_pusd;
-    if (out->charged_pusd < 0)
+        out->charged_by = told == METER_COST_CHARGED ? "provider" : "gateway";
+    }
+    if (out->charged_pusd < 0) {
         out->charged_pusd = making->settling->held_pusd;
+        out->charged_by = "hold";
+    }
 }
 
 /* "At most the hold", in tokens and money. */
@@ -191,6 +199,7 @@ static void hold_ceiling(struct making *making)
 static void bill_nothing(struct making *making, enum meter_provenance provenance)
 {
     making->out->provenance = provenance;
+    making->out->charged_by = "provider";
     making->out->cost_pusd = 0;
     making->out->charged_pusd = 0;
 }
@@ -199,6 +208,7 @@ static void bill_hold(struct making *making)
 {
     making->out->provenance = METER_MISSING;
     making->out->charged_unknown = true;
+    making->out->charged_by = "hold";
     making->out->tokens_total = making->settling->held_tokens;
     making->out->charged_pusd = making->settling->held_pusd;
 }
@@ -327,7 +337,7 @@ static bool is_silent(const struct meter_settling *s)
 
 static bool is_stream(const struct meter_settling *s)
 {
-    return s->request->stream;
+    return s->request->stream || (s->usage != NULL && s->usage->streamed);
 }
 
 static bool always(const struct meter_settling *s)
@@ -363,8 +373,9 @@ void meter_bill_make(const struct meter_settling *settling, struct meter_bill *o
 
     memset(out, 0, sizeof *out);
     out->cost_pusd = out->provider_cost_pusd = out->charged_pusd = -1;
+    out->charged_by = "hold";
     if (usage != NULL) {
-        out->provider_cost_pusd = usage->reported.provider_cost_pusd;
+        out->provider_cost_pusd = usage->provider_cost_pusd;
         memcpy(making.main, usage->tokens, sizeof making.main);
         memcpy(making.counts, usage->counts, sizeof making.counts);
     }

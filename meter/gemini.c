@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Answers of Gemini's generateContent and streamGenerateContent. Every element of a stream has all
- * figures so far, the last that has any counts; thoughts are beside the output, what tools fetched
- * is beside the input. */
-#include "meter/meter_int.h"
+/* Answers of Gemini: generateContent and its stream, embeddings, interactions, and what Vertex has
+ * beside. Every element of a stream has all figures so far, the last that has any counts; thoughts
+ * are beside the output, what tools fetched is beside the input. */
+#include "meter/answer.h"
 
 /* The modality's fresh tokens: those of the prompt less those that came from the cache. */
 static int64_t fresh(const struct answer *answer, unsigned all, unsigned cached)
@@ -75,6 +75,8 @@ static void generate_buckets(const struct answer *answer, const struct meter_req
 static const struct scan_path generate_paths[] = {
     {"modelVersion", SCAN_END, ANSWER_MODEL},
     {"error", SCAN_END, ANSWER_ERROR},
+    {"embedding", SCAN_END, ANSWER_FINISH},
+    {"embeddings", SCAN_END, ANSWER_FINISH},
     {"promptFeedback.blockReason", SCAN_END, ANSWER_FINISH},
     {"candidates[].finishReason", SCAN_END, ANSWER_FINISH},
     {"candidates[].content.parts[].text", SCAN_TEXT, ANSWER_TEXT},
@@ -91,6 +93,8 @@ static const struct scan_path generate_paths[] = {
     {"usageMetadata.cachedContentTokenCount", SCAN_END, ANSWER_CACHED},
     {"usageMetadata.toolUsePromptTokenCount", SCAN_END, ANSWER_TOOL_INPUT},
     {"usageMetadata.serviceTier", SCAN_END, ANSWER_TIER},
+    {"usageMetadata.trafficType", SCAN_END, ANSWER_TIER},
+    {"usageMetadata.pydantic_ai_gateway.cost_estimate", SCAN_END, ANSWER_COST},
     {"usageMetadata.*TokenCount", SCAN_END, ANSWER_OTHER_TOKENS},
     DETAILS("usageMetadata.promptTokensDetails", ANSWER_PROMPT_DETAIL),
     DETAILS("usageMetadata.cacheTokensDetails", ANSWER_CACHE_DETAIL),
@@ -98,33 +102,93 @@ static const struct scan_path generate_paths[] = {
     DETAILS("usageMetadata.candidatesTokensDetails", ANSWER_OUTPUT_DETAIL),
 };
 
-static const struct answer_type no_types[] = {{NULL, 0}};
-
 const struct answer_adapter answer_generate = {
     .paths = generate_paths,
     .path_count = COUNT_OF(generate_paths),
-    .types = no_types,
+    .types = answer_no_types,
     .adds = 1u << METER_TOOL_CALLS,
     .buckets = generate_buckets,
 };
 
-/* ---- APIs that no adapter reads ----------------------------------------------------------- */
+/* ---- interactions ------------------------------------------------------------------------- */
 
-static void no_buckets(const struct answer *answer, const struct meter_request *request,
-                       struct meter_usage *usage)
-{
-    (void)answer, (void)request, (void)usage;
-}
+/* clang-format off */
+#define MODALITIES(path, id)                                                                       \
+    {path "[]", SCAN_BEGIN | SCAN_END, id},                                                        \
+    {path "[].modality", SCAN_END, ANSWER_DETAIL_MODALITY},                                        \
+    {path "[].tokens", SCAN_END, ANSWER_DETAIL_TOKENS}
+#define INTERACTION_USAGE(path)                                                                    \
+    {path, SCAN_BEGIN, ANSWER_USAGE},                                                              \
+    {path ".total_input_tokens", SCAN_END, ANSWER_INPUT},                                          \
+    {path ".total_output_tokens", SCAN_END, ANSWER_OUTPUT},                                        \
+    {path ".total_tokens", SCAN_END, ANSWER_TOTAL},                                                \
+    {path ".total_thought_tokens", SCAN_END, ANSWER_REASONING},                                    \
+    {path ".total_cached_tokens", SCAN_END, ANSWER_CACHED},                                        \
+    {path ".total_tool_use_tokens", SCAN_END, ANSWER_TOOL_INPUT},                                  \
+    MODALITIES(path ".input_tokens_by_modality", ANSWER_PROMPT_DETAIL),                            \
+    MODALITIES(path ".cached_tokens_by_modality", ANSWER_CACHE_DETAIL),                            \
+    MODALITIES(path ".output_tokens_by_modality", ANSWER_OUTPUT_DETAIL)
+#define INTERACTION(path)                                                                          \
+    {path "id", SCAN_END, ANSWER_ID},                                                              \
+    {path "model", SCAN_END, ANSWER_MODEL},                                                        \
+    {path "status", SCAN_END, ANSWER_STATUS},                                                      \
+    {path "service_tier", SCAN_END, ANSWER_TIER},                                                  \
+    INTERACTION_USAGE(path "usage")
+/* clang-format on */
 
-/* All strings are taken for text, so that an estimate has something to go by. */
-static const struct scan_path unknown_paths[] = {
-    {"", SCAN_TEXT | SCAN_DEEP, ANSWER_TEXT},
+static const struct scan_path interactions_paths[] = {
+    {"event_type", SCAN_END, ANSWER_TYPE},
     {"error", SCAN_END, ANSWER_ERROR},
+    {"delta.text", SCAN_TEXT, ANSWER_TEXT},
+    {"delta.content.text", SCAN_TEXT, ANSWER_TEXT},
+    {"delta.arguments", SCAN_TEXT | SCAN_DEEP, ANSWER_TEXT},
+    {"step", SCAN_BEGIN | SCAN_END, ANSWER_ITEM},
+    {"step.type", SCAN_END, ANSWER_ITEM_TYPE},
+    {"steps[]", SCAN_BEGIN | SCAN_END, ANSWER_ITEM},
+    {"steps[].type", SCAN_END, ANSWER_ITEM_TYPE},
+    {"steps[].content[].text", SCAN_TEXT, ANSWER_TEXT_WHOLE},
+    {"outputs[].text", SCAN_TEXT, ANSWER_TEXT_WHOLE},
+    INTERACTION("interaction."),
+    INTERACTION(""),
+    INTERACTION_USAGE("metadata.usage"),
 };
 
-const struct answer_adapter answer_unknown = {
-    .paths = unknown_paths,
-    .path_count = COUNT_OF(unknown_paths),
-    .types = no_types,
-    .buckets = no_buckets,
+static const struct answer_type interactions_types[] = {
+    {"interaction.completed", ANSWER_ENDS},
+    {"interaction.failed", ANSWER_ENDS | ANSWER_FAILS},
+    {"step.start", ANSWER_ADDS},
+    {"error", ANSWER_FAILS},
+    {NULL, 0},
+};
+
+const struct answer_adapter answer_interactions = {
+    .paths = interactions_paths,
+    .path_count = COUNT_OF(interactions_paths),
+    .types = interactions_types,
+    .buckets = generate_buckets,
+};
+
+/* ---- predictions of Vertex ---------------------------------------------------------------- */
+
+static const struct scan_path predict_paths[] = {
+    {"error", SCAN_END, ANSWER_ERROR},
+    {"predictions[].embeddings.statistics.token_count", SCAN_END, ANSWER_ADD_INPUT},
+    {"predictions[].bytesBase64Encoded", 0, 0},
+    {"predictions[]", SCAN_END, ANSWER_IMAGE},
+};
+
+/* Pictures, unless they are vectors. */
+static void predict_buckets(const struct answer *answer, const struct meter_request *request,
+                            struct meter_usage *usage)
+{
+    generate_buckets(answer, request, usage);
+    if (answer->number[ANSWER_INPUT] >= 0)
+        usage->counts[METER_IMAGES] = 0;
+}
+
+const struct answer_adapter answer_predict = {
+    .paths = predict_paths,
+    .path_count = COUNT_OF(predict_paths),
+    .types = answer_no_types,
+    .buckets = predict_buckets,
 };

@@ -60,4 +60,17 @@ static inline bool meter_glob(const char *pattern, const char *text)
     return *pattern == '\0';
 }
 
+/* Whether text may match a pattern whose literal end has at least four bytes: most do not. size: of
+ * the pattern, without its NUL. A row of a table is told from the others by this in a moment. */
+static inline bool meter_glob_may(const char *pattern, size_t size, const char *text, size_t length)
+{
+    return length >= 4 && memcmp(pattern + size - 4, text + length - 4, 4) == 0;
+}
+
+/* A pattern with a port is meant for whole ("host:port"), any other for the name alone. */
+static inline bool meter_host_matches(const char *pattern, const char *whole, const char *name)
+{
+    return meter_glob(pattern, strchr(pattern, ':') != NULL ? whole : name);
+}
+
 #endif

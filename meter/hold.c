@@ -39,7 +39,7 @@ static void rates_bound(const struct meter_price *price, uint64_t prompt_tokens,
 static uint64_t write_rate(const struct meter_request *request, uint64_t own, uint64_t input,
                            unsigned quarters)
 {
-    bool defaults = request->api != NULL && request->api->cache_write;
+    bool defaults = request->api != NULL && request->api->family == TEXT_ANTHROPIC;
 
     if (own != METER_NO_RATE || !defaults || input == METER_NO_RATE)
         return own;

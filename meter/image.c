@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The width and height of an image that stands in a request as base64, from its header alone: PNG,
  * GIF, WebP, BMP, JPEG. Only what these formats must have is looked at; no pixel is decoded. */
-#include "meter/meter_int.h"
+#include "meter/request.h"
 
 #define JPEG_HEADERS_MAX (1u << 20) /* bytes of a JPEG that may stand before its frame */
 

@@ -15,7 +15,7 @@ struct cursor {
 };
 
 #define ROOT     1
-#define IS_ARRAY 0x80 /* in the stack, beside the node */
+#define IS_ARRAY 0x100 /* in the stack, beside the node */
 
 void scan_init(struct scan *scan, const struct scan_tree *tree, const struct scan_ops *ops,
                void *ctx)
@@ -144,7 +144,7 @@ static inline uint64_t head_load(const char *key, size_t bytes, const char *end)
 static inline uint8_t member_match(const struct scan *scan, const char *key, size_t bytes,
                                    const char *end)
 {
-    uint8_t parent = scan->stack[scan->depth - 1];
+    uint8_t parent = (uint8_t)scan->stack[scan->depth - 1];
     const struct scan_node *nodes = scan->tree->nodes;
     uint64_t head;
     uint8_t at;
@@ -250,7 +250,7 @@ static bool container_open(struct scan *scan, struct cursor *at, bool array)
     node = &scan->tree->nodes[scan->node];
     if (scan->depth < COUNT_OF(scan->container_at))
         scan->container_at[scan->depth] = offset_of(scan, at);
-    scan->stack[scan->depth++] = (uint8_t)(scan->node | (array ? IS_ARRAY : 0));
+    scan->stack[scan->depth++] = (uint16_t)(scan->node | (array ? IS_ARRAY : 0));
     if (node->wants & SCAN_BEGIN)
         scan->ops->begin(scan->ctx, node->id, offset_of(scan, at));
     at->p++;
@@ -281,7 +281,7 @@ static bool elements_close(struct scan *scan, struct cursor *at)
 
 static bool container_close(struct scan *scan, struct cursor *at)
 {
-    uint8_t top = scan->depth > 0 ? scan->stack[scan->depth - 1] : 0;
+    uint16_t top = scan->depth > 0 ? scan->stack[scan->depth - 1] : 0;
     bool array = top & IS_ARRAY;
     uint64_t from;
 
@@ -291,7 +291,7 @@ static bool container_close(struct scan *scan, struct cursor *at)
         return elements_close(scan, at);
     at->p++;
     scan->depth--;
-    scan->node = top & (uint8_t)~IS_ARRAY;
+    scan->node = (uint8_t)top;
     if (scan->tree->nodes[scan->node].wants & SCAN_END) {
         from = scan->depth < COUNT_OF(scan->container_at) ? scan->container_at[scan->depth] : 0;
         scan->ops->end(scan->ctx, scan->tree->nodes[scan->node].id,
@@ -504,7 +504,7 @@ static inline bool value_begin(struct scan *scan, struct cursor *at)
 /* After a value: a comma, or the end of what it stands in. */
 static inline bool comma(struct scan *scan, struct cursor *at)
 {
-    uint8_t top;
+    uint16_t top;
 
     if (*at->p != ',')
         return container_close(scan, at);
@@ -512,8 +512,7 @@ static inline bool comma(struct scan *scan, struct cursor *at)
     top = scan->stack[scan->depth - 1];
     scan->state = top & IS_ARRAY ? AT_VALUE : AT_NAME;
     if (top & IS_ARRAY)
-        scan->node =
-            scan->depth == scan->base ? ROOT : scan->tree->nodes[top & (uint8_t)~IS_ARRAY].element;
+        scan->node = scan->depth == scan->base ? ROOT : scan->tree->nodes[top & 0xff].element;
     return true;
 }
 

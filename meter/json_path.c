@@ -92,6 +92,11 @@ void scan_tree_make(struct scan_tree *tree, const struct scan_path *paths, size_
     tree->rest = 0;
     (void)node_new(tree);
     (void)node_new(tree);
+    scan_tree_add(tree, paths, count);
+}
+
+void scan_tree_add(struct scan_tree *tree, const struct scan_path *paths, size_t count)
+{
     for (size_t i = 0; i < count; i++) {
         uint8_t at = ROOT;
 

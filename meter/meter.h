@@ -25,6 +25,7 @@
 __extension__ typedef unsigned __int128 meter_wide;
 
 /* Ceilings: every growing buffer of this folder has its limit here. */
+#define METER_USD_MAX      48u            /* a cost as a provider writes it, with the NUL */
 #define METER_NAME_MAX     64u            /* provider, API, service tier, with the NUL */
 #define METER_MODEL_MAX    128u           /* a model's id, with the NUL */
 #define METER_EVENT_MAX    (256u * 1024u) /* one line of a stream; longer: scanned, not kept */
@@ -61,22 +62,32 @@ struct meter_error {
 
 /* ---- providers and APIs ------------------------------------------------------------------- */
 
+enum meter_kind {
+    METER_BILLABLE,  /* an API that costs money */
+    METER_READ_ONLY, /* models, files, count_tokens ...: free at the provider */
+    METER_POLLED,    /* asks for an object that another call made: it is billed once, not by poll */
+    METER_UNKNOWN,   /* a provider's path that no adapter knows: may cost money */
+};
+
 struct meter_provider; /* a row of meter/providers.def */
 struct meter_api;      /* a row of an API: adapter functions, price class, read-only or not */
 
 /* The provider with this name, exactly ("openai"); NULL when there is none. */
 const struct meter_provider *meter_provider_by_name(const char *name);
-/* The provider of a host as it stands in a URL, lower case, ":port" allowed and ignored; host
- * patterns of the built-in table only. NULL when the host is nobody's. */
+/* The provider of a host as it stands in a URL, with or without ":port"; patterns of the built-in
+ * table only. NULL when the host is nobody's. */
 const struct meter_provider *meter_provider_by_host(const char *host);
 const char *meter_provider_name(const struct meter_provider *provider);
+/* All of them, in the order of the table: NULL gives the first; NULL after the last. */
+const struct meter_provider *meter_provider_next(const struct meter_provider *provider);
 /* The API's name as in the ledger ("chat.completions"); "" for NULL. */
 const char *meter_api_name(const struct meter_api *api);
+enum meter_kind meter_api_kind(const struct meter_api *api);
 const struct meter_api *meter_api_by_name(const char *name);
 
 /* The shape of error bodies, so that a refusal reads as the provider's own. */
 enum meter_shape { METER_SHAPE_OPENAI, METER_SHAPE_ANTHROPIC, METER_SHAPE_GEMINI };
-/* By provider, and where that is unknown by the path. */
+/* By the path, and where that says nothing by the provider. */
 enum meter_shape meter_shape_of(const struct meter_provider *provider, const char *path);
 
 /* ---- requests ----------------------------------------------------------------------------- */
@@ -89,12 +100,6 @@ struct meter_target {
     const char *path;
     const char *content_type;
     const struct meter_provider *provider;
-};
-
-enum meter_kind {
-    METER_BILLABLE,  /* an API that costs money */
-    METER_READ_ONLY, /* models, files, count_tokens ...: free at the provider */
-    METER_UNKNOWN,   /* a provider's path that no adapter knows: may cost money */
 };
 
 enum meter_tier {
@@ -130,7 +135,7 @@ struct meter_line {
 
 struct meter_request {
     const struct meter_provider *provider; /* never NULL after METER_OK */
-    const struct meter_api *api;           /* NULL exactly for METER_UNKNOWN */
+    const struct meter_api *api;           /* may be NULL for METER_UNKNOWN alone */
     enum meter_kind kind;
     char model[METER_MODEL_MAX]; /* as asked for; "" when the request names none */
     bool stream;
@@ -156,6 +161,11 @@ struct meter_request {
     size_t cap_bytes;
     const char *cap_prefix;
     const char *cap_suffix;
+    /* A stream that reports its usage only when it is asked to, and was not: the ask_bytes at
+     * ask_at become ask_text. NULL: it reports, or cannot be asked. */
+    const char *ask_text;
+    size_t ask_at;
+    size_t ask_bytes;
     unsigned line_count;
     struct meter_line lines[METER_LINES_MAX];
 };
@@ -169,13 +179,20 @@ METER_MUST_CHECK enum meter_err meter_request_read(const struct meter_target *ta
                                                    struct meter_request *out,
                                                    struct meter_error *error);
 
-/* Writes the body with the output cap set to cap into a new buffer (free() it). Where the old
- * number has at least as many digits the length stays the same (padded with spaces after the
- * number). METER_NO_REWRITE when !request->rewritable; METER_NOMEM. */
-METER_MUST_CHECK enum meter_err meter_request_recap(const struct meter_request *request,
-                                                    const void *body, size_t body_bytes,
-                                                    uint64_t cap, char **body_out,
-                                                    size_t *body_bytes_out);
+/* What to change in a body. */
+struct meter_rewrite {
+    bool cap_set;
+    uint64_t cap;   /* the output cap, where cap_set */
+    bool ask_usage; /* where request->ask_text is given */
+};
+
+/* Writes the body with these changes into a new buffer (free() it). Where an old cap has at least
+ * as many digits its length stays the same (padded with spaces after the number). METER_NO_REWRITE:
+ * the cap of this body cannot be set, or there is nothing to change; METER_NOMEM. */
+METER_MUST_CHECK enum meter_err meter_request_rewrite(const struct meter_request *request,
+                                                      const void *body, size_t body_bytes,
+                                                      const struct meter_rewrite *rewrite,
+                                                      char **body_out, size_t *body_bytes_out);
 
 /* ---- prices ------------------------------------------------------------------------------- */
 
@@ -311,7 +328,16 @@ struct meter_reported {
     int64_t cache_write_tokens;
     int64_t reasoning_tokens;
     int64_t total_tokens;
-    int64_t provider_cost_pusd;
+    int64_t provider_cost_pusd;            /* of the body; rounded up to the pico-dollar */
+    char provider_cost_usd[METER_USD_MAX]; /* the same as decimal text, unrounded */
+    char object_id[METER_MODEL_MAX];       /* of an object that can be asked for again */
+};
+
+/* What a provider's own figure of the cost is worth. */
+enum meter_cost {
+    METER_COST_NONE,
+    METER_COST_ESTIMATED, /* a gateway's reckoning */
+    METER_COST_CHARGED,   /* what it took from the account */
 };
 
 enum meter_warning {
@@ -335,7 +361,9 @@ struct meter_usage {
     bool output_begun;    /* some text of the answer has been seen */
     bool streamed;        /* it came in events or elements; before any byte: it was asked for so */
     unsigned warnings;    /* enum meter_warning bits */
-    enum meter_tier tier; /* as served */
+    enum meter_cost cost; /* what provider_cost_pusd is */
+    int64_t provider_cost_pusd; /* of body or headers, a vendor's bill to the user included; -1 */
+    enum meter_tier tier;       /* as served */
     uint64_t tokens[METER_BUCKETS];
     uint64_t counts[METER_COUNTS];
     uint64_t delivered_tokens;  /* calibrated estimate of the answer text that was seen, + 10 % */
@@ -398,7 +426,8 @@ const char *meter_provenance_text(enum meter_provenance provenance); /* "provide
 
 struct meter_bill {
     enum meter_provenance provenance;
-    bool charged_unknown; /* CHARGED_UNKNOWN: the whole hold */
+    bool charged_unknown;   /* CHARGED_UNKNOWN: the whole hold */
+    const char *charged_by; /* "provider", "price", "gateway" or "hold"; static */
     uint64_t tokens[METER_BUCKETS];
     uint64_t tokens_total;      /* what counts against llm_tokens */
     int64_t cost_pusd;          /* computed; -1: no price */

@@ -112,6 +112,11 @@ uint64_t meter_less(uint64_t a, uint64_t b); /* a - b, at least 0 */
 /* The text of a number as a whole count in 0..INT64_MAX: "6", "6.0", "1e3". false for everything
  * else; *out is untouched. */
 bool meter_count_parse(const char *bytes, size_t count, int64_t *out);
+/* The same for a quantity that is billed by begun units: "7.2" is 8. */
+bool meter_begun_parse(const char *bytes, size_t count, int64_t *out);
+/* A JSON number that is not negative as decimal text without an exponent, unrounded: "1.1e-5" is
+ * "0.000011". false: it does not fit; out is then unspecified. */
+bool meter_usd_plain(const char *bytes, size_t count, char *out, size_t room);
 
 /* ---- text (text.c) ------------------------------------------------------------------------ */
 
@@ -150,7 +155,7 @@ uint64_t text_tokens(const struct text *text, enum text_family family);
 
 /* ---- the JSON scanner (json.c, json_path.c, json_token.c) --------------------------------- */
 
-#define SCAN_NODES_MAX 120u /* path segments of one API */
+#define SCAN_NODES_MAX 250u /* path segments of one API */
 #define SCAN_SLOTS     16u  /* a power of two */
 #define SCAN_SHORT_MAX 256u /* a wanted scalar that spans feeds */
 
@@ -222,6 +227,8 @@ struct scan_tree {
     struct scan_node nodes[SCAN_NODES_MAX];
 };
 void scan_tree_make(struct scan_tree *tree, const struct scan_path *paths, size_t count);
+/* More paths of the same API; where one stands twice the later counts. */
+void scan_tree_add(struct scan_tree *tree, const struct scan_path *paths, size_t count);
 /* Every string of the document is text, with the id of its path, or with rest_id. */
 void scan_tree_all_text(struct scan_tree *tree, uint8_t rest_id);
 
@@ -272,7 +279,7 @@ struct scan {
     uint16_t short_bytes;
     uint32_t code;      /* \uXXXX */
     uint32_t surrogate; /* the high half that waits for its other half */
-    uint8_t stack[METER_DEPTH_MAX];
+    uint16_t stack[METER_DEPTH_MAX];
     char kept[SCAN_SHORT_MAX]; /* a key or wanted scalar that spans feeds */
 };
 
@@ -326,6 +333,49 @@ void sse_feed(struct sse *sse, const char *bytes, size_t count);
 /* The next byte is in the middle of a line that does not matter any more. */
 void sse_skip_line(struct sse *sse);
 
+/* ---- AWS event streams (eventstream.c) ----------------------------------------------------- */
+
+/* What a frame's headers say. */
+struct frame_head {
+    bool chunk;     /* the payload wraps another document in base64 */
+    bool exception; /* the payload is an error */
+};
+
+struct frame_ops {
+    void (*begin)(void *ctx, const struct frame_head *head);
+    void (*payload)(void *ctx, const char *bytes, size_t count); /* a piece of it */
+    void (*end)(void *ctx); /* the frame is whole, and its checksum right */
+};
+
+struct frames {
+    const struct frame_ops *ops;
+    void *ctx;
+    uint32_t total, headers; /* bytes: of the frame, of its headers */
+    uint32_t at;             /* bytes of this frame so far */
+    uint32_t crc;            /* of them */
+    bool damaged;            /* a checksum or a length is wrong: nothing more is read */
+    uint8_t state, value_type;
+    uint16_t left; /* of a header's name or value */
+    uint16_t have; /* bytes kept of it */
+    uint8_t name_is;
+    uint8_t word[12]; /* of lengths and checksums */
+    struct frame_head head;
+    char kept[32]; /* the beginning of a name or value */
+};
+
+void frames_init(struct frames *frames, const struct frame_ops *ops, void *ctx);
+void frames_feed(struct frames *frames, const char *bytes, size_t count);
+/* Between two frames, and none is damaged. */
+bool frames_whole(const struct frames *frames);
+
+/* Base64 in pieces of a JSON string, decoded as it comes. */
+struct base64 {
+    uint32_t bits;
+    uint8_t have;
+};
+/* At most count / 4 * 3 + 3 bytes of out. */
+size_t base64_feed(struct base64 *base64, const char *bytes, size_t count, char *out);
+
 /* ---- content encodings (decode.c) --------------------------------------------------------- */
 
 struct decode;
@@ -341,248 +391,42 @@ bool decode_plain(const struct decode *decode);  /* nothing is encoded, as far a
 void decode_assume_plain(struct decode *decode); /* fresh: what comes is known not to be encoded */
 void decode_free(struct decode *decode);
 
-/* ---- recognising (provider.c) ------------------------------------------------------------- */
+/* ---- recognising (provider.c, route.c)
+ * ------------------------------------------------------------- */
 
-struct meter_provider {
+enum provider_id {
+#define METER_PROVIDER_ROW(id, name, shape, cap, asks, cost) PROVIDER_##id,
+#include "meter/providers.def"
+    PROVIDERS
+};
+
+enum cap_key { CAP_NEW, CAP_OLD };
+enum cost_kind { COST_ESTIMATE, COST_CHARGE, COST_FREE_TOO };
+
+struct meter_provider { /* a row of providers.def, which says what these are */
     const char *name;
     enum meter_shape shape;
+    enum cap_key cap;
+    const char *asks;
+    enum cost_kind cost;
 };
 
 struct meter_api {
     const char *name;
     enum meter_kind kind;
-    bool streams;     /* every answer is a stream (the path says so) */
-    bool cache_write; /* writes are priced at 5/4 and 2 x input where the row has no rate */
+    bool streams; /* every answer is a stream (the path says so) */
     enum text_family family;
     const struct request_reader *reader;
     const struct answer_adapter *adapter;
 };
 
 const struct meter_provider *meter_provider_unknown(void);
+enum provider_id provider_id_of(const struct meter_provider *provider);
+/* The model that a decoded path names; false: none. *wins_out: whatever the body says. */
+bool meter_path_model(const char *path, char *out, size_t room, bool *wins_out);
 /* The API of a method and a percent-decoded path without query; NULL and METER_UNKNOWN: none. */
 const struct meter_api *meter_route(const struct meter_provider *provider, const char *method,
                                     const char *path, enum meter_kind *kind_out);
 void meter_path_decode(const char *path, char *out, size_t room);
-
-/* ---- reading requests (request*.c) -------------------------------------------------------- */
-
-/* What is read of a request, one row each in request_field.c. */
-/* clang-format off */
-enum request_field {
-    REQUEST_TEXT, /* whatever no path names */
-    REQUEST_ROOT,
-    REQUEST_CONFIG, /* the object that the output cap stands in, where that is not the root */
-    REQUEST_MODEL, REQUEST_STREAM, REQUEST_CAP,
-    REQUEST_CAP_OLD, /* another key for the same */
-    REQUEST_FIXED,   /* something that forbids to add a cap */
-    REQUEST_CHOICES, REQUEST_BUDGET, REQUEST_TIER, REQUEST_SPEED, REQUEST_MESSAGE,
-    REQUEST_JSON, /* re-serialised by the vendor: schemas, arguments */
-    REQUEST_TOOL, REQUEST_TOOL_TYPE,
-    REQUEST_TOOL_USES, /* how often a server tool may run */
-    REQUEST_FUNCTIONS, /* one function of a tool that is a list of them */
-    REQUEST_SERVER_TOOL, REQUEST_SEARCH_TOOL, REQUEST_SEARCH_OPTIONS,
-    REQUEST_ALL_USES,  /* how often all tools together */
-    REQUEST_REFERENCE, /* content that the body does not carry */
-    REQUEST_CACHE, REQUEST_CACHE_TTL,
-    REQUEST_ITEM, /* an element of a list that may refer to a stored one */
-    REQUEST_ITEM_TYPE, REQUEST_ITEM_BODY, REQUEST_ITEM_SEALED,
-    REQUEST_IMAGE_URL, REQUEST_FILE_DATA, REQUEST_AUDIO_DATA, REQUEST_IMAGE_DATA,
-    REQUEST_SOURCE, /* an object of media: type, media type, data, url */
-    REQUEST_SOURCE_TYPE, REQUEST_SOURCE_MIME, REQUEST_SOURCE_DATA,
-    REQUEST_FIELDS
-};
-/* clang-format on */
-
-struct request_reader {
-    const struct scan_path *paths;
-    size_t path_count;
-    uint64_t search_calls;     /* of a search tool that names no bound */
-    bool cache_write;          /* any request may write to the cache */
-    bool quoted_cap;           /* "100" is a number too */
-    const char *cap_prefix;    /* what to insert the cap with, right after the opening brace */
-    const char *config_prefix; /* ... where the object of the cap is missing: after the root's */
-    const char *null_prefix;   /* ... where that object is null: in its place */
-};
-
-/* Kinds of media, by how many tokens they can be. */
-enum media { MEDIA_IMAGE, MEDIA_PDF, MEDIA_AUDIO, MEDIA_TEXT, MEDIA_OTHER };
-
-struct media_count {
-    uint64_t tokens; /* upper bound */
-    uint64_t typical;
-};
-
-/* One reading of a body. */
-struct request_read {
-    struct meter_request *out;
-    const struct request_reader *reader;
-    const char *body;
-    struct scan scan;
-    struct scan_tree tree;
-    struct text text;
-    enum text_family family;
-    enum meter_err err;
-    const char *err_text; /* what is wrong, static */
-    uint64_t err_at;
-    uint64_t messages, tools, fixed_tokens;
-    uint64_t json_bytes, json_strings, json_strings_at;
-    unsigned json_depth;
-    uint64_t media_strings; /* bytes of strings that are media, not text */
-    struct media_count media[MEDIA_OTHER + 1];
-    struct {
-        unsigned seen;
-        bool null;
-        uint64_t at, size;
-        int64_t value; /* -1: none */
-    } cap[2];
-    uint64_t root_at, config_at, config_size;
-    unsigned configs;
-    bool config_null, fixed;
-    bool item_named, item_sealed, item_needs_seal, item_body, item_foreign;
-    bool tool_server;
-    enum meter_count tool_search; /* METER_COUNTS: it is none */
-    uint64_t tool_uses, all_uses, search_uses[METER_FILE_SEARCHES + 1];
-    enum media source;
-    bool source_plain; /* its data are text */
-    struct scan_value source_data;
-};
-
-extern const struct request_reader request_chat, request_responses, request_messages,
-    request_generate;
-
-/* request_field.c: what a field means. */
-void request_field_begin(struct request_read *read, uint8_t id, uint64_t at);
-void request_field_end(struct request_read *read, uint8_t id, const struct scan_value *value);
-/* request_media.c: media in the body, taken out of the text and counted by formula. */
-void request_image_url(struct request_read *read, const struct scan_value *value);
-void request_file_data(struct request_read *read, const struct scan_value *value);
-void request_audio_data(struct request_read *read, const struct scan_value *value);
-void request_image_data(struct request_read *read, const struct scan_value *value);
-void request_source_begin(struct request_read *read);
-void request_source_type(struct request_read *read, const struct scan_value *value);
-void request_source_mime(struct request_read *read, const struct scan_value *value);
-void request_source_data(struct request_read *read, const struct scan_value *value);
-void request_source_end(struct request_read *read);
-/* image.c: width and height of an image from the header in its base64 text; false: not told. */
-bool image_size(const char *base64, size_t count, uint64_t *width_out, uint64_t *height_out);
-
-/* ---- reading answers (stream.c, answer.c, usage.c, openai.c, anthropic.c, gemini.c) --------- */
-
-/* Fields of one event; those before ANSWER_NUMBERS are counts of tokens, or of searches. */
-/* clang-format off */
-enum answer_field {
-    ANSWER_INPUT, ANSWER_OUTPUT, ANSWER_TOTAL, ANSWER_CACHED,
-    ANSWER_WRITE, ANSWER_WRITE_5M, ANSWER_WRITE_1H, ANSWER_REASONING, ANSWER_TOOL_INPUT,
-    ANSWER_AUDIO_IN, ANSWER_IMAGE_IN, ANSWER_AUDIO_CACHED, ANSWER_IMAGE_CACHED,
-    ANSWER_AUDIO_OUT, ANSWER_IMAGE_OUT, ANSWER_SEARCHES,
-    ANSWER_NUMBERS,
-    /* The others have a row each in answer.c. */
-    ANSWER_OTHER_TOKENS = ANSWER_NUMBERS,
-    ANSWER_USAGE, ANSWER_MODEL, ANSWER_TIER, ANSWER_SPEED, ANSWER_STATUS, ANSWER_TYPE, ANSWER_ERROR,
-    ANSWER_FINISH, ANSWER_TOOL, ANSWER_TEXT,
-    ANSWER_ITEM, ANSWER_ITEM_TYPE, ANSWER_ITEM_ACTION, ANSWER_QUERY,
-    ANSWER_PROMPT_DETAIL, /* tokens by modality; the four lists stand in this order */
-    ANSWER_CACHE_DETAIL, ANSWER_TOOL_DETAIL, ANSWER_OUTPUT_DETAIL,
-    ANSWER_DETAIL_MODALITY, ANSWER_DETAIL_TOKENS,
-    ANSWER_PARTS, ANSWER_PART, ANSWER_PART_MODEL, ANSWER_PART_TYPE,
-    ANSWER_PART_NUMBER, /* ... + ANSWER_INPUT etc.: counts of a part */
-    ANSWER_FIELDS = ANSWER_PART_NUMBER + ANSWER_NUMBERS
-};
-/* clang-format on */
-
-/* What the type of an event means. */
-enum answer_mark {
-    ANSWER_ENDS = 1 << 0,   /* the protocol's own end */
-    ANSWER_ENDING = 1 << 1, /* the last figures: final if the transfer ends in order */
-    ANSWER_FAILS = 1 << 2,
-    ANSWER_ADDS = 1 << 3,     /* its calls are new ones */
-    ANSWER_SILENT = 1 << 4,   /* its strings are no text: sound */
-    ANSWER_REPEATED = 1 << 5, /* its calls come again in another event */
-};
-
-struct answer_type {
-    const char *name;
-    uint8_t marks;
-};
-
-/* A pass of the answer that is billed beside the main figures, or apart from them. */
-struct answer_part {
-    char model[METER_MODEL_MAX];
-    bool main; /* the main figures contain it */
-    int64_t number[ANSWER_NUMBERS];
-};
-#define ANSWER_PARTS_MAX COUNT_OF(((struct meter_usage *)0)->parts)
-
-/* One event, or one whole document. Nothing of it counts before its end, but for its text where
- * there is only one document. */
-struct answer_event {
-    uint32_t seen; /* bits of number */
-    bool bad_number, other_tokens, error, finish, pending, tier_seen, text_seen, parts_seen;
-    bool item_counts;
-    uint8_t marks;
-    uint8_t item; /* enum meter_count, or METER_COUNTS */
-    uint8_t modality;
-    int64_t detail_tokens;
-    enum meter_tier tier;
-    uint64_t counts[METER_COUNTS];
-    int64_t number[ANSWER_NUMBERS]; /* from here on nothing is cleared for each event */
-    char model[METER_MODEL_MAX];
-    unsigned part_count;
-    struct answer_part part; /* the one that is being read */
-    struct answer_part parts[ANSWER_PARTS_MAX];
-    struct text text;
-};
-
-/* What all events so far said. */
-struct answer {
-    int64_t number[ANSWER_NUMBERS]; /* -1: not reported */
-    bool error, ended, ending, pending, output_begun, counted_output, tier_seen;
-    unsigned warnings;
-    enum meter_tier tier;
-    uint64_t counts[METER_COUNTS];
-    char model[METER_MODEL_MAX];
-    unsigned part_count;
-    struct answer_part parts[ANSWER_PARTS_MAX];
-    struct text text;
-};
-
-struct answer_adapter {
-    const struct scan_path *paths;
-    size_t path_count;
-    const struct answer_type *types; /* names of events and what they mean; the last has no name */
-    bool merges;     /* a figure stays until the same one comes again; else all go together */
-    bool usage_ends; /* figures come once, with the end */
-    unsigned adds;   /* bits of enum meter_count: each event's are new ones, not all so far */
-    /* Disjoint buckets from the figures; adds warnings. */
-    void (*buckets)(const struct answer *answer, const struct meter_request *request,
-                    struct meter_usage *usage);
-};
-
-extern const struct answer_adapter answer_chat, answer_responses, answer_messages, answer_generate,
-    answer_unknown;
-
-/* answer.c. ctx of the scanner: a struct answer_reader. */
-struct answer_reader {
-    const struct answer_adapter *adapter;
-    struct answer_event event;
-    struct answer answer;
-    bool committed; /* the event has been taken over */
-};
-extern const struct scan_ops answer_ops;
-void answer_init(struct answer_reader *reader, const struct answer_adapter *adapter);
-void answer_event_reset(struct answer_reader *reader);
-
-/* usage.c. */
-int64_t answer_or_zero(int64_t figure);
-/* Takes part out of *whole: the smaller of the two; a part that is larger sets the warning. */
-uint64_t answer_take(uint64_t *whole, int64_t part, unsigned *warnings);
-/* What a stream knows beside what the answer said. */
-struct answer_state {
-    const struct meter_request *request;
-    int status;
-    bool complete, undecodable, long_line;
-};
-void answer_usage(const struct answer *answer, const struct answer_adapter *adapter,
-                  const struct answer_state *state, struct meter_usage *out);
 
 #endif

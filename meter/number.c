@@ -103,3 +103,59 @@ bool meter_count_parse(const char *bytes, size_t count, int64_t *out)
     *out = value;
     return true;
 }
+
+bool meter_begun_parse(const char *bytes, size_t count, int64_t *out)
+{
+    static const int64_t unit = 1000000000000; /* what meter_usd_parse counts in */
+    int64_t value;
+
+    if (!meter_usd_parse(bytes, count, &value))
+        return false;
+    *out = value / unit + (value % unit != 0);
+    return true;
+}
+
+/* ---- decimal text ------------------------------------------------------------------------- */
+
+bool meter_usd_plain(const char *bytes, size_t count, char *out, size_t room)
+{
+    size_t mantissa = 0, digits = 0, used = 0, whole;
+    int64_t power = 0, point;
+    char kept[METER_USD_MAX];
+
+    for (; mantissa < count && (is_digit(bytes[mantissa]) || bytes[mantissa] == '.'); mantissa++) {
+        if (bytes[mantissa] == '.')
+            power = (int64_t)digits;
+        else if (digits == sizeof kept)
+            return false;
+        else
+            kept[digits++] = bytes[mantissa];
+    }
+    point = memchr(bytes, '.', mantissa) != NULL ? power : (int64_t)digits;
+    power = 0;
+    if (mantissa < count && exponent_read(bytes + mantissa + 1, bytes + count, &power) == NULL)
+        return false;
+    point += power; /* 0.kept x 10^point */
+    if (digits == 0 || point < -(int64_t)room || point > (int64_t)room)
+        return false;
+    whole = point > 0 ? (size_t)point : 0;
+    if (whole + digits + (point < 0 ? (size_t)-point : 0) + 3 > room)
+        return false;
+    for (size_t i = 0; i < whole; i++)
+        out[used++] = i < digits ? kept[i] : '0';
+    if (used == 0)
+        out[used++] = '0';
+    out[used++] = '.';
+    for (int64_t i = point; i < 0; i++)
+        out[used++] = '0';
+    for (size_t i = whole; i < digits; i++)
+        out[used++] = kept[i];
+    while (out[used - 1] == '0')
+        used--;
+    used -= out[used - 1] == '.';
+    out[used] = '\0';
+    for (used = 0; out[used] == '0' && out[used + 1] != '.' && out[used + 1] != '\0';)
+        used++;
+    memmove(out, out + used, strlen(out + used) + 1);
+    return true;
+}

@@ -5,7 +5,8 @@
  *
  * The bound. A token is at least one byte, so the text parts are bounded by their UTF-8 bytes; what
  * the vendor writes anew as JSON by three times its bytes; media by formulas. */
-#include "meter/meter_int.h"
+#include "meter/request.h"
+#include "meter/glob.h"
 
 #include <stdio.h>
 
@@ -24,6 +25,12 @@ static const struct {
     [TEXT_GEMINI] = {1, 2, 0, 4},
 };
 
+/* What method, host and path tell. */
+struct recognised {
+    char path[2048]; /* decoded, without query */
+    bool model_fixed;
+};
+
 /* ---- the scanner's side ------------------------------------------------------------------- */
 
 static void on_begin(void *ctx, uint8_t id, uint64_t at)
@@ -40,10 +47,11 @@ static void on_text(void *ctx, uint8_t id, bool first, const char *bytes, size_t
 {
     struct request_read *read = ctx;
 
-    (void)id;
     if (first)
         text_begin(&read->text);
     text_add(&read->text, bytes, count);
+    for (size_t i = 0; id == REQUEST_SPOKEN && i < count; i++)
+        read->characters += ((unsigned char)bytes[i] & 0xc0) != 0x80;
 }
 
 static void on_document(void *ctx)
@@ -76,6 +84,17 @@ static const struct {
     {MEDIA_OTHER, "other files", "their bytes, and 10,000 for each"},
 };
 
+/* The request says how much the provider may put in at most, whatever the body refers to. */
+static void input_capped(struct request_read *read)
+{
+    struct meter_request *out = read->out;
+
+    out->context_window = false;
+    out->line_count = 0;
+    out->input_tokens = 0;
+    line_add(out, "input", "the request's own bound of it", read->input_cap);
+}
+
 static void input_bound(struct request_read *read)
 {
     struct meter_request *out = read->out;
@@ -87,10 +106,14 @@ static void input_bound(struct request_read *read)
     for (size_t i = 0; i < COUNT_OF(media_lines); i++)
         line_add(out, media_lines[i].what, media_lines[i].why,
                  read->media[media_lines[i].media].tokens);
+    line_add(out, "text as tokens", "one for each two bytes of the list of numbers",
+             read->number_bytes / 2);
     line_add(out, "built-in tools", "2,048 for each", read->fixed_tokens);
     line_add(out, "template", "1,024, and 16 for each message, 128 for each tool",
              BASE_TOKENS + MESSAGE_TOKENS * read->messages + TOOL_TOKENS * read->tools);
     out->audio_input_tokens = read->media[MEDIA_AUDIO].tokens;
+    if (read->input_cap > 0)
+        input_capped(read);
 }
 
 static void input_estimates(struct request_read *read)
@@ -105,6 +128,7 @@ static void input_estimates(struct request_read *read)
             TYPICAL_BYTES,
         media);
     read->text.bytes[TEXT_MARK] += read->json_bytes - read->json_strings;
+    tokens = meter_add(tokens, read->number_bytes / 5);
     tokens += overheads[read->family].message * read->messages;
     if (read->tools > 0)
         tokens += overheads[read->family].tools + overheads[read->family].tool * read->tools;
@@ -146,8 +170,12 @@ static void cap_place(struct meter_request *out, uint64_t at, uint64_t bytes, co
 static void cap_insert(struct request_read *read)
 {
     const struct request_reader *reader = read->reader;
-    const char *prefix = reader->cap_prefix;
+    bool old = read->out->provider->cap == CAP_OLD && reader->old_prefix != NULL;
+    const char *prefix = old ? reader->old_prefix : reader->cap_prefix;
     uint64_t at = read->root_at;
+
+    if (prefix == NULL)
+        return;
 
     if (reader->config_prefix != NULL && read->configs == 0) {
         if (!object_is_empty(read, at))
@@ -179,12 +207,41 @@ static void cap_decide(struct request_read *read)
     for (unsigned i = 0; i < 2; i++)
         if (read->cap[i].seen > 1 && read->cap[i].null)
             out->output_cap = -1;
-    if (twice || both || read->fixed)
+    if (read->reader->no_output)
+        out->output_cap = 0;
+    if (twice || both || read->fixed || read->reader->fixed)
         return;
     if (read->cap[which].seen > 0)
         cap_place(out, read->cap[which].at, read->cap[which].size, NULL, NULL);
     else
         cap_insert(read);
+}
+
+/* ---- asking for the usage ----------------------------------------------------------------- */
+
+static void ask_place(struct meter_request *out, uint64_t at, uint64_t bytes, const char *text)
+{
+    out->ask_text = text;
+    out->ask_at = (size_t)at;
+    out->ask_bytes = (size_t)bytes;
+}
+
+static void ask_decide(struct request_read *read)
+{
+    struct meter_request *out = read->out;
+
+    if (!read->ask.may || !out->stream || read->ask.asked || read->ask.twice)
+        return;
+    if (read->ask.flag)
+        ask_place(out, read->ask.flag_at, read->ask.flag_size, "true");
+    else if (read->ask.object)
+        ask_place(out, read->ask.at, 0,
+                  object_is_empty(read, read->ask.at) ? "\"include_usage\":true"
+                                                      : "\"include_usage\":true,");
+    else if (read->ask.seen)
+        ask_place(out, read->ask.at, read->ask.size, "{\"include_usage\":true}");
+    else
+        ask_place(out, read->root_at, 0, "\"stream_options\":{\"include_usage\":true},");
 }
 
 /* ---- entry -------------------------------------------------------------------------------- */
@@ -209,8 +266,6 @@ static enum meter_err body_scan(struct request_read *read, const char *body, siz
     if (!scan_feed(&read->scan, body + (bom ? 3 : 0), bytes - (bom ? 3 : 0), &bad_at) ||
         !scan_complete(&read->scan) || read->root_at == 0 || body[read->root_at - 1] != '{')
         return error_set(error, METER_NOT_JSON, "the body is not a JSON object", bad_at);
-    if (read->err != METER_OK)
-        return error_set(error, read->err, read->err_text, read->err_at);
     return METER_OK;
 }
 
@@ -225,23 +280,50 @@ static void read_init(struct request_read *read, struct meter_request *out, cons
     scan_tree_make(&read->tree, reader->paths, reader->path_count);
 }
 
-static enum meter_err billable_read(struct meter_request *out, const char *body, size_t bytes,
-                                    struct meter_error *error)
+/* What is known before the body is read. */
+static void billable_init(struct request_read *read, const struct recognised *known,
+                          struct meter_request *out, const char *body)
+{
+    const struct request_reader *reader = out->api->reader;
+    const char *asks = out->provider->asks;
+
+    read_init(read, out, body, reader);
+    scan_tree_all_text(&read->tree, REQUEST_TEXT);
+    read->family = out->api->family;
+    read->model_fixed = known->model_fixed;
+    read->ask.may = reader->asks && asks != NULL && meter_glob(asks, known->path);
+    out->cache_write_5m = reader->cache_write;
+    out->stream |= reader->streams_by_default;
+    out->counts[METER_REQUESTS] = 1;
+}
+
+static enum meter_err billable_read(const struct meter_target *target,
+                                    const struct recognised *known, struct meter_request *out,
+                                    const char *body, size_t bytes, struct meter_error *error)
 {
     struct request_read read;
     enum meter_err err;
 
-    read_init(&read, out, body, out->api->reader);
-    scan_tree_all_text(&read.tree, REQUEST_TEXT);
-    read.family = out->api->family;
-    out->cache_write_5m = read.reader->cache_write;
-    err = body_scan(&read, body, bytes, error);
+    billable_init(&read, known, out, body);
+    if (read.reader->form && request_is_form(target->content_type, body, bytes))
+        err = request_form(&read, target->content_type, bytes, error);
+    else
+        err = body_scan(&read, body, bytes, error);
+    if (err == METER_OK && read.err != METER_OK)
+        err = error_set(error, read.err, read.err_text, read.err_at);
     if (err != METER_OK)
         return err;
+    if (out->model[0] == '\0' && read.reader->model != NULL)
+        (void)snprintf(out->model, sizeof out->model, "%s", read.reader->model);
+    if (read.prompts > 1)
+        out->choices = meter_mul(out->choices, read.prompts);
     input_bound(&read);
     input_estimates(&read);
     search_bound(&read);
     cap_decide(&read);
+    ask_decide(&read);
+    if (read.reader->finish != NULL)
+        read.reader->finish(&read);
     return METER_OK;
 }
 
@@ -266,31 +348,40 @@ static void unknown_read(struct meter_request *out, const char *body, size_t byt
     out->typical_input_tokens = out->estimated_input_tokens = bytes / TYPICAL_BYTES;
 }
 
-/* "/v1beta/models/gemini-2.5-flash:generateContent": the model of APIs that have it in the path. */
-static void model_from_path(struct meter_request *out, const char *path)
+/* Served where the caller chose, not anywhere: by the host's first label, or by the path. */
+static bool is_regional(const struct meter_request *out, const char *host, const char *path)
 {
-    const char *slash = strrchr(path, '/'), *colon = strrchr(path, ':');
+    const char *location = strstr(path, "/locations/");
 
-    if (slash == NULL || colon == NULL || colon < slash ||
-        (size_t)(colon - slash - 1) >= sizeof out->model)
-        return;
-    memcpy(out->model, slash + 1, (size_t)(colon - slash - 1));
-    out->model[colon - slash - 1] = '\0';
+    switch (provider_id_of(out->provider)) {
+    case PROVIDER_OPENAI:
+        return meter_glob("*.api.openai.com", host);
+    case PROVIDER_XAI:
+        return meter_glob("*.api.x.ai", host);
+    case PROVIDER_VERTEX:
+        return location != NULL ? strncmp(location + 11, "global/", 7) != 0
+                                : strchr(host, '-') != NULL;
+    default:
+        return false;
+    }
 }
 
-static void recognise(const struct meter_target *target, struct meter_request *out)
+static void recognise(const struct meter_target *target, struct meter_request *out,
+                      struct recognised *known)
 {
     const char *method = target->method != NULL ? target->method : "POST";
-    char path[2048];
+    const char *host = target->host != NULL ? target->host : "";
 
     out->provider = target->provider;
     if (out->provider == NULL)
         out->provider = meter_provider_by_host(target->host);
     if (out->provider == NULL)
         out->provider = meter_provider_unknown();
-    meter_path_decode(target->path != NULL ? target->path : "", path, sizeof path);
-    out->api = meter_route(out->provider, method, path, &out->kind);
-    model_from_path(out, path);
+    meter_path_decode(target->path != NULL ? target->path : "", known->path, sizeof known->path);
+    out->api = meter_route(out->provider, method, known->path, &out->kind);
+    known->model_fixed = false;
+    (void)meter_path_model(known->path, out->model, sizeof out->model, &known->model_fixed);
+    out->regional = is_regional(out, host, known->path);
     out->stream = out->api != NULL && out->api->streams;
 }
 
@@ -301,14 +392,15 @@ enum meter_err meter_request_read(const struct meter_target *target, const void 
     const char *bytes = body != NULL ? body : "";
     struct meter_request request = {
         .output_cap = -1, .thinking_budget = -1, .choices = 1, .tier = METER_TIER_STANDARD};
+    struct recognised known;
     enum meter_err err = METER_OK;
 
-    recognise(target, &request);
+    recognise(target, &request, &known);
     if (body_bytes > METER_REQUEST_MAX)
         return error_set(error, METER_TOO_LARGE, meter_strerror(METER_TOO_LARGE),
                          METER_REQUEST_MAX);
     if (request.kind == METER_BILLABLE)
-        err = billable_read(&request, bytes, body_bytes, error);
+        err = billable_read(target, &known, &request, bytes, body_bytes, error);
     else if (request.kind == METER_UNKNOWN)
         unknown_read(&request, bytes, body_bytes);
     if (err == METER_OK)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is read of requests to Anthropic's messages. */
-#include "meter/meter_int.h"
+#include "meter/request.h"
 
 /* A content block, of a message and of what a tool gave. */
 /* clang-format off */
@@ -23,6 +23,7 @@ static const struct scan_path messages_paths[] = {
     {"max_tokens", SCAN_END, REQUEST_CAP},
     {"thinking.budget_tokens", SCAN_END, REQUEST_BUDGET},
     {"speed", SCAN_END, REQUEST_SPEED},
+    {"inference_geo", SCAN_END, REQUEST_GEO},
     {"container", SCAN_END, REQUEST_REFERENCE},
     {"mcp_servers", SCAN_END, REQUEST_REFERENCE},
     {"output_format", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
@@ -51,4 +52,19 @@ const struct request_reader request_messages = {
     .path_count = COUNT_OF(messages_paths),
     .search_calls = 10, /* the provider's own bound of one loop */
     .cap_prefix = "\"max_tokens\":",
+};
+
+/* ---- what came before: complete ----------------------------------------------------------- */
+
+static const struct scan_path complete_paths[] = {
+    {"", SCAN_BEGIN, REQUEST_ROOT},
+    {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
+    {"stream", SCAN_END, REQUEST_STREAM},
+    {"max_tokens_to_sample", SCAN_END, REQUEST_CAP},
+};
+
+const struct request_reader request_complete = {
+    .paths = complete_paths,
+    .path_count = COUNT_OF(complete_paths),
+    .cap_prefix = "\"max_tokens_to_sample\":",
 };

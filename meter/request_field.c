@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The fields of a request, one row each: what a value at a wanted path means, whatever the API.
  * Where a key stands twice providers differ in which one counts: the dearer reading is taken. */
-#include "meter/meter_int.h"
+#include "meter/request.h"
 
 /* A tool of the vendor's that the client runs: its text is not in the body. */
 #define BUILT_IN_TOOL 2048u
@@ -57,6 +57,8 @@ static void model_end(struct request_read *read, const struct scan_value *value)
 {
     char model[METER_MODEL_MAX];
 
+    if (read->model_fixed)
+        return;
     if (value->type != SCAN_STRING ||
         !scan_string_copy(value->bytes, value->count, model, sizeof model) || model[0] == '\0')
         fail(read, value, "the model is not a usable name");
@@ -67,9 +69,21 @@ static void model_end(struct request_read *read, const struct scan_value *value)
         memcpy(read->out->model, model, sizeof model);
 }
 
+static void agent_end(struct request_read *read, const struct scan_value *value)
+{
+    read->agent = true;
+    model_end(read, value);
+}
+
 static void stream_end(struct request_read *read, const struct scan_value *value)
 {
     read->out->stream |= given(value);
+}
+
+/* Streams unless it is told not to. */
+static void stream_off_end(struct request_read *read, const struct scan_value *value)
+{
+    read->out->stream = given(value);
 }
 
 /* A whole number that is not negative, or null; false: neither. */
@@ -107,6 +121,13 @@ static void cap_end(struct request_read *read, const struct scan_value *value)
 static void cap_old_end(struct request_read *read, const struct scan_value *value)
 {
     cap_read(read, 1, value);
+}
+
+static void cap_or_none_end(struct request_read *read, const struct scan_value *value)
+{
+    const struct scan_value none = {.type = SCAN_NULL, .at = value->at, .size = value->size};
+
+    cap_read(read, 0, value->type == SCAN_NUMBER && *value->bytes == '-' ? &none : value);
 }
 
 static void fixed_end(struct request_read *read, const struct scan_value *value)
@@ -170,6 +191,76 @@ static void speed_end(struct request_read *read, const struct scan_value *value)
     if (given(value) && !scan_string_is(value, "standard"))
         read->out->tier = METER_TIER_FAST;
 }
+
+/* ---- asking for the usage ----------------------------------------------------------------- */
+
+static void options_begin(struct request_read *read, uint64_t at)
+{
+    read->ask.twice |= read->ask.seen;
+    read->ask.seen = read->ask.object = true;
+    read->ask.at = at + 1;
+}
+
+static void options_end(struct request_read *read, const struct scan_value *value)
+{
+    if (value->type == SCAN_OBJECT)
+        return;
+    read->ask.twice |= read->ask.seen;
+    read->ask.seen = true;
+    read->ask.at = value->at;
+    read->ask.size = value->size;
+}
+
+static void asked_end(struct request_read *read, const struct scan_value *value)
+{
+    read->ask.twice |= read->ask.flag;
+    read->ask.flag = true;
+    read->ask.asked = value->type == SCAN_TRUE;
+    read->ask.flag_at = value->at;
+    read->ask.flag_size = value->size;
+}
+
+/* ---- several things in one request -------------------------------------------------------- */
+
+/* Each of several prompts gets answers of its own; numbers are tokens of one. */
+static void prompt_end(struct request_read *read, const struct scan_value *value)
+{
+    read->prompts += value->type == SCAN_STRING || value->type == SCAN_ARRAY;
+}
+
+/* Text as numbers: each has a digit and a mark at least. */
+static void numbers_end(struct request_read *read, const struct scan_value *value)
+{
+    if (value->type == SCAN_ARRAY)
+        read->number_bytes = meter_add(read->number_bytes, value->size);
+}
+
+static void document_end(struct request_read *read, const struct scan_value *value)
+{
+    (void)value;
+    read->documents++;
+}
+
+static void pages_end(struct request_read *read, const struct scan_value *value)
+{
+    (void)value;
+    read->pages++;
+}
+
+static void input_cap_end(struct request_read *read, const struct scan_value *value)
+{
+    int64_t most;
+
+    if (count_read(read, value, &most) && most > 0)
+        read->input_cap = (uint64_t)most;
+}
+
+static void geo_end(struct request_read *read, const struct scan_value *value)
+{
+    read->out->regional |= given(value) && !scan_string_is(value, "global");
+}
+
+/* ---- messages, and what is written anew as JSON --------------------------------------------- */
 
 static void message_end(struct request_read *read, const struct scan_value *value)
 {
@@ -399,6 +490,9 @@ static const struct {
     [REQUEST_CONFIG] = {config_begin, config_end},
     [REQUEST_MODEL] = {NULL, model_end},
     [REQUEST_STREAM] = {NULL, stream_end},
+    [REQUEST_AGENT] = {NULL, agent_end},
+    [REQUEST_STREAM_OFF] = {NULL, stream_off_end},
+    [REQUEST_CAP_OR_NONE] = {NULL, cap_or_none_end},
     [REQUEST_CAP] = {NULL, cap_end},
     [REQUEST_CAP_OLD] = {NULL, cap_old_end},
     [REQUEST_FIXED] = {NULL, fixed_end},
@@ -423,6 +517,14 @@ static const struct {
     [REQUEST_ITEM_TYPE] = {NULL, item_type_end},
     [REQUEST_ITEM_BODY] = {NULL, item_body_end},
     [REQUEST_ITEM_SEALED] = {NULL, item_sealed_end},
+    [REQUEST_OPTIONS] = {options_begin, options_end},
+    [REQUEST_ASKED] = {NULL, asked_end},
+    [REQUEST_PROMPT] = {NULL, prompt_end},
+    [REQUEST_NUMBERS] = {NULL, numbers_end},
+    [REQUEST_DOCUMENT] = {NULL, document_end},
+    [REQUEST_PAGES] = {NULL, pages_end},
+    [REQUEST_INPUT_CAP] = {NULL, input_cap_end},
+    [REQUEST_GEO] = {NULL, geo_end},
     [REQUEST_IMAGE_URL] = {NULL, request_image_url},
     [REQUEST_FILE_DATA] = {NULL, request_file_data},
     [REQUEST_AUDIO_DATA] = {NULL, request_audio_data},

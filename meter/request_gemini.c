@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is read of requests to Gemini's generateContent and streamGenerateContent. The service takes
  * every key in two spellings, and a lone object where a list is meant. */
-#include "meter/meter_int.h"
+#include "meter/request.h"
 
 /* clang-format off */
 #define SOURCE(path, mime)                                                                         \
@@ -76,4 +76,88 @@ const struct request_reader request_generate = {
     .cap_prefix = "\"maxOutputTokens\":",
     .config_prefix = "\"generationConfig\":{\"maxOutputTokens\":",
     .null_prefix = "{\"maxOutputTokens\":",
+};
+
+/* ---- vectors ------------------------------------------------------------------------------ */
+
+static const struct scan_path embed_content_paths[] = {
+    {"", SCAN_BEGIN, REQUEST_ROOT},
+    {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
+    {"requests[].model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
+    {"requests[]", SCAN_END, REQUEST_MESSAGE},
+    PARTS("content.parts"),
+    PARTS("requests[].content.parts"),
+};
+
+const struct request_reader request_embed_content = {
+    .paths = embed_content_paths,
+    .path_count = COUNT_OF(embed_content_paths),
+    .no_output = true,
+    .fixed = true,
+};
+
+/* ---- predictions of Vertex ---------------------------------------------------------------- */
+
+static const struct scan_path predict_paths[] = {
+    {"", SCAN_BEGIN, REQUEST_ROOT},
+    {"instances[]", SCAN_END, REQUEST_MESSAGE},
+    {"instances[].image.bytesBase64Encoded", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_DATA},
+    {"instances[].image.gcsUri", SCAN_END, REQUEST_REFERENCE},
+    {"parameters.sampleCount", SCAN_END, REQUEST_CHOICES},
+};
+
+static void predict_finish(struct request_read *read)
+{
+    read->out->counts[METER_IMAGES] = read->out->choices;
+}
+
+const struct request_reader request_predict = {
+    .paths = predict_paths,
+    .path_count = COUNT_OF(predict_paths),
+    .finish = predict_finish,
+    .no_output = true,
+    .fixed = true,
+};
+
+/* ---- interactions ------------------------------------------------------------------------- */
+
+/* clang-format off */
+#define CONTENT(list)                                                                              \
+    {list "[]", SCAN_BEGIN | SCAN_END, REQUEST_SOURCE},                                            \
+    {list "[].mime_type", SCAN_END, REQUEST_SOURCE_MIME},                                          \
+    {list "[].data", SCAN_END | SCAN_MUTE, REQUEST_SOURCE_DATA},                                   \
+    {list "[].uri", SCAN_END, REQUEST_REFERENCE}
+/* clang-format on */
+
+static const struct scan_path interactions_paths[] = {
+    {"", SCAN_BEGIN, REQUEST_ROOT},
+    {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
+    {"agent", SCAN_END | SCAN_MUTE, REQUEST_AGENT},
+    {"stream", SCAN_END, REQUEST_STREAM},
+    {"generation_config", SCAN_BEGIN | SCAN_END, REQUEST_CONFIG},
+    {"generation_config.max_output_tokens", SCAN_END, REQUEST_CAP},
+    {"previous_interaction_id", SCAN_END, REQUEST_REFERENCE},
+    {"environment", SCAN_END, REQUEST_REFERENCE},
+    {"service_tier", SCAN_END, REQUEST_TIER},
+    {"response_format", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
+    {"tools[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},
+    {"tools[].type", SCAN_END, REQUEST_TOOL_TYPE},
+    CONTENT("input"),
+    CONTENT("input[].content"),
+};
+
+/* An agent does as many steps as it likes. */
+static void interactions_finish(struct request_read *read)
+{
+    read->out->context_window |= read->agent;
+}
+
+const struct request_reader request_interactions = {
+    .paths = interactions_paths,
+    .path_count = COUNT_OF(interactions_paths),
+    .finish = interactions_finish,
+    .search_calls = 16,
+    .cap_prefix = "\"max_output_tokens\":",
+    .config_prefix = "\"generation_config\":{\"max_output_tokens\":",
+    .null_prefix = "{\"max_output_tokens\":",
 };

@@ -2,7 +2,7 @@
 /* Media in a request: base64 is no text, so its bytes leave the text's bound and a formula takes
  * their place. What stands behind an address or an id cannot be bounded by the body at all: such a
  * request may fill the whole context window. */
-#include "meter/meter_int.h"
+#include "meter/request.h"
 
 #define PATCH            32u /* OpenAI: pixels of a patch's edge */
 #define OPENAI_IMAGE_CAP 10000u
@@ -135,6 +135,18 @@ void request_image_data(struct request_read *read, const struct scan_value *valu
 {
     if (value->type == SCAN_STRING)
         media_add(read, MEDIA_IMAGE, value->bytes, value->count, value->text_bytes);
+}
+
+/* Files of a form, of which no more is known than their sizes. */
+void request_form_files(struct request_read *read)
+{
+    enum media media = read->reader->files;
+    uint64_t fixed = meter_mul(read->files, FILE_TOKENS);
+    struct media_count *sum = &read->media[media];
+
+    sum->tokens = media == MEDIA_IMAGE ? fixed : meter_add(fixed, read->file_bytes);
+    sum->typical = media == MEDIA_IMAGE ? meter_mul(read->files, image_tokens[TEXT_OPENAI].typical)
+                                        : read->file_bytes / 500 + 1;
 }
 
 /* ---- objects of media: the data may stand before or after what says what it is ------------- */

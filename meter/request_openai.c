@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is read of requests to OpenAI's chat completions and responses. */
-#include "meter/meter_int.h"
+/* What is read of requests to OpenAI's APIs of text. */
+#include "meter/request.h"
 
 /* ---- chat completions --------------------------------------------------------------------- */
 
@@ -8,6 +8,13 @@ static const struct scan_path chat_paths[] = {
     {"", SCAN_BEGIN, REQUEST_ROOT},
     {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
     {"stream", SCAN_END, REQUEST_STREAM},
+    {"stream_options", SCAN_BEGIN | SCAN_END, REQUEST_OPTIONS},
+    {"stream_options.include_usage", SCAN_END, REQUEST_ASKED},
+    {"model_id", SCAN_END | SCAN_MUTE, REQUEST_MODEL}, /* of watsonx */
+    {"models[]", SCAN_END, REQUEST_REFERENCE},         /* of OpenRouter: one of several is served */
+    {"plugins", SCAN_END, REQUEST_REFERENCE},
+    {"search_parameters", SCAN_END, REQUEST_SEARCH_OPTIONS}, /* of xAI */
+    {"documents", SCAN_END, REQUEST_REFERENCE},
     {"max_completion_tokens", SCAN_END, REQUEST_CAP},
     {"max_tokens", SCAN_END, REQUEST_CAP_OLD},
     {"n", SCAN_END, REQUEST_CHOICES},
@@ -34,6 +41,102 @@ const struct request_reader request_chat = {
     .path_count = COUNT_OF(chat_paths),
     .search_calls = 16,
     .cache_write = true,
+    .asks = true,
+    .cap_prefix = "\"max_completion_tokens\":",
+    .old_prefix = "\"max_tokens\":",
+};
+
+/* ---- what came before: completions -------------------------------------------------------- */
+
+static const struct scan_path completions_paths[] = {
+    {"", SCAN_BEGIN, REQUEST_ROOT},
+    {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
+    {"stream", SCAN_END, REQUEST_STREAM},
+    {"stream_options", SCAN_BEGIN | SCAN_END, REQUEST_OPTIONS},
+    {"stream_options.include_usage", SCAN_END, REQUEST_ASKED},
+    {"max_tokens", SCAN_END, REQUEST_CAP},
+    {"n", SCAN_END, REQUEST_CHOICES},
+    {"best_of", SCAN_END, REQUEST_CHOICES},
+    {"prompt", SCAN_END, REQUEST_NUMBERS},
+    {"prompt[]", SCAN_END, REQUEST_PROMPT},
+    {"messages[]", SCAN_END, REQUEST_MESSAGE},
+    {"tools[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},
+    {"tools[].type", SCAN_END, REQUEST_TOOL_TYPE},
+};
+
+/* A gateway's stored prompts have the same path, and are not in the body. */
+static void completions_finish(struct request_read *read)
+{
+    if (provider_id_of(read->out->provider) == PROVIDER_PORTKEY)
+        read->out->context_window = true;
+}
+
+const struct request_reader request_completions = {
+    .paths = completions_paths,
+    .path_count = COUNT_OF(completions_paths),
+    .finish = completions_finish,
+    .asks = true,
+    .cap_prefix = "\"max_tokens\":",
+};
+
+/* ---- vectors ------------------------------------------------------------------------------ */
+
+static const struct scan_path embeddings_paths[] = {
+    {"", SCAN_BEGIN, REQUEST_ROOT},
+    {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
+    {"input", SCAN_END, REQUEST_NUMBERS},
+    {"input[]", SCAN_END, REQUEST_MESSAGE},
+    {"texts[]", SCAN_END, REQUEST_MESSAGE},
+    {"images[]", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
+    {"inputs[].content[].image_url.url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
+};
+
+const struct request_reader request_embeddings = {
+    .paths = embeddings_paths,
+    .path_count = COUNT_OF(embeddings_paths),
+    .no_output = true,
+    .fixed = true,
+};
+
+/* ---- moderation --------------------------------------------------------------------------- */
+
+static const struct scan_path moderation_paths[] = {
+    {"", SCAN_BEGIN, REQUEST_ROOT},
+    {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
+    {"input[].image_url.url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
+};
+
+const struct request_reader request_moderation = {
+    .paths = moderation_paths,
+    .path_count = COUNT_OF(moderation_paths),
+    .model = "omni-moderation-latest",
+    .no_output = true,
+    .fixed = true,
+};
+
+/* ---- runs of assistants ------------------------------------------------------------------- */
+
+static const struct scan_path runs_paths[] = {
+    {"", SCAN_BEGIN, REQUEST_ROOT},
+    {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
+    {"stream", SCAN_END, REQUEST_STREAM},
+    {"max_completion_tokens", SCAN_END, REQUEST_CAP},
+    {"max_prompt_tokens", SCAN_END, REQUEST_INPUT_CAP},
+    {"tools[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},
+    {"tools[].type", SCAN_END, REQUEST_TOOL_TYPE},
+};
+
+/* The thread and the assistant are the provider's; so is what its tools put in. */
+static void runs_finish(struct request_read *read)
+{
+    read->out->context_window = read->input_cap == 0;
+}
+
+const struct request_reader request_runs = {
+    .paths = runs_paths,
+    .path_count = COUNT_OF(runs_paths),
+    .finish = runs_finish,
+    .search_calls = 16,
     .cap_prefix = "\"max_completion_tokens\":",
 };
 

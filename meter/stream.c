@@ -2,14 +2,15 @@
 /* An answer as its bytes come: decoding, finding out what they are, and handing events to the
  * adapter. What they are is told by the bytes, not by the headers: errors come as JSON to who asked
  * for a stream, and streams come with any content type. */
-#include "meter/meter_int.h"
+#include "meter/answer.h"
 
 static const char done[] = "[DONE]";
 
 enum framing {
     FRAMING_NONE, /* no byte that tells yet */
     FRAMING_SSE,
-    FRAMING_JSON, /* one document, lines of them, or an array of them */
+    FRAMING_JSON,   /* one document, lines of them, or an array of them */
+    FRAMING_FRAMES, /* of an AWS event stream */
     FRAMING_OTHER,
 };
 
@@ -33,6 +34,17 @@ struct meter_stream {
     struct scan scan;
     struct scan_tree tree;
     struct answer_reader reader;
+    struct wrapped *wrapped; /* NULL: no frame has come yet */
+};
+
+/* Frames, and documents in base64 within documents within them. */
+struct wrapped {
+    struct frames frames;
+    struct scan scan;
+    struct scan_tree tree;
+    struct base64 base64;
+    bool chunk;
+    bool exception;
 };
 
 /* ---- events ------------------------------------------------------------------------------- */
@@ -115,11 +127,21 @@ static const char *bom_skip(struct meter_stream *stream, const char *p, const ch
     return p;
 }
 
+/* Text that is no event stream would be read as one to no effect: only what can be told from one
+ * matters. A frame begins with a length below 16 MiB. */
 static enum framing framing_of(char first)
 {
     if (first == '{' || first == '[')
         return FRAMING_JSON;
+    if (first == '\0')
+        return FRAMING_FRAMES;
     return first == '<' ? FRAMING_OTHER : FRAMING_SSE;
+}
+
+/* Sound and other data are not searched for events: those begin with "data" or "event". */
+static bool looks_like_text(char first)
+{
+    return first == '{' || first == '[' || first == 'd' || first == 'e';
 }
 
 static const char *framing_find(struct meter_stream *stream, const char *p, const char *end)
@@ -129,10 +151,102 @@ static const char *framing_find(struct meter_stream *stream, const char *p, cons
         p++;
     if (p < end) {
         stream->framing = framing_of(*p);
+        if (stream->reader.adapter->opaque && !looks_like_text(*p))
+            stream->framing = FRAMING_OTHER;
         stream->array = *p == '[';
         stream->scan.many = stream->framing == FRAMING_JSON;
     }
     return p;
+}
+
+/* ---- AWS event streams -------------------------------------------------------------------- */
+
+static void frame_begin(void *ctx, const struct frame_head *head)
+{
+    struct meter_stream *stream = ctx;
+    struct wrapped *wrapped = stream->wrapped;
+
+    event_forget(stream);
+    scan_restart(&wrapped->scan);
+    wrapped->base64 = (struct base64){0};
+    wrapped->chunk = head->chunk;
+    wrapped->exception = head->exception;
+}
+
+static void frame_payload(void *ctx, const char *bytes, size_t count)
+{
+    struct meter_stream *stream = ctx;
+    struct scan *scan = stream->wrapped->chunk ? &stream->wrapped->scan : &stream->scan;
+
+    (void)scan_feed(scan, bytes, count, NULL);
+}
+
+/* The checksum is right: what the payload said counts. */
+static void frame_end(void *ctx)
+{
+    struct meter_stream *stream = ctx;
+
+    if (stream->wrapped->exception) {
+        stream->reader.event.error = true;
+        stream->reader.event.seen = 0;
+    }
+    if (stream->reader.ready || stream->wrapped->exception)
+        answer_commit(&stream->reader);
+}
+
+static const struct frame_ops frame_ops = {frame_begin, frame_payload, frame_end};
+
+static void chunk_nothing(void *ctx, uint8_t id, uint64_t at)
+{
+    (void)ctx, (void)id, (void)at;
+}
+
+static void chunk_value(void *ctx, uint8_t id, const struct scan_value *value)
+{
+    (void)ctx, (void)id, (void)value;
+}
+
+/* A piece of the base64 string of a chunk: the document in it goes on. */
+static void chunk_text(void *ctx, uint8_t id, bool first, const char *bytes, size_t count)
+{
+    struct meter_stream *stream = ctx;
+    char out[768 + 3];
+
+    (void)id, (void)first;
+    while (count > 0) {
+        size_t take = count < 1024 ? count : 1024;
+        size_t made = base64_feed(&stream->wrapped->base64, bytes, take, out);
+
+        (void)scan_feed(&stream->scan, out, made, NULL);
+        bytes += take;
+        count -= take;
+    }
+}
+
+static void chunk_document(void *ctx)
+{
+    (void)ctx;
+}
+
+static const struct scan_ops chunk_ops = {chunk_nothing, chunk_value, chunk_text, chunk_document};
+static const struct scan_path chunk_paths[] = {{"bytes", SCAN_TEXT, 0}};
+
+static bool frames_open(struct meter_stream *stream)
+{
+    struct wrapped *wrapped = stream->wrapped;
+
+    if (wrapped != NULL)
+        return true;
+    stream->wrapped = wrapped = calloc(1, sizeof *wrapped);
+    stream->nomem |= wrapped == NULL;
+    if (wrapped == NULL)
+        return false;
+    frames_init(&wrapped->frames, &frame_ops, stream);
+    scan_tree_make(&wrapped->tree, chunk_paths, COUNT_OF(chunk_paths));
+    scan_init(&wrapped->scan, &wrapped->tree, &chunk_ops, stream);
+    stream->reader.deferred = true;
+    stream->scan.elements = false;
+    return true;
 }
 
 /* Decoded bytes. */
@@ -143,6 +257,8 @@ static void on_bytes(void *ctx, const char *bytes, size_t count)
 
     if (stream->framing == FRAMING_NONE)
         p = framing_find(stream, p, end);
+    if (stream->framing == FRAMING_FRAMES && frames_open(stream))
+        frames_feed(&stream->wrapped->frames, p, (size_t)(end - p));
     if (stream->framing == FRAMING_SSE)
         sse_feed(&stream->sse, p, (size_t)(end - p));
     else if (stream->framing == FRAMING_JSON)
@@ -156,6 +272,15 @@ static const struct answer_adapter *adapter_of(const struct meter_request *reque
     const struct answer_adapter *adapter = request->api != NULL ? request->api->adapter : NULL;
 
     return adapter != NULL ? adapter : &answer_unknown;
+}
+
+/* The adapter's own paths last, so that they win. */
+static void tree_make(struct scan_tree *tree, const struct answer_adapter *adapter)
+{
+    scan_tree_make(tree, NULL, 0);
+    for (size_t i = 0; i < COUNT_OF(adapter->also) && adapter->also[i] != NULL; i++)
+        scan_tree_add(tree, adapter->also[i]->paths, adapter->also[i]->path_count);
+    scan_tree_add(tree, adapter->paths, adapter->path_count);
 }
 
 struct meter_stream *meter_stream_new(const struct meter_request *request,
@@ -175,8 +300,10 @@ struct meter_stream *meter_stream_new(const struct meter_request *request,
         free(stream);
         return NULL;
     }
-    scan_tree_make(&stream->tree, adapter->paths, adapter->path_count);
+    tree_make(&stream->tree, adapter);
     answer_init(&stream->reader, adapter);
+    for (size_t i = 0; response->headers != NULL && response->headers[i] != NULL; i++)
+        answer_header(&stream->reader, response->headers[i]);
     sse_init(&stream->sse, &lines, stream);
     scan_init(&stream->scan, &stream->tree, &answer_ops, &stream->reader);
     stream->scan.elements = true;
@@ -192,18 +319,31 @@ enum meter_err meter_stream_feed(struct meter_stream *stream, const void *bytes,
     stream->feed = bytes;
     stream->feed_bytes = count;
     stream->fed += count;
-    stream->nomem = decode_feed(stream->decode, bytes, count) == METER_NOMEM;
+    stream->nomem |= decode_feed(stream->decode, bytes, count) == METER_NOMEM;
     return stream->nomem ? METER_NOMEM : METER_OK;
 }
 
 void meter_stream_free(struct meter_stream *stream)
 {
-    if (stream != NULL)
-        decode_free(stream->decode);
+    if (stream == NULL)
+        return;
+    decode_free(stream->decode);
+    free(stream->wrapped);
     free(stream);
 }
 
 /* ---- the record --------------------------------------------------------------------------- */
+
+/* Of lines of documents one has to be the last by its own word. */
+static bool json_is_complete(const struct meter_stream *stream)
+{
+    const struct answer *answer = &stream->reader.answer;
+    bool many = !stream->array && (answer->documents > 1 || stream->request->stream);
+
+    if (many && stream->reader.adapter->lines_end)
+        return answer->ended;
+    return scan_complete(&stream->scan);
+}
 
 static bool is_complete(const struct meter_stream *stream, bool whole)
 {
@@ -212,9 +352,11 @@ static bool is_complete(const struct meter_stream *stream, bool whole)
     if (stream->nomem || answer->pending)
         return false;
     if (stream->framing == FRAMING_JSON)
-        return scan_complete(&stream->scan);
-    if (stream->reader.adapter == &answer_unknown)
+        return json_is_complete(stream);
+    if (stream->reader.adapter == &answer_unknown || stream->reader.adapter->opaque)
         return whole;
+    if (stream->framing == FRAMING_FRAMES && !frames_whole(&stream->wrapped->frames))
+        return false;
     return answer->ended || (whole && answer->ending && !answer->error);
 }
 
@@ -223,7 +365,8 @@ static bool is_streamed(const struct meter_stream *stream)
 {
     if (stream->framing == FRAMING_NONE)
         return stream->request->stream;
-    return stream->framing == FRAMING_SSE || stream->array;
+    return stream->framing == FRAMING_SSE || stream->framing == FRAMING_FRAMES || stream->array ||
+           stream->reader.answer.documents > 1;
 }
 
 void meter_stream_usage(const struct meter_stream *stream, bool whole, struct meter_usage *out)
@@ -232,7 +375,8 @@ void meter_stream_usage(const struct meter_stream *stream, bool whole, struct me
     struct answer_state state = {
         .request = stream->request,
         .status = stream->status,
-        .undecodable = failed || (whole && !stream->skip && !decode_ended(stream->decode)),
+        .undecodable = failed || (whole && !stream->skip && !decode_ended(stream->decode)) ||
+                       (stream->wrapped != NULL && stream->wrapped->frames.damaged),
         .long_line = stream->sse.long_line,
     };
     struct answer answer = stream->reader.answer;
@@ -253,18 +397,22 @@ void meter_stream_usage(const struct meter_stream *stream, bool whole, struct me
 enum figure {
     FIGURE_FLAGS = ANSWER_NUMBERS,
     FIGURE_TIER,
+    FIGURE_DOCUMENTS,
+    FIGURE_UPSTREAM,
+    FIGURE_HEADER_COST,
     FIGURE_COUNTS,
     FIGURES = FIGURE_COUNTS + METER_COUNTS
 };
 _Static_assert(FIGURES <= METER_FIGURES_MAX, "meter.h keeps room for every figure");
 
 /* The switches of an answer, in the order of their bits. */
-#define FLAGS 7
+#define FLAGS 10
 static void flags_list(struct answer *answer, bool *list[FLAGS])
 {
-    bool *const flags[FLAGS] = {&answer->error,    &answer->ended,        &answer->ending,
-                                &answer->pending,  &answer->output_begun, &answer->counted_output,
-                                &answer->tier_seen};
+    bool *const flags[FLAGS] = {&answer->error,     &answer->ended,        &answer->ending,
+                                &answer->pending,   &answer->output_begun, &answer->counted_output,
+                                &answer->tier_seen, &answer->unbilled,     &answer->pieces,
+                                &answer->cost.byok};
 
     memcpy(list, flags, sizeof flags);
 }
@@ -285,6 +433,9 @@ bool meter_stream_progress(const struct meter_stream *stream, struct meter_progr
     for (unsigned i = 0; i < FLAGS; i++)
         out->figures[FIGURE_FLAGS] |= (int64_t)*flags[i] << i;
     out->figures[FIGURE_TIER] = answer.tier;
+    out->figures[FIGURE_DOCUMENTS] = (int64_t)answer.documents;
+    out->figures[FIGURE_UPSTREAM] = answer.cost.upstream_pusd;
+    out->figures[FIGURE_HEADER_COST] = answer.header_cost_pusd;
     for (unsigned i = 0; i < METER_COUNTS; i++)
         out->figures[FIGURE_COUNTS + i] = (int64_t)answer.counts[i];
     memcpy(out->text_bytes, answer.text.bytes, sizeof answer.text.bytes);
@@ -319,6 +470,12 @@ static void answer_restore(struct answer *answer, const struct meter_progress *p
     for (unsigned i = 0; i < FLAGS; i++)
         *flags[i] = progress->figures[FIGURE_FLAGS] >> i & 1;
     answer->tier = (enum meter_tier)progress->figures[FIGURE_TIER];
+    answer->documents = (uint64_t)progress->figures[FIGURE_DOCUMENTS];
+    answer->cost.upstream_pusd = progress->figures[FIGURE_UPSTREAM];
+    answer->header_cost_pusd = progress->figures[FIGURE_HEADER_COST];
+    answer->cost.pusd = progress->usage.reported.provider_cost_pusd;
+    memcpy(answer->cost.text, progress->usage.reported.provider_cost_usd, sizeof answer->cost.text);
+    memcpy(answer->id, progress->usage.reported.object_id, sizeof answer->id);
     for (unsigned i = 0; i < METER_COUNTS; i++)
         answer->counts[i] = (uint64_t)progress->figures[FIGURE_COUNTS + i];
     answer->warnings = progress->usage.warnings & (METER_WARN_BAD_USAGE | METER_WARN_UNKNOWN_FIELD);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The usage record: from what an answer said to disjoint buckets, and whether it is billed at all.
  */
-#include "meter/meter_int.h"
+#include "meter/answer.h"
 
 const char *meter_warning_text(enum meter_warning bit)
 {
@@ -29,6 +29,13 @@ int64_t answer_or_zero(int64_t figure)
     return figure > 0 ? figure : 0;
 }
 
+int64_t answer_cached(const struct answer *answer)
+{
+    int64_t cached = answer->number[ANSWER_CACHED];
+
+    return cached >= 0 ? cached : answer->number[ANSWER_CACHED_TOO];
+}
+
 uint64_t answer_take(uint64_t *whole, int64_t part, unsigned *warnings)
 {
     uint64_t want = (uint64_t)answer_or_zero(part);
@@ -54,16 +61,20 @@ static bool may_be_billed(int status)
     return found;
 }
 
-static bool is_billed(const struct answer *answer, const struct answer_state *state,
-                      const struct meter_usage *usage)
+/* Whether an error within an answer of status 200 is billed is not known, unless its name says that
+ * nothing was made: some providers bill the prompt that they looked at. */
+static bool is_billed(const struct answer *answer, const struct answer_adapter *adapter,
+                      const struct answer_state *state, const struct meter_usage *usage)
 {
-    if (state->request->kind == METER_READ_ONLY)
+    bool polled = state->request->kind == METER_POLLED;
+
+    if (state->request->kind == METER_READ_ONLY || adapter->later)
         return false;
-    if (usage->usage_seen || usage->output_begun)
+    if (usage->usage_seen || (usage->output_begun && !polled))
         return true;
-    if (answer->error || (state->status >= 300 && state->status < 500))
+    if (polled || answer->unbilled || (state->status >= 300 && state->status < 500))
         return false;
-    return state->status < 500 || may_be_billed(state->status);
+    return state->status < 500 || (!answer->error && may_be_billed(state->status));
 }
 
 /* ---- models ------------------------------------------------------------------------------- */
@@ -120,11 +131,42 @@ static void reported_fill(const struct answer *answer, struct meter_reported *ou
     memcpy(out->model, answer->model, sizeof out->model);
     out->input_tokens = answer->number[ANSWER_INPUT];
     out->output_tokens = answer->number[ANSWER_OUTPUT];
-    out->cached_input_tokens = answer->number[ANSWER_CACHED];
+    out->cached_input_tokens = answer_cached(answer);
     out->cache_write_tokens = answer->number[ANSWER_WRITE];
     out->reasoning_tokens = answer->number[ANSWER_REASONING];
     out->total_tokens = answer->number[ANSWER_TOTAL];
-    out->provider_cost_pusd = -1;
+    out->provider_cost_pusd = answer->cost.pusd;
+    memcpy(out->provider_cost_usd, answer->cost.text, sizeof out->provider_cost_usd);
+    memcpy(out->object_id, answer->id, sizeof out->object_id);
+}
+
+/* ---- the provider's own figure of the cost ------------------------------------------------ */
+
+/* A cost of nothing beside tokens is believed of those who give things away. */
+static enum meter_cost cost_kind(const struct meter_request *request, int64_t pusd, bool used)
+{
+    enum cost_kind kind = request->provider != NULL ? request->provider->cost : COST_ESTIMATE;
+
+    if (kind == COST_FREE_TOO || (kind == COST_CHARGE && (pusd > 0 || !used)))
+        return METER_COST_CHARGED;
+    return pusd > 0 ? METER_COST_ESTIMATED : METER_COST_NONE;
+}
+
+static void cost_fill(const struct answer *answer, const struct meter_request *request,
+                      struct meter_usage *out)
+{
+    int64_t pusd = answer->cost.pusd, upstream = answer->cost.upstream_pusd;
+
+    out->provider_cost_pusd = answer->header_cost_pusd;
+    if (pusd < 0) {
+        out->cost = answer->header_cost_pusd >= 0 ? METER_COST_ESTIMATED : METER_COST_NONE;
+        return;
+    }
+    /* With a key of the user's own the vendor's bill comes on top. */
+    if (answer->cost.byok && upstream > 0 && __builtin_add_overflow(pusd, upstream, &pusd))
+        pusd = INT64_MAX;
+    out->provider_cost_pusd = pusd;
+    out->cost = cost_kind(request, pusd, out->usage_seen);
 }
 
 /* Some count was reported, and not a row of zeros beside an answer: those are seen, and no answer
@@ -133,7 +175,7 @@ static bool counts_seen(const struct answer *answer)
 {
     bool any = false;
 
-    for (unsigned i = 0; i < ANSWER_SEARCHES; i++)
+    for (unsigned i = 0; i < ANSWER_NUMBERS; i++)
         any |= answer->number[i] > 0;
     return any;
 }
@@ -168,8 +210,11 @@ void answer_usage(const struct answer *answer, const struct answer_adapter *adap
     out->tier = answer->tier_seen ? answer->tier : request->tier;
     out->delivered_tokens = delivered_of(answer, family);
     buckets_fill(answer, adapter, state, out);
+    if (adapter->cumulative && out->last_output_tokens >= 0)
+        out->delivered_tokens = (uint64_t)out->last_output_tokens;
+    cost_fill(answer, request, out);
     out->error = answer->error || state->status >= 400;
-    out->billable = is_billed(answer, state, out);
+    out->billable = is_billed(answer, adapter, state, out);
     if (state->undecodable)
         out->warnings |= METER_WARN_UNDECODABLE;
     if (state->long_line)

@@ -16,32 +16,35 @@
 #include <unistd.h>
 
 enum provider_id {
-#define METER_PROVIDER_ROW(id, name, shape) PROVIDER_##id,
+#define METER_PROVIDER_ROW(id, name, shape, cap, asks, cost) PROVIDER_##id,
 #include "meter/providers.def"
 };
 
 static const enum refusal_shape provider_shapes[] = {
-#define METER_PROVIDER_ROW(id, name, shape) [PROVIDER_##id] = REFUSAL_##shape,
+#define METER_PROVIDER_ROW(id, name, shape, cap, asks, cost) [PROVIDER_##id] = REFUSAL_##shape,
 #include "meter/providers.def"
 };
 
 struct host_row {
     enum provider_id provider;
     const char *pattern;
+    size_t size;
+    const char *paths;
 };
 
 static const struct host_row host_rows[] = {
-#define METER_HOST_ROW(id, pattern) {PROVIDER_##id, pattern},
+#define METER_HOST_ROW(id, pattern, paths) {PROVIDER_##id, pattern, sizeof pattern - 1, paths},
 #include "meter/providers.def"
 };
 
 struct path_row {
     const char *pattern;
+    size_t size;
     enum refusal_shape shape;
 };
 
 static const struct path_row path_rows[] = {
-#define METER_PATH_ROW(pattern, shape, api) {pattern, REFUSAL_##shape},
+#define METER_PATH_ROW(pattern, shape, api) {pattern, sizeof pattern - 1, REFUSAL_##shape},
 #include "meter/providers.def"
 };
 
@@ -117,39 +120,50 @@ static bool is_configured(const char *host, enum refusal_shape *shape_out)
 
 /* ---- is it governed? ---------------------------------------------------------------------- */
 
-static bool is_provider(const char *host, enum refusal_shape *shape_out)
+/* A host of the table, and a path of it that is an LLM API's. */
+static bool is_provider(const struct shim_target *target, enum refusal_shape *shape_out)
 {
+    const char *host = target->host;
+    size_t length = strlen(host), name_length = strcspn(host, ":");
     char name[SHIM_HOST_MAX];
 
-    (void)snprintf(name, sizeof name, "%s", host);
-    name[strcspn(name, ":")] = '\0';
-    for (size_t i = 0; i < sizeof host_rows / sizeof host_rows[0]; i++)
-        if (meter_glob(host_rows[i].pattern, name)) {
-            *shape_out = provider_shapes[host_rows[i].provider];
+    memcpy(name, host, name_length);
+    name[name_length] = '\0';
+    for (size_t i = 0; i < sizeof host_rows / sizeof host_rows[0]; i++) {
+        const struct host_row *row = &host_rows[i];
+
+        if ((meter_glob_may(row->pattern, row->size, name, name_length) ||
+             meter_glob_may(row->pattern, row->size, host, length)) &&
+            meter_host_matches(row->pattern, host, name) && meter_glob(row->paths, target->path)) {
+            *shape_out = provider_shapes[row->provider];
             return true;
         }
+    }
     return false;
 }
 
 static const struct path_row *path_find(const char *path)
 {
+    size_t length = strlen(path);
+
     for (size_t i = 0; i < sizeof path_rows / sizeof path_rows[0]; i++)
-        if (meter_glob(path_rows[i].pattern, path))
+        if (meter_glob_may(path_rows[i].pattern, path_rows[i].size, path, length) &&
+            meter_glob(path_rows[i].pattern, path))
             return &path_rows[i];
     return NULL;
 }
 
+/* The path tells the shape of its errors; where it does not, the provider. */
 static void recognise(struct shim_target *target)
 {
+    bool post = strcmp(target->method, "POST") == 0;
+    bool known;
     const struct path_row *row;
 
     target->shape = REFUSAL_OPENAI;
-    if (is_provider(target->host, &target->shape) || is_configured(target->host, &target->shape)) {
-        target->governed = true;
-        return;
-    }
-    row = strcmp(target->method, "POST") == 0 ? path_find(target->path) : NULL;
-    target->governed = row != NULL;
+    known = is_provider(target, &target->shape) || is_configured(target->host, &target->shape);
+    row = known || post ? path_find(target->path) : NULL;
+    target->governed = known || row != NULL;
     if (row != NULL)
         target->shape = row->shape;
 }

@@ -59,12 +59,12 @@ static bool price_of(const struct side_call *call, struct meter_price *out)
     char provider[METER_NAME_MAX];
     const struct meter_provider *named;
 
-    if (call->request.api != NULL &&
+    if (call->request.kind != METER_UNKNOWN &&
         meter_price_find(book, call->request.provider, call->request.model, now_s, out) == METER_OK)
         return true;
     slash = strchr(spec->unknown_row, '/');
-    if (call->request.api == NULL || spec->unknown_model != SIDE_UNKNOWN_ROW || slash == NULL ||
-        (size_t)(slash - spec->unknown_row) >= sizeof provider)
+    if (call->request.kind == METER_UNKNOWN || spec->unknown_model != SIDE_UNKNOWN_ROW ||
+        slash == NULL || (size_t)(slash - spec->unknown_row) >= sizeof provider)
         return false;
     memcpy(provider, spec->unknown_row, (size_t)(slash - spec->unknown_row));
     provider[slash - spec->unknown_row] = '\0';
@@ -75,7 +75,7 @@ static bool price_of(const struct side_call *call, struct meter_price *out)
 /* The line of a model without a price: unknown, unless the user has said that it may go. */
 static void line_unknown(const struct side_call *call, struct meter_hold_line *line)
 {
-    if (call->request.api == NULL)
+    if (call->request.kind == METER_UNKNOWN)
         line->input_tokens = UINT64_MAX; /* nobody has read the body */
     if (call->run->spec.unknown_model != SIDE_UNKNOWN_WARN)
         return;
@@ -112,10 +112,12 @@ static void admission_fill(struct side_call *call, const struct meter_price *pri
     admission->pid = call->pid;
     admission->pid_start = call->pid_start;
     memcpy(admission->boot_id, call->side->boot_id, sizeof admission->boot_id);
-    admission->flags = (request->stream ? STORE_STREAM : 0) | (price == NULL ? STORE_UNPRICED : 0) |
-                       (request->kind == METER_READ_ONLY ? STORE_READ_ONLY_CALL : 0) |
-                       (request->cache_write_5m ? STORE_WRITES_5M : 0) |
-                       (request->cache_write_1h ? STORE_WRITES_1H : 0);
+    admission->flags =
+        (request->stream ? STORE_STREAM : 0) | (price == NULL ? STORE_UNPRICED : 0) |
+        (request->kind == METER_READ_ONLY || request->kind == METER_POLLED ? STORE_READ_ONLY_CALL
+                                                                           : 0) |
+        (request->cache_write_5m ? STORE_WRITES_5M : 0) |
+        (request->cache_write_1h ? STORE_WRITES_1H : 0);
 }
 
 static void ask_writer(struct side_call *call)
@@ -142,7 +144,7 @@ static void ask_writer(struct side_call *call)
     op->deadline_ms = side_now_ms() + patience_ms;
     op->refused_status = strcmp(meter_api_name(call->request.api), "responses") == 0 ? 400 : 402;
     call->priced = priced;
-    call->read_only = call->request.kind == METER_READ_ONLY;
+    call->read_only = call->request.kind == METER_READ_ONLY || call->request.kind == METER_POLLED;
     call->admitting = op;
     side_post(call->side, op);
 }

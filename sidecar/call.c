@@ -289,9 +289,7 @@ static void request_restore(struct side_call *call, const struct store_admission
     if (request->provider == NULL)
         request->provider = meter_provider_by_name("unknown");
     request->api = meter_api_by_name(admission->api);
-    request->kind = (admission->flags & STORE_READ_ONLY_CALL) != 0 ? METER_READ_ONLY
-                    : request->api != NULL                         ? METER_BILLABLE
-                                                                   : METER_UNKNOWN;
+    request->kind = request->api != NULL ? meter_api_kind(request->api) : METER_UNKNOWN;
     (void)wire_text(&(struct wire_value){0, admission->model,
                                          strnlen(admission->model, sizeof admission->model)},
                     request->model, sizeof request->model);

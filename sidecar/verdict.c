@@ -252,11 +252,12 @@ void side_call_refuse(struct side_call *call, enum gov_reason reason, const char
 /* The request with the cap that is held, as a sealed memfd; -1: it could not be made. */
 static int rewritten(const struct side_call *call, uint64_t cap, size_t *bytes_out)
 {
+    const struct meter_rewrite rewrite = {.cap_set = true, .cap = cap};
     char *body = NULL;
     int fd;
 
-    if (meter_request_recap(&call->request, call->body, call->body_bytes, cap, &body, bytes_out) !=
-        METER_OK)
+    if (meter_request_rewrite(&call->request, call->body, call->body_bytes, &rewrite, &body,
+                              bytes_out) != METER_OK)
         return -1;
     fd = memfd_create("flyball-request", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd >= 0 &&

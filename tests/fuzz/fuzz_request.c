@@ -55,11 +55,12 @@ static void agrees_with_a_parser(const char *body, size_t bytes, enum meter_err 
 static void recapped(const char *path, const struct meter_request *request, const char *body,
                      size_t bytes)
 {
+    const struct meter_rewrite rewrite = {.cap_set = true, .cap = 12345, .ask_usage = true};
     struct meter_request again;
     char *made;
     size_t made_bytes;
 
-    if (meter_request_recap(request, body, bytes, 12345, &made, &made_bytes) != METER_OK)
+    if (meter_request_rewrite(request, body, bytes, &rewrite, &made, &made_bytes) != METER_OK)
         return;
     check(read_copy(path, made, made_bytes, &again) == METER_OK, "a body that was made is bad");
     check(again.output_cap == 12345, "the cap that was set is not read");

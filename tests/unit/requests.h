@@ -32,4 +32,13 @@ static inline enum meter_err read_body(const char *path, const char *body,
     return read_at("example.com", "POST", path, body, strlen(body), out, error);
 }
 
+/* Sets the output cap alone. */
+static inline enum meter_err recap(const struct meter_request *request, const char *body,
+                                   size_t bytes, uint64_t cap, char **body_out, size_t *bytes_out)
+{
+    const struct meter_rewrite rewrite = {.cap_set = true, .cap = cap};
+
+    return meter_request_rewrite(request, body, bytes, &rewrite, body_out, bytes_out);
+}
+
 #endif

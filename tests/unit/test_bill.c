@@ -99,7 +99,8 @@ static void not_billed(struct meter_usage *u)
 
 static void own_cost(struct meter_usage *u)
 {
-    u->reported.provider_cost_pusd = 1234 * MICRO;
+    u->provider_cost_pusd = 1234 * MICRO;
+    u->cost = METER_COST_CHARGED;
 }
 
 static void other_model(struct meter_usage *u)

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "meter/request.h"
 #include "tests/unit/requests.h"
 
 /* ---- the bound ---------------------------------------------------------------------------- */
@@ -156,8 +157,10 @@ static void sets_the_cap(void **state)
         size_t bytes = 0;
         enum meter_err err;
 
-        assert_int_equal(read_body(recaps[i].path, given, &request, NULL), METER_OK);
-        err = meter_request_recap(&request, given, strlen(given), recaps[i].cap, &body, &bytes);
+        assert_int_equal(
+            read_at("api.openai.com", "POST", recaps[i].path, given, strlen(given), &request, NULL),
+            METER_OK);
+        err = recap(&request, given, strlen(given), recaps[i].cap, &body, &bytes);
         if (err != (recaps[i].want != NULL ? METER_OK : METER_NO_REWRITE))
             fail_msg("%s: got %d", recaps[i].why, err);
         if (recaps[i].want == NULL)
@@ -165,7 +168,9 @@ static void sets_the_cap(void **state)
         if (strcmp(body, recaps[i].want) != 0 || bytes != strlen(recaps[i].want))
             fail_msg("%s: want %s, got %s", recaps[i].why, recaps[i].want, body);
         /* What was written is read as it was meant. */
-        assert_int_equal(read_body(recaps[i].path, body, &request, NULL), METER_OK);
+        assert_int_equal(
+            read_at("api.openai.com", "POST", recaps[i].path, body, bytes, &request, NULL),
+            METER_OK);
         assert_int_equal(request.output_cap, recaps[i].cap);
         free(body);
     }

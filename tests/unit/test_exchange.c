@@ -97,7 +97,8 @@ static const struct {
      "\"provenance\":\"missing\"", "{\"model\":\"gpt-4o\",\"max_tokens\":10}"},
     {"unknown is null",
      "{\"status\":200,\"body_text\":\"{\\\"usage\\\":{\\\"prompt_tokens\\\":7}}\"}",
-     "\"cost_usd\":null,\"provider_cost_usd\":null,\"charged_usd\":null,\"price\":null",
+     "\"cost_usd\":null,\"provider_cost_usd\":null,\"charged_usd\":null,\"charged_by\":\"hold\","
+     "\"price\":null",
      "{\"model\":\"gpt-99\"}"},
 };
 

@@ -287,8 +287,10 @@ static const struct {
      "error=1 billable=0 seen=0 streamed=0"},
     {"an error to who asked for a stream", GSTR, 400, "[{\"error\":{\"code\":400}}]",
      "error=1 billable=0"},
-    {"an error inside a 200", CHAT, 200, "{\"error\":{\"message\":\"filter\"}}",
-     "error=1 billable=0 complete=1"},
+    {"an error inside a 200 may be billed: the prompt was looked at", CHAT, 200,
+     "{\"error\":{\"message\":\"filter\"}}", "error=1 billable=1 complete=1"},
+    {"... unless its name says that nothing was made", CHAT, 200,
+     "{\"error\":{\"code\":\"insufficient_quota\"}}", "error=1 billable=0 complete=1"},
     {"no error", RESP, 200, "{\"error\":null,\"status\":\"completed\"}", "error=0 billable=1"},
     {"overloaded", MESS, 529, "{\"type\":\"error\",\"error\":{}}", "error=1 billable=0"},
     {"a page of a proxy", CHAT, 503, "<html>", "error=1 billable=0 complete=0 streamed=0"},
@@ -306,12 +308,14 @@ static const struct {
      "{\"error\":{},\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}",
      "error=1 billable=1 in=5"},
     {"an error before any output", CHAT, 200, "data: {\"error\":{\"message\":\"x\"}}\n\n",
-     "error=1 billable=0 streamed=1"},
+     "error=1 billable=1 streamed=1"},
     {"an error after some output", MESS, 200,
      START DELTA("Hello") "event: error\ndata: {\"type\":\"error\",\"error\":{}}\n\n",
      "error=1 billable=1 complete=0 begun=1 in=9 out=1 b.cache_write_5m=4"},
     {"a failed response", RESP, 200,
-     "data: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"x\"},\"usage\":null}}"
+     "data: "
+     "{\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"server_error\"},\"usage\":"
+     "null}}"
      "\n\n",
      "error=1 billable=0"},
     {"a response in the queue", RESP, 200, "{\"model\":\"m\",\"status\":\"queued\",\"usage\":null}",

@@ -338,8 +338,7 @@ static void has_a_text_for_every_number(void **state)
 static void reads_nothing_of_read_only_calls(void **state)
 {
     static const char body[] = "{\"model\":\"m\",\"usage\":{\"input_tokens\":5}}";
-    struct meter_target target = {
-        .method = "GET", .host = "api.openai.com", .path = "/v1/responses/r"};
+    struct meter_target target = {.method = "GET", .host = "api.openai.com", .path = "/v1/models"};
     struct meter_response response = {.status = 200};
     struct meter_request request;
     struct meter_usage usage;

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files that read requests share: a table of paths per API, and what a value at one of
+ * them means. Nobody outside this folder includes this. */
+#ifndef FLYBALL_METER_REQUEST_H
+#define FLYBALL_METER_REQUEST_H
+
+#include "meter/meter_int.h"
+
+/* What is read of a request, one row each in request_field.c. */
+/* clang-format off */
+enum request_field {
+    REQUEST_TEXT, /* whatever no path names */
+    REQUEST_ROOT,
+    REQUEST_CONFIG, /* the object that the output cap stands in, where that is not the root */
+    REQUEST_MODEL, REQUEST_STREAM, REQUEST_CAP,
+    REQUEST_CAP_OLD, /* another key for the same */
+    REQUEST_FIXED,   /* something that forbids to add a cap */
+    REQUEST_CHOICES, REQUEST_BUDGET, REQUEST_TIER, REQUEST_SPEED, REQUEST_MESSAGE,
+    REQUEST_JSON, /* re-serialised by the vendor: schemas, arguments */
+    REQUEST_TOOL, REQUEST_TOOL_TYPE,
+    REQUEST_TOOL_USES, /* how often a server tool may run */
+    REQUEST_FUNCTIONS, /* one function of a tool that is a list of them */
+    REQUEST_SERVER_TOOL, REQUEST_SEARCH_TOOL, REQUEST_SEARCH_OPTIONS,
+    REQUEST_ALL_USES,  /* how often all tools together */
+    REQUEST_REFERENCE, /* content that the body does not carry */
+    REQUEST_CACHE, REQUEST_CACHE_TTL,
+    REQUEST_ITEM, /* an element of a list that may refer to a stored one */
+    REQUEST_ITEM_TYPE, REQUEST_ITEM_BODY, REQUEST_ITEM_SEALED,
+    REQUEST_IMAGE_URL, REQUEST_FILE_DATA, REQUEST_AUDIO_DATA, REQUEST_IMAGE_DATA,
+    REQUEST_SOURCE, /* an object of media: type, media type, data, url */
+    REQUEST_SOURCE_TYPE, REQUEST_SOURCE_MIME, REQUEST_SOURCE_DATA,
+    REQUEST_OPTIONS, /* stream_options */
+    REQUEST_ASKED,   /* ... include_usage */
+    REQUEST_STREAM_OFF,  /* on, unless it says otherwise */
+    REQUEST_CAP_OR_NONE, /* a cap; below zero: none */
+    REQUEST_PROMPT,  /* one of several prompts in one request */
+    REQUEST_NUMBERS, /* text as numbers of tokens */
+    REQUEST_DOCUMENT, /* one of those to be ranked */
+    REQUEST_PAGES,   /* which pages to read */
+    REQUEST_INPUT_CAP, /* the most that the input may be */
+    REQUEST_GEO,     /* where to serve it */
+    REQUEST_AGENT,   /* the model is one that goes on by itself */
+    REQUEST_SPOKEN,  /* text that is billed by its characters */
+    REQUEST_FIELDS
+};
+/* clang-format on */
+
+/* Kinds of media, by how many tokens they can be. */
+enum media { MEDIA_IMAGE, MEDIA_PDF, MEDIA_AUDIO, MEDIA_TEXT, MEDIA_OTHER };
+
+struct request_read;
+
+struct request_reader {
+    const struct scan_path *paths;
+    size_t path_count;
+    void (*finish)(struct request_read *read); /* after the body: what the API bills besides */
+    const char *model;                         /* where the request names none */
+    bool no_output;                            /* nothing is written: the cap is 0 */
+    bool streams_by_default;
+    bool fixed;                /* a cap must not be set */
+    bool form;                 /* the body may be a form ... */
+    enum media files;          /* ... of such files */
+    bool asks;                 /* it has stream_options */
+    uint64_t search_calls;     /* of a search tool that names no bound */
+    bool cache_write;          /* any request may write to the cache */
+    bool quoted_cap;           /* "100" is a number too */
+    const char *cap_prefix;    /* what to insert the cap with, right after the opening brace */
+    const char *old_prefix;    /* ... for providers that know the old key alone */
+    const char *config_prefix; /* ... where the object of the cap is missing: after the root's */
+    const char *null_prefix;   /* ... where that object is null: in its place */
+};
+
+struct media_count {
+    uint64_t tokens; /* upper bound */
+    uint64_t typical;
+};
+
+/* One reading of a body. */
+struct request_read {
+    struct meter_request *out;
+    const struct request_reader *reader;
+    const char *body;
+    struct scan scan;
+    struct scan_tree tree;
+    struct text text;
+    enum text_family family;
+    enum meter_err err;
+    const char *err_text; /* what is wrong, static */
+    uint64_t err_at;
+    uint64_t messages, tools, fixed_tokens;
+    uint64_t json_bytes, json_strings, json_strings_at;
+    unsigned json_depth;
+    uint64_t media_strings; /* bytes of strings that are media, not text */
+    struct media_count media[MEDIA_OTHER + 1];
+    struct {
+        unsigned seen;
+        bool null;
+        uint64_t at, size;
+        int64_t value; /* -1: none */
+    } cap[2];
+    uint64_t root_at, config_at, config_size;
+    unsigned configs;
+    struct {
+        bool may, asked, twice, seen, object, flag; /* flag: include_usage is there */
+        uint64_t at, size, flag_at, flag_size;
+    } ask;
+    bool model_fixed; /* the path's model counts, not the body's */
+    uint64_t prompts, number_bytes, documents, pages, input_cap;
+    bool agent;
+    uint64_t characters;        /* spoken */
+    uint64_t files, file_bytes; /* of a form */
+    bool config_null, fixed;
+    bool item_named, item_sealed, item_needs_seal, item_body, item_foreign;
+    bool tool_server;
+    enum meter_count tool_search; /* METER_COUNTS: it is none */
+    uint64_t tool_uses, all_uses, search_uses[METER_FILE_SEARCHES + 1];
+    enum media source;
+    bool source_plain; /* its data are text */
+    struct scan_value source_data;
+};
+
+extern const struct request_reader request_chat, request_responses, request_messages,
+    request_generate, request_completions, request_embeddings, request_images, request_speech,
+    request_transcription, request_moderation, request_runs, request_rerank, request_ocr,
+    request_complete, request_embed_content, request_predict, request_interactions,
+    request_converse, request_invoke, request_knowledge, request_ollama, request_cohere,
+    request_watsonx, request_dashscope, request_tgi, request_unbounded;
+
+/* request_field.c: what a field means. */
+void request_field_begin(struct request_read *read, uint8_t id, uint64_t at);
+void request_field_end(struct request_read *read, uint8_t id, const struct scan_value *value);
+/* request_media.c: media in the body, taken out of the text and counted by formula. */
+void request_image_url(struct request_read *read, const struct scan_value *value);
+void request_file_data(struct request_read *read, const struct scan_value *value);
+void request_audio_data(struct request_read *read, const struct scan_value *value);
+void request_image_data(struct request_read *read, const struct scan_value *value);
+void request_source_begin(struct request_read *read);
+void request_source_type(struct request_read *read, const struct scan_value *value);
+void request_source_mime(struct request_read *read, const struct scan_value *value);
+void request_source_data(struct request_read *read, const struct scan_value *value);
+void request_source_end(struct request_read *read);
+void request_form_files(struct request_read *read);
+/* request_vendors.c: units of search that ranking these documents may be. */
+void request_rerank_units(struct request_read *read);
+/* request_form.c: a multipart/form-data body, field by field. */
+bool request_is_form(const char *content_type, const char *body, size_t bytes);
+enum meter_err request_form(struct request_read *read, const char *content_type, size_t bytes,
+                            struct meter_error *error);
+/* image.c: width and height of an image from the header in its base64 text; false: not told. */
+bool image_size(const char *base64, size_t count, uint64_t *width_out, uint64_t *height_out);
+
+#endif
