@@ -32,9 +32,11 @@ __extension__ typedef unsigned __int128 meter_wide;
 #define METER_REQUEST_MAX  (256u << 20)   /* a request body; longer: METER_TOO_LARGE */
 #define METER_DEPTH_MAX    512u           /* JSON nesting */
 #define METER_DECODERS_MAX 4u             /* stacked content encodings */
-#define METER_LINES_MAX    32u            /* lines of an explained estimate */
-#define METER_TEXT_CLASSES 12u            /* classes of text that an estimate tells apart */
-#define METER_FIGURES_MAX  64u            /* figures of one answer as they were reported */
+#define METER_MESSAGES_MAX 4096u          /* of an outline */
+#define METER_MARKS_MAX    64u
+#define METER_LINES_MAX    32u /* lines of an explained estimate */
+#define METER_TEXT_CLASSES 12u /* classes of text that an estimate tells apart */
+#define METER_FIGURES_MAX  64u /* figures of one answer as they were reported */
 
 /* Results of this folder. Numbers are stable; append only. */
 #define METER_ERR_MAP(X)                                                                           \
@@ -100,6 +102,25 @@ struct meter_target {
     const char *path;
     const char *content_type;
     const struct meter_provider *provider;
+    struct meter_outline *outline; /* filled in where it is given */
+};
+
+/* Where the messages of a request stand in its body, and what each is at most: a request that
+ * begins like an earlier one costs for that beginning what was reported of it. */
+struct meter_outline {
+    bool usable;          /* the API has messages, and all of them are listed here */
+    uint64_t head_tokens; /* at most: all that is no message, templates included */
+    unsigned count;
+    struct meter_message {
+        uint32_t at, bytes;
+        uint64_t tokens; /* at most */
+    } messages[METER_MESSAGES_MAX];
+    /* Places that say nothing to the model: marks of caches, caps. In order, apart from each other,
+     * each within one message or within none. */
+    unsigned mark_count;
+    struct meter_mark {
+        uint32_t at, bytes;
+    } marks[METER_MARKS_MAX];
 };
 
 enum meter_tier {

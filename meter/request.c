@@ -72,6 +72,17 @@ static void line_add(struct meter_request *out, const char *what, const char *wh
     out->input_tokens = meter_add(out->input_tokens, tokens);
 }
 
+uint64_t request_bound(const struct request_read *read)
+{
+    uint64_t sum = read->scan.strings_bytes - read->json_strings - read->media_strings;
+
+    sum = meter_add(sum, meter_mul(read->json_bytes, JSON_FACTOR));
+    for (size_t i = 0; i < COUNT_OF(read->media); i++)
+        sum = meter_add(sum, read->media[i].tokens);
+    sum = meter_add(sum, read->number_bytes / 2 + read->fixed_tokens);
+    return meter_add(sum, TOOL_TOKENS * read->tools + MESSAGE_TOKENS * read->messages);
+}
+
 static const struct {
     enum media media;
     const char *what, *why;
@@ -282,7 +293,8 @@ static void read_init(struct request_read *read, struct meter_request *out, cons
 
 /* What is known before the body is read. */
 static void billable_init(struct request_read *read, const struct recognised *known,
-                          struct meter_request *out, const char *body)
+                          struct meter_request *out, const char *body,
+                          struct meter_outline *outline)
 {
     const struct request_reader *reader = out->api->reader;
     const char *asks = out->provider->asks;
@@ -291,6 +303,11 @@ static void billable_init(struct request_read *read, const struct recognised *kn
     scan_tree_all_text(&read->tree, REQUEST_TEXT);
     read->family = out->api->family;
     read->model_fixed = known->model_fixed;
+    read->outline = outline;
+    if (outline != NULL) {
+        outline->usable = true;
+        outline->count = outline->mark_count = 0;
+    }
     read->ask.may = reader->asks && asks != NULL && meter_glob(asks, known->path);
     out->cache_write_5m = reader->cache_write;
     out->stream |= reader->streams_by_default;
@@ -304,7 +321,7 @@ static enum meter_err billable_read(const struct meter_target *target,
     struct request_read read;
     enum meter_err err;
 
-    billable_init(&read, known, out, body);
+    billable_init(&read, known, out, body, target->outline);
     if (read.reader->form && request_is_form(target->content_type, body, bytes))
         err = request_form(&read, target->content_type, bytes, error);
     else
@@ -322,6 +339,7 @@ static enum meter_err billable_read(const struct meter_target *target,
     search_bound(&read);
     cap_decide(&read);
     ask_decide(&read);
+    request_outline_end(&read);
     if (read.reader->finish != NULL)
         read.reader->finish(&read);
     return METER_OK;
@@ -395,6 +413,8 @@ enum meter_err meter_request_read(const struct meter_target *target, const void 
     struct recognised known;
     enum meter_err err = METER_OK;
 
+    if (target->outline != NULL)
+        target->outline->usable = false;
     recognise(target, &request, &known);
     if (body_bytes > METER_REQUEST_MAX)
         return error_set(error, METER_TOO_LARGE, meter_strerror(METER_TOO_LARGE),

@@ -38,6 +38,7 @@ enum request_field {
     REQUEST_DOCUMENT, /* one of those to be ranked */
     REQUEST_PAGES,   /* which pages to read */
     REQUEST_INPUT_CAP, /* the most that the input may be */
+    REQUEST_UNSTEADY, /* the provider may leave out some of what is sent, or not */
     REQUEST_GEO,     /* where to serve it */
     REQUEST_AGENT,   /* the model is one that goes on by itself */
     REQUEST_SPOKEN,  /* text that is billed by its characters */
@@ -107,8 +108,10 @@ struct request_read {
     bool model_fixed; /* the path's model counts, not the body's */
     uint64_t prompts, number_bytes, documents, pages, input_cap;
     bool agent;
-    uint64_t characters;        /* spoken */
-    uint64_t files, file_bytes; /* of a form */
+    uint64_t characters;           /* spoken */
+    uint64_t files, file_bytes;    /* of a form */
+    struct meter_outline *outline; /* NULL: not wanted */
+    uint64_t message_at, message_bound;
     bool config_null, fixed;
     bool item_named, item_sealed, item_needs_seal, item_body, item_foreign;
     bool tool_server;
@@ -142,6 +145,16 @@ void request_source_end(struct request_read *read);
 void request_form_files(struct request_read *read);
 /* request_vendors.c: units of search that ranking these documents may be. */
 void request_rerank_units(struct request_read *read);
+/* request_outline.c: where messages begin and end; a value that says nothing to the model, and a
+ * member of that name in front of which stands nothing else that matters. */
+void request_message_begin(struct request_read *read, uint64_t at);
+void request_message_end(struct request_read *read, const struct scan_value *value);
+void request_mark(struct request_read *read, const struct scan_value *value);
+void request_mark_member(struct request_read *read, const char *name,
+                         const struct scan_value *value);
+void request_outline_end(struct request_read *read);
+/* request.c: the bound of what has been read so far, without the template. */
+uint64_t request_bound(const struct request_read *read);
 /* request_form.c: a multipart/form-data body, field by field. */
 bool request_is_form(const char *content_type, const char *body, size_t bytes);
 enum meter_err request_form(struct request_read *read, const char *content_type, size_t bytes,

@@ -26,7 +26,7 @@ static const struct scan_path converse_paths[] = {
     {"serviceTier.type", SCAN_END, REQUEST_TIER},
     {"performanceConfig.latency", SCAN_END, REQUEST_SPEED},
     {"promptVariables", SCAN_END, REQUEST_REFERENCE}, /* the model is a stored prompt */
-    {"messages[]", SCAN_END, REQUEST_MESSAGE},
+    {"messages[]", SCAN_BEGIN | SCAN_END, REQUEST_MESSAGE},
     {"messages[].role", SCAN_MUTE, REQUEST_TEXT},
     {"messages[].content[].toolUse.input", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
     BLOCK("messages[].content[]"),
@@ -71,7 +71,7 @@ static const struct scan_path invoke_paths[] = {
     {"num_generations", SCAN_END, REQUEST_CHOICES},
     {"imageGenerationConfig.numberOfImages", SCAN_END, REQUEST_CHOICES},
     {"thinking.budget_tokens", SCAN_END, REQUEST_BUDGET},
-    {"messages[]", SCAN_END, REQUEST_MESSAGE},
+    {"messages[]", SCAN_BEGIN | SCAN_END, REQUEST_MESSAGE},
     {"messages[].role", SCAN_MUTE, REQUEST_TEXT},
     {"messages[].content[].input", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
     {"messages[].content[].image.source.bytes", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_DATA},

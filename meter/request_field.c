@@ -77,6 +77,7 @@ static void agent_end(struct request_read *read, const struct scan_value *value)
 
 static void stream_end(struct request_read *read, const struct scan_value *value)
 {
+    request_mark(read, value);
     read->out->stream |= given(value);
 }
 
@@ -106,6 +107,7 @@ static void cap_read(struct request_read *read, unsigned which, const struct sca
         fail(read, value, "the output cap is not a whole number");
         return;
     }
+    request_mark(read, value);
     read->cap[which].null |= cap < 0;
     if (read->cap[which].seen++ == 0 || cap > read->cap[which].value)
         read->cap[which].value = cap;
@@ -255,6 +257,15 @@ static void input_cap_end(struct request_read *read, const struct scan_value *va
         read->input_cap = (uint64_t)most;
 }
 
+/* What was reported of such a request says nothing of the next. */
+static void unsteady_end(struct request_read *read, const struct scan_value *value)
+{
+    if (read->outline == NULL || !given(value) || scan_string_is(value, "disabled"))
+        return;
+    read->outline->usable = false;
+    read->outline = NULL;
+}
+
 static void geo_end(struct request_read *read, const struct scan_value *value)
 {
     read->out->regional |= given(value) && !scan_string_is(value, "global");
@@ -264,8 +275,8 @@ static void geo_end(struct request_read *read, const struct scan_value *value)
 
 static void message_end(struct request_read *read, const struct scan_value *value)
 {
-    (void)value;
     read->messages++;
+    request_message_end(read, value);
 }
 
 static void json_begin(struct request_read *read, uint64_t at)
@@ -398,6 +409,7 @@ static void reference_end(struct request_read *read, const struct scan_value *va
 static void cache_end(struct request_read *read, const struct scan_value *value)
 {
     read->out->cache_write_5m |= given(value);
+    request_mark_member(read, "cache_control", value);
 }
 
 static void cache_ttl_end(struct request_read *read, const struct scan_value *value)
@@ -428,7 +440,7 @@ static const char *const own_items[] = {
 
 static void item_begin(struct request_read *read, uint64_t at)
 {
-    (void)at;
+    request_message_begin(read, at);
     read->item_named = read->item_sealed = read->item_needs_seal = false;
     read->item_body = read->item_foreign = false;
 }
@@ -462,7 +474,7 @@ static void item_end(struct request_read *read, const struct scan_value *value)
 {
     bool missing = !read->item_named && !read->item_body; /* an id alone: a reference */
 
-    read->messages++;
+    message_end(read, value);
     if (value->type == SCAN_OBJECT)
         read->out->context_window |=
             missing || read->item_foreign || (read->item_needs_seal && !read->item_sealed);
@@ -500,7 +512,7 @@ static const struct {
     [REQUEST_BUDGET] = {NULL, budget_end},
     [REQUEST_TIER] = {NULL, tier_end},
     [REQUEST_SPEED] = {NULL, speed_end},
-    [REQUEST_MESSAGE] = {NULL, message_end},
+    [REQUEST_MESSAGE] = {request_message_begin, message_end},
     [REQUEST_JSON] = {json_begin, json_end},
     [REQUEST_TOOL] = {tool_begin, tool_end},
     [REQUEST_TOOL_TYPE] = {NULL, tool_type_end},
@@ -525,6 +537,7 @@ static const struct {
     [REQUEST_PAGES] = {NULL, pages_end},
     [REQUEST_INPUT_CAP] = {NULL, input_cap_end},
     [REQUEST_GEO] = {NULL, geo_end},
+    [REQUEST_UNSTEADY] = {NULL, unsteady_end},
     [REQUEST_IMAGE_URL] = {NULL, request_image_url},
     [REQUEST_FILE_DATA] = {NULL, request_file_data},
     [REQUEST_AUDIO_DATA] = {NULL, request_audio_data},

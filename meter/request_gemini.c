@@ -59,7 +59,7 @@ static const struct scan_path generate_paths[] = {
     {"tools[].googleSearchRetrieval", SCAN_END, REQUEST_SEARCH_TOOL},
     {"tools[].google_search_retrieval", SCAN_END, REQUEST_SEARCH_TOOL},
     {"tools[].*", SCAN_END, REQUEST_SERVER_TOOL},
-    {"contents[]", SCAN_END, REQUEST_MESSAGE},
+    {"contents[]", SCAN_BEGIN | SCAN_END, REQUEST_MESSAGE},
     {"contents[].role", SCAN_MUTE, REQUEST_TEXT},
     PARTS("contents[].parts"),
     CALLS("contents[].parts"),

@@ -36,7 +36,10 @@ static void hash_question(struct side_call *call)
 /* In the loop, or in the worker: touches nothing of the call that the loop changes meanwhile. */
 static enum meter_err read_question(struct side_call *call, struct meter_error *error)
 {
+    struct meter_outline *outline = malloc(sizeof *outline);
+    enum meter_err err;
     const struct meter_target target = {
+        .outline = outline,
         .method = call->method,
         .host = call->host,
         .path = call->path,
@@ -45,7 +48,22 @@ static enum meter_err read_question(struct side_call *call, struct meter_error *
     };
 
     hash_question(call);
-    return meter_request_read(&target, call->body, call->body_bytes, &call->request, error);
+    err = meter_request_read(&target, call->body, call->body_bytes, &call->request, error);
+    if (err == METER_OK && outline != NULL && outline->usable)
+        call->lead = side_lead_read(outline, call->body, call->body_bytes);
+    free(outline);
+    return err;
+}
+
+/* What is known of the same messages is a better bound than their bytes. */
+static void bound_by_lead(struct side_call *call)
+{
+    uint64_t bound = UINT64_MAX;
+
+    if (call->lead != NULL && !call->request.context_window)
+        bound = side_lead_bound(&call->run->leads, call->lead, &call->request);
+    if (bound < call->request.input_tokens)
+        call->request.input_tokens = bound;
 }
 
 /* ---- to the writer ------------------------------------------------------------------------ */
@@ -131,6 +149,7 @@ static void ask_writer(struct side_call *call)
         side_call_refuse(call, GOV_REASON_LEDGER_READ, "out of memory");
         return;
     }
+    bound_by_lead(call);
     memcpy(op->call_id, call->id, sizeof op->call_id);
     memcpy(op->request_hash, call->hash, sizeof op->request_hash);
     meter_hold_line_make(&call->request, priced ? &price : NULL, &op->call.line);

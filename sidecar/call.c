@@ -59,6 +59,7 @@ void side_call_free(struct side_call *call)
     body_unmap(call);
     meter_stream_free(call->stream);
     free(call->progress);
+    free(call->lead);
     side_run_drop(call->run);
     free(call);
 }

@@ -244,6 +244,20 @@ static void on_settled(struct side *side, struct side_op *op)
     side_op_free(op);
 }
 
+/* All of the input was reported: the next request that begins like this one is bounded by it. */
+static void learn(struct side_call *call, const struct meter_usage *usage,
+                  const struct meter_bill *made)
+{
+    uint64_t input = 0;
+
+    if (call->lead == NULL || call->request.context_window || usage->error || !usage->complete ||
+        usage->reported.input_tokens < 0 || made->provenance != METER_PROVIDER_REPORTED)
+        return;
+    for (unsigned i = METER_INPUT; i <= METER_IMAGE_IN; i++)
+        input += made->tokens[i];
+    side_lead_learn(&call->run->leads, call->lead, &call->request, input);
+}
+
 void side_call_settle(struct side_call *call, const struct side_ending *ending)
 {
     struct side_op *op = side_op_new(SIDE_OP_SETTLE, call->run, on_settled, call);
@@ -260,6 +274,7 @@ void side_call_settle(struct side_call *call, const struct side_ending *ending)
     bill(call, ending, usage, &made);
     if (!call->sent)
         memset(made.tokens, 0, sizeof made.tokens);
+    learn(call, usage, &made);
     consumption_fill(call, ending, usage, &made, &op->event.consumption);
     memcpy(op->call_id, call->id, sizeof op->call_id);
     op->verdict.hold[GOV_TOKENS] = call->hold_tokens;

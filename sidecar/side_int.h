@@ -40,6 +40,33 @@ struct side_process;
 
 /* ---- runs (runs.c) ------------------------------------------------------------------------ */
 
+/* ---- requests that begin like earlier ones (lead.c) --------------------------------------- */
+
+#define SIDE_LEADS 64u /* that a run remembers */
+
+/* What was reported of a request that began so. */
+struct side_known {
+    const struct meter_provider *provider;
+    char model[METER_MODEL_MAX];
+    uint8_t hash[16], head[16];
+    unsigned messages; /* 0: nothing is known here */
+    uint64_t input_tokens;
+};
+struct side_leads {
+    struct side_known known[SIDE_LEADS];
+    unsigned next;
+};
+
+/* The beginnings of a request; free() it. outline must be usable. NULL: out of memory. */
+struct side_lead *side_lead_read(const struct meter_outline *outline, const void *body,
+                                 size_t bytes);
+/* The most that the input can be by what is known; UINT64_MAX: nothing is. */
+uint64_t side_lead_bound(const struct side_leads *leads, const struct side_lead *lead,
+                         const struct meter_request *request);
+/* The provider reported this input, all of it, of exactly this request. */
+void side_lead_learn(struct side_leads *leads, const struct side_lead *lead,
+                     const struct meter_request *request, uint64_t input_tokens);
+
 struct side_run {
     struct side_run *next;
     atomic_int references; /* the registry's, and one per operation and call */
@@ -58,6 +85,7 @@ struct side_run {
     struct meter_price_book *book; /* with the user's overrides; NULL: the shipped one */
     char unpriced[96];             /* the last model without a price that was told of */
     uint64_t changes;              /* the writer's: counts what may change an answer for this run */
+    struct side_leads leads;       /* the loop's */
 };
 
 struct side_run *side_run_find(struct side *side, const uint8_t id[16]);
@@ -310,9 +338,10 @@ struct side_call {
     char method[32], host[300], path[4096], content_type[256];
     const unsigned char *body; /* the caller's sealed memfd, mapped; NULL: none */
     size_t body_bytes;
-    uint64_t flags;   /* enum wire_flag of ADMIT */
-    int64_t wait_ms;  /* the caller's own patience; 0: none said */
-    uint8_t hash[32]; /* of the question */
+    uint64_t flags;         /* enum wire_flag of ADMIT */
+    int64_t wait_ms;        /* the caller's own patience; 0: none said */
+    uint8_t hash[32];       /* of the question */
+    struct side_lead *lead; /* NULL: its API has no messages, or they cannot be told */
     enum refusal_shape shape;
     struct side_op *admitting; /* with the writer */
     struct side_job *reading;  /* with the worker */

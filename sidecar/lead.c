@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests that begin like earlier ones. A token is at least a byte, so bytes bound tokens, four
+ * times too high for prose; an agent's loop sends the same messages again and again, with some more
+ * at the end. What a provider reported of the same messages is a far better bound of them. Kept are
+ * hashes and counts alone: nothing of the text, per run, in memory. */
+#include "sidecar/side_int.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_BYTES  16u
+#define ROOM_TOKENS 16u /* for what a template may do at the seam */
+
+/* The first so many messages of a request: their hash, and what all the others are at most. */
+struct beginning {
+    uint8_t hash[HASH_BYTES];
+    uint64_t rest_tokens;
+};
+
+struct side_lead {
+    uint8_t head[HASH_BYTES]; /* of all that is no message */
+    uint64_t head_tokens;
+    unsigned count;
+    struct beginning beginnings[]; /* [i]: of i + 1 messages */
+};
+
+/* ---- hashing ------------------------------------------------------------------------------ */
+
+struct hashing {
+    EVP_MD_CTX *context;
+    const struct meter_outline *outline;
+    const unsigned char *body;
+    unsigned mark; /* the next one */
+    bool failed;
+};
+
+static void add_bytes(struct hashing *hashing, size_t from, size_t to)
+{
+    if (to > from)
+        hashing->failed |= EVP_DigestUpdate(hashing->context, hashing->body + from, to - from) != 1;
+}
+
+/* Bytes of the body without the marks in them. */
+static void add_span(struct hashing *hashing, size_t from, size_t to)
+{
+    const struct meter_outline *outline = hashing->outline;
+
+    for (; hashing->mark < outline->mark_count; hashing->mark++) {
+        const struct meter_mark *mark = &outline->marks[hashing->mark];
+
+        if (mark->at >= to)
+            break;
+        add_bytes(hashing, from, mark->at);
+        from = (size_t)mark->at + mark->bytes;
+    }
+    add_bytes(hashing, from, to);
+}
+
+/* The next mark is not in front of here. */
+static void skip_marks(struct hashing *hashing, size_t at)
+{
+    const struct meter_outline *outline = hashing->outline;
+
+    while (hashing->mark < outline->mark_count && outline->marks[hashing->mark].at < at)
+        hashing->mark++;
+}
+
+static void begin(struct hashing *hashing)
+{
+    hashing->failed |= EVP_DigestInit_ex(hashing->context, EVP_sha256(), NULL) != 1;
+}
+
+static void finish(struct hashing *hashing, uint8_t out[HASH_BYTES])
+{
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned bytes = 0;
+
+    hashing->failed |= EVP_DigestFinal_ex(hashing->context, digest, &bytes) != 1;
+    memcpy(out, digest, HASH_BYTES);
+}
+
+/* Each beginning's hash goes into the next. */
+static void hash_messages(struct hashing *hashing, struct side_lead *lead)
+{
+    static const uint8_t none[HASH_BYTES];
+    const struct meter_outline *outline = hashing->outline;
+    const uint8_t *before = none;
+
+    for (unsigned i = 0; i < outline->count; i++) {
+        const struct meter_message *message = &outline->messages[i];
+
+        skip_marks(hashing, message->at);
+        begin(hashing);
+        hashing->failed |= EVP_DigestUpdate(hashing->context, before, HASH_BYTES) != 1;
+        add_span(hashing, message->at, (size_t)message->at + message->bytes);
+        finish(hashing, lead->beginnings[i].hash);
+        before = lead->beginnings[i].hash;
+    }
+}
+
+static void hash_head(struct hashing *hashing, struct side_lead *lead, size_t bytes)
+{
+    const struct meter_outline *outline = hashing->outline;
+    const struct meter_message *first = &outline->messages[0];
+    const struct meter_message *last = &outline->messages[outline->count - 1];
+
+    hashing->mark = 0;
+    begin(hashing);
+    add_span(hashing, 0, first->at);
+    skip_marks(hashing, (size_t)last->at + last->bytes);
+    add_span(hashing, (size_t)last->at + last->bytes, bytes);
+    finish(hashing, lead->head);
+}
+
+static void rests_fill(const struct meter_outline *outline, struct side_lead *lead)
+{
+    uint64_t rest = 0;
+
+    for (unsigned i = outline->count; i-- > 0;) {
+        lead->beginnings[i].rest_tokens = rest;
+        rest += outline->messages[i].tokens;
+    }
+}
+
+struct side_lead *side_lead_read(const struct meter_outline *outline, const void *body,
+                                 size_t bytes)
+{
+    struct hashing hashing = {.outline = outline, .body = body, .context = EVP_MD_CTX_new()};
+    struct side_lead *lead = calloc(1, sizeof *lead + outline->count * sizeof lead->beginnings[0]);
+
+    if (lead != NULL && hashing.context != NULL) {
+        lead->count = outline->count;
+        lead->head_tokens = outline->head_tokens;
+        hash_messages(&hashing, lead);
+        hash_head(&hashing, lead, bytes);
+        rests_fill(outline, lead);
+    }
+    if (hashing.context == NULL || hashing.failed) {
+        free(lead);
+        lead = NULL;
+    }
+    EVP_MD_CTX_free(hashing.context);
+    return lead;
+}
+
+/* ---- remembering -------------------------------------------------------------------------- */
+
+static bool is_of(const struct side_known *known, const struct meter_request *request)
+{
+    return known->provider == request->provider && strcmp(known->model, request->model) == 0;
+}
+
+static uint64_t bound_from(const struct side_known *known, const struct side_lead *lead,
+                           const struct beginning *beginning)
+{
+    uint64_t bound = known->input_tokens + beginning->rest_tokens + ROOM_TOKENS;
+
+    /* With another head, the new one comes on top: the old one is in the report. */
+    return memcmp(known->head, lead->head, HASH_BYTES) == 0 ? bound : bound + lead->head_tokens;
+}
+
+uint64_t side_lead_bound(const struct side_leads *leads, const struct side_lead *lead,
+                         const struct meter_request *request)
+{
+    uint64_t best = UINT64_MAX;
+
+    for (unsigned i = 0; i < SIDE_LEADS; i++) {
+        const struct side_known *known = &leads->known[i];
+        unsigned at = known->messages - 1;
+        uint64_t bound;
+
+        if (known->messages == 0 || known->messages > lead->count || !is_of(known, request) ||
+            memcmp(known->hash, lead->beginnings[at].hash, HASH_BYTES) != 0)
+            continue;
+        bound = bound_from(known, lead, &lead->beginnings[at]);
+        best = bound < best ? bound : best;
+    }
+    return best;
+}
+
+void side_lead_learn(struct side_leads *leads, const struct side_lead *lead,
+                     const struct meter_request *request, uint64_t input_tokens)
+{
+    struct side_known *known = &leads->known[leads->next++ % SIDE_LEADS];
+
+    known->provider = request->provider;
+    memcpy(known->model, request->model, sizeof known->model);
+    memcpy(known->hash, lead->beginnings[lead->count - 1].hash, HASH_BYTES);
+    memcpy(known->head, lead->head, HASH_BYTES);
+    known->messages = lead->count;
+    known->input_tokens = input_tokens;
+}
