@@ -212,8 +212,7 @@ static enum store_err overrun_append(struct side_book *book, const struct side_o
 static enum store_err settle(struct side_book *book, struct side_op *op, bool *durable)
 {
     const struct store_consumption *used = &op->event.consumption;
-    bool over = used->charged_pusd > op->verdict.hold[GOV_COST] ||
-                used->tokens_total > op->verdict.hold[GOV_TOKENS];
+    bool over;
     enum store_err err;
 
     op->event.head.type = STORE_CONSUMPTION;
@@ -223,6 +222,8 @@ static enum store_err settle(struct side_book *book, struct side_op *op, bool *d
     err = store_settle(book->store, &op->event);
     if (err == STORE_DUPLICATE)
         return STORE_OK;
+    over = used->charged_pusd > op->verdict.hold[GOV_COST] ||
+           used->tokens_total > op->verdict.hold[GOV_TOKENS];
     if (err == STORE_OK && over && (used->flags & STORE_READ_ONLY_CALL) == 0) {
         err = overrun_append(book, op);
         *durable = true;

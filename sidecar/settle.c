@@ -205,6 +205,22 @@ static int64_t fitting(uint64_t count)
     return count < INT64_MAX ? (int64_t)count : INT64_MAX;
 }
 
+/* An object that can be asked for again is charged once: with the call that made it, or the first
+ * that tells what it used. */
+static void object_fill(const struct side_call *call, const struct meter_usage *usage,
+                        struct store_consumption *out)
+{
+    char text[METER_NAME_MAX + METER_MODEL_MAX];
+    uint8_t hash[32];
+
+    if (usage->reported.object_id[0] == '\0' || !usage->billable)
+        return;
+    (void)snprintf(text, sizeof text, "%s/%s", meter_provider_name(call->request.provider),
+                   usage->reported.object_id);
+    store_sha256(text, strlen(text), hash);
+    memcpy(out->object, hash, sizeof out->object);
+}
+
 static void consumption_fill(const struct side_call *call, const struct side_ending *ending,
                              const struct meter_usage *usage, const struct meter_bill *made,
                              struct store_consumption *out)
@@ -221,10 +237,11 @@ static void consumption_fill(const struct side_call *call, const struct side_end
     out->duration_ms = side_now_ms() - call->admitted_ms;
     out->flags = (call->request.stream ? STORE_STREAM : 0) |
                  (made->charged_pusd < 0 ? STORE_UNPRICED : 0) |
-                 (call->read_only ? STORE_READ_ONLY_CALL : 0);
+                 (call->read_only && made->charged_pusd <= 0 ? STORE_READ_ONLY_CALL : 0);
     out->status = call->status;
     out->end = !call->sent ? STORE_RELEASED : made->charged_unknown ? STORE_UNKNOWN : STORE_SETTLED;
     out->provenance = (uint8_t)made->provenance;
+    object_fill(call, usage, out);
     out->usage_invalid = (usage->warnings & METER_WARN_BAD_USAGE) != 0;
     out->error = usage->error;
     out->warnings = usage->warnings;

@@ -379,6 +379,31 @@ static enum store_err count_end(struct store *store, const uint8_t run_id[16],
     return store_run_put(store, &run);
 }
 
+/* The first call that tells of an object is charged for it, whatever others report of it later. */
+static enum store_err count_object(struct store *store, struct store_event *event)
+{
+    static const uint8_t none[sizeof event->consumption.object];
+    struct store_consumption *used = &event->consumption;
+    uint8_t first[16];
+    enum store_err err;
+
+    if (memcmp(used->object, none, sizeof none) == 0)
+        return STORE_OK;
+    err = store_get(store, store->txn, STORE_OBJECTS, used->object, sizeof used->object, first,
+                    sizeof first);
+    if (err == STORE_NOT_FOUND)
+        return store_put(store, STORE_OBJECTS, used->object, sizeof used->object,
+                         event->head.call_id, sizeof event->head.call_id);
+    if (err != STORE_OK)
+        return err;
+    memset(used->tokens, 0, sizeof used->tokens);
+    memset(used->counts, 0, sizeof used->counts);
+    used->tokens_total = used->charged_pusd = 0;
+    used->cost_pusd = used->cost_pusd > 0 ? 0 : used->cost_pusd;
+    used->flags |= STORE_COUNTED;
+    return STORE_OK;
+}
+
 static enum store_err settle_call(struct store *store, struct store_event *event,
                                   struct store_call *call, const struct store_event *admission)
 {
@@ -390,7 +415,9 @@ static enum store_err settle_call(struct store *store, struct store_event *event
         return STORE_CONFLICT; /* what was sent is charged */
     for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++)
         event->consumption.remaining[dim] = -1;
-    err = each_scope(store, admission, settle_in, &ending);
+    err = count_object(store, event);
+    if (err == STORE_OK)
+        err = each_scope(store, admission, settle_in, &ending);
     memcpy(event->head.run_id, call->run_id, sizeof event->head.run_id);
     if (err == STORE_OK)
         err = store_append(store, event, sizeof event->consumption);

@@ -19,9 +19,9 @@
 #define TAIL_CHECKED     1000u               /* records whose chain is looked at when opening */
 
 static const char *const table_names[STORE_TABLES] = {
-    [STORE_CHAIN] = "chain",       [STORE_CALLS] = "calls", [STORE_OPEN] = "open",
-    [STORE_RUNCALLS] = "runcalls", [STORE_RUNS] = "runs",   [STORE_COUNTERS] = "counters",
-    [STORE_META] = "meta",
+    [STORE_CHAIN] = "chain",       [STORE_CALLS] = "calls",     [STORE_OPEN] = "open",
+    [STORE_RUNCALLS] = "runcalls", [STORE_RUNS] = "runs",       [STORE_COUNTERS] = "counters",
+    [STORE_META] = "meta",         [STORE_OBJECTS] = "objects",
 };
 
 const char *store_strerror(enum store_err err)

@@ -167,6 +167,7 @@ enum store_call_flag {
     STORE_WARNED = 1 << 4,    /* a limit's ratio was at 80 % or above */
     STORE_WRITES_5M = 1 << 5, /* the request may write to a cache */
     STORE_WRITES_1H = 1 << 6,
+    STORE_COUNTED = 1 << 7, /* what it reported was counted before, with another call */
 };
 
 struct store_admission {
@@ -231,8 +232,9 @@ struct store_consumption {
     char row[96];
     char row_from[16];
     char tier[40];
+    uint8_t object[16]; /* of something that can be asked for again; zero: none */
 };
-_Static_assert(sizeof(struct store_consumption) == 504, "stored");
+_Static_assert(sizeof(struct store_consumption) == 520, "stored");
 
 struct store_threshold { /* Warning and Exhausted */
     struct store_scope_key key;
@@ -363,7 +365,8 @@ STORE_MUST_CHECK enum store_err store_admit(struct store *store, struct store_ev
 STORE_MUST_CHECK enum store_err store_sent(struct store *store, const uint8_t call_id[16],
                                            int64_t ts_ns);
 /* The one end of a call: event is a consumption; call_id and run_id are taken from the call. The
- * hold goes, the charge comes, in every scope. STORE_DUPLICATE: it has ended (in whatever way). */
+ * hold goes, the charge comes, in every scope; nothing is charged for an object that another call
+ * was charged for (STORE_COUNTED). STORE_DUPLICATE: it has ended (in whatever way). */
 STORE_MUST_CHECK enum store_err store_settle(struct store *store, struct store_event *event);
 /* Records a refusal: event.refusal.count of them, under the first one's call id. */
 STORE_MUST_CHECK enum store_err store_refuse(struct store *store, struct store_event *event);

@@ -9,7 +9,8 @@
 #include "store/store.h"
 
 /* Tables. Keys: chain, the record's number, big-endian; calls and open, the call's id; runcalls,
- * run's and call's id; runs, the run's id; counters, the scope's key. */
+ * run's and call's id; runs, the run's id; counters, the scope's key; objects, the object: the call
+ * that was charged for it. */
 enum store_table {
     STORE_CHAIN,
     STORE_CALLS,
@@ -18,6 +19,7 @@ enum store_table {
     STORE_RUNS,
     STORE_COUNTERS,
     STORE_META,
+    STORE_OBJECTS,
     STORE_TABLES
 };
 
@@ -113,7 +115,8 @@ struct store_check {
     void *sums, *calls, *runs; /* trees of the structs above, each with its id first */
     size_t sum_count, call_count, run_count;
     size_t row_count; /* of calls: admitted ones and refused ones */
-    size_t matched;   /* rows of the table being walked that the records know */
+    size_t object_count;
+    size_t matched; /* rows of the table being walked that the records know */
     struct store_window *windows;
     size_t window_count;
     struct store_event event;

@@ -194,6 +194,27 @@ static void book_end(struct store_sum *sum, const void *data)
     store_counter_charge(&sum->counter, settling->used, settling->admission->hold[GOV_STEPS] > 0);
 }
 
+/* An object is the charge of one call, the one that its row names. */
+static void check_object(struct store_check *check)
+{
+    static const uint8_t none[sizeof check->event.consumption.object];
+    const struct store_event *event = &check->event;
+    const struct store_consumption *used = &event->consumption;
+    uint8_t owner[16];
+    bool counted = (used->flags & STORE_COUNTED) != 0;
+
+    if (memcmp(used->object, none, sizeof none) == 0)
+        return;
+    check->object_count += !counted;
+    if (store_get(check->view->store, check->view->txn, STORE_OBJECTS, used->object,
+                  sizeof used->object, owner, sizeof owner) != STORE_OK ||
+        (memcmp(owner, event->head.call_id, sizeof owner) == 0) == counted ||
+        (counted && (used->charged_pusd != 0 || used->tokens_total != 0)))
+        store_check_wrong(check, &check->proof->sums, event->head.seq,
+                          "record %llu charges for an object that another call was charged for",
+                          (unsigned long long)event->head.seq);
+}
+
 static void on_consumption(struct store_check *check)
 {
     const struct store_event *event = &check->event;
@@ -215,6 +236,7 @@ static void on_consumption(struct store_check *check)
                err == STORE_OK && row.state == STORE_CALL_ENDED &&
                    row.consumption_seq == event->head.seq && (charged || row.sent_ns == 0),
                &row);
+    check_object(check);
     settling.admission = &call->admission.admission;
     store_check_each(check, &call->admission, book_end, &settling);
     if (run != NULL) {

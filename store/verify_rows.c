@@ -207,10 +207,18 @@ static void check_runs(struct store_check *check)
                           check->run_count - check->matched);
 }
 
+static void check_objects(struct store_check *check)
+{
+    if (store_check_count(check, STORE_OBJECTS) != check->object_count)
+        store_check_wrong(check, &check->proof->sums, 0, "%zu objects are listed; there were %zu",
+                          store_check_count(check, STORE_OBJECTS), check->object_count);
+}
+
 void store_check_rows(struct store_check *check)
 {
     check_open(check); /* before the counters: it knows what has left */
     check_calls(check);
     check_counters(check);
     check_runs(check);
+    check_objects(check);
 }

@@ -229,6 +229,39 @@ static void an_estimate_is_counted_as_one(void **state)
     ledger_free(&ledger);
 }
 
+/* Settles a call that reports an object; what was charged with it. */
+static int64_t charge_for_object(struct ledger *ledger, uint64_t call, uint8_t object)
+{
+    struct store_event event;
+
+    assert_int_equal(admit(ledger, 1, call, 0, 0), STORE_OK);
+    assert_int_equal(sent(ledger, call), STORE_OK);
+    consumption_make(&event, call, STORE_SETTLED, 10, 20);
+    event.consumption.object[0] = object;
+    assert_int_equal(store_settle(ledger->store, &event), STORE_OK);
+    return event.consumption.charged_pusd;
+}
+
+static void an_object_is_charged_once(void **state)
+{
+    struct ledger ledger;
+
+    (void)state;
+    ledger_new(&ledger);
+    run_new(&ledger, 1);
+    begin(&ledger);
+    assert_int_equal(charge_for_object(&ledger, 7, 1), 20);
+    assert_int_equal(charge_for_object(&ledger, 8, 1), 0);
+    assert_int_equal(charge_for_object(&ledger, 9, 2), 20);
+    assert_int_equal(charge_for_object(&ledger, 10, 0), 20); /* of no object */
+    assert_int_equal(charge_for_object(&ledger, 11, 0), 20);
+    commit(&ledger);
+    assert_int_equal(counter_of_run(&ledger, 1).charged[GOV_COST], 80);
+    assert_int_equal(counter_of_run(&ledger, 1).charged[GOV_TOKENS], 40);
+    expect_proven(&ledger, "objects");
+    ledger_free(&ledger);
+}
+
 static void a_settlement_says_what_remains_of_its_run(void **state)
 {
     struct ledger ledger;
@@ -546,6 +579,7 @@ int main(void)
         cmocka_unit_test(a_call_has_one_hold_and_one_end),
         cmocka_unit_test(each_step_books_what_it_means),
         cmocka_unit_test(an_estimate_is_counted_as_one),
+        cmocka_unit_test(an_object_is_charged_once),
         cmocka_unit_test(a_settlement_says_what_remains_of_its_run),
         cmocka_unit_test(the_last_scope_that_is_full_keeps_the_hold_out_of_all),
         cmocka_unit_test(no_hold_is_booked_over_a_limit),
