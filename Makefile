@@ -185,6 +185,7 @@ check-unit:
 	$(SELF) FLAVOUR=tsan test
 check-corpus: all
 	tests/corpus_check $(B)/flyball
+	tests/bounds_check $(B)/flyball
 check-prices:
 	prices/selftest
 	prices/build --check

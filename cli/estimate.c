@@ -134,14 +134,16 @@ static void fee_lines(struct estimate *estimate)
     for (unsigned i = 0; i < METER_COUNTS; i++) {
         struct meter_request without = estimate->request.request;
         struct meter_hold_line line;
+        int64_t fee;
 
         if (without.counts[i] == 0 || !estimate->priced || with == INT64_MAX)
             continue;
         without.counts[i] = 0;
         meter_hold_line_make(&without, &estimate->price, &line);
-        line_add(estimate, meter_count_name((enum meter_count)i),
-                 "the fee of each that the request allows", UINT64_MAX,
-                 with - meter_hold_cost(&line, 0));
+        fee = with - meter_hold_cost(&line, 0);
+        if (fee > 0)
+            line_add(estimate, meter_count_name((enum meter_count)i),
+                     "the fee of each that the request allows", UINT64_MAX, fee);
     }
 }
 
@@ -241,7 +243,7 @@ static void holds_make(struct estimate *estimate)
     struct meter_request typical = estimate->request.request;
 
     meter_hold_line_make(&estimate->request.request, price, &estimate->hold);
-    typical.input_tokens = typical.typical_input_tokens;
+    typical.input_tokens = typical.estimated_input_tokens;
     typical.context_window = typical.cache_write_5m = typical.cache_write_1h = false;
     typical.tier = METER_TIER_STANDARD;
     memset(typical.counts, 0, sizeof typical.counts);

@@ -169,7 +169,6 @@ struct meter_request {
     uint64_t choices;        /* n, best_of, candidateCount; at least 1 */
     uint64_t
         input_tokens; /* upper bound of all text and media parts, before the window's ceiling */
-    uint64_t typical_input_tokens;   /* for people: bytes / 3 of the text parts */
     uint64_t estimated_input_tokens; /* for charging: calibrated by kind of text, + 10 % */
     uint64_t audio_input_tokens; /* the part of input_tokens that is audio: dearer on some models */
     uint64_t counts[METER_COUNTS]; /* upper bounds of what is billed by number; 0: none */

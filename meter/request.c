@@ -14,7 +14,7 @@
 #define MESSAGE_TOKENS 16u
 #define TOOL_TOKENS    128u
 #define JSON_FACTOR    3u /* blanks after marks, \uXXXX for letters */
-#define TYPICAL_BYTES  3u /* per token, for people */
+#define TYPICAL_BYTES  3u /* per token, of what nobody has read */
 
 /* What templates add in fact, for charging where nothing is reported. */
 static const struct {
@@ -43,13 +43,22 @@ static void on_end(void *ctx, uint8_t id, const struct scan_value *value)
     request_field_end(ctx, id, value);
 }
 
+/* Strings that are text for the model wherever they stand; others are where a container says so. */
+static const bool content[REQUEST_FIELDS] = {
+    [REQUEST_CONTENT] = true, [REQUEST_MESSAGE] = true, [REQUEST_PROMPT] = true,
+    [REQUEST_NUMBERS] = true, [REQUEST_SPOKEN] = true,  [REQUEST_DOCUMENT] = true,
+    [REQUEST_ITEM] = true,
+};
+
 static void on_text(void *ctx, uint8_t id, bool first, const char *bytes, size_t count)
 {
     struct request_read *read = ctx;
 
+    struct text *text = content[id] || read->content_depth > 0 ? &read->text : &read->other;
+
     if (first)
-        text_begin(&read->text);
-    text_add(&read->text, bytes, count);
+        text_begin(text);
+    text_add(text, bytes, count);
     for (size_t i = 0; id == REQUEST_SPOKEN && i < count; i++)
         read->characters += ((unsigned char)bytes[i] & 0xc0) != 0x80;
 }
@@ -134,10 +143,8 @@ static void input_estimates(struct request_read *read)
 
     for (size_t i = 0; i < COUNT_OF(read->media); i++)
         media = meter_add(media, read->media[i].typical);
-    out->typical_input_tokens = meter_add(
-        (read->scan.strings_bytes - read->json_strings - read->media_strings + read->json_bytes) /
-            TYPICAL_BYTES,
-        media);
+    if (text_empty(&read->text)) /* an API whose text stands elsewhere: all there is */
+        read->text = read->other;
     read->text.bytes[TEXT_MARK] += read->json_bytes - read->json_strings;
     tokens = meter_add(tokens, read->number_bytes / 5);
     tokens += overheads[read->family].message * read->messages;
@@ -332,6 +339,8 @@ static enum meter_err billable_read(const struct meter_target *target,
         return err;
     if (out->model[0] == '\0' && read.reader->model != NULL)
         (void)snprintf(out->model, sizeof out->model, "%s", read.reader->model);
+    if (read.model_open)
+        out->model[0] = '\0';
     if (read.prompts > 1)
         out->choices = meter_mul(out->choices, read.prompts);
     input_bound(&read);
@@ -363,7 +372,7 @@ static void unknown_read(struct meter_request *out, const char *body, size_t byt
         out->model[0] = '\0';
     out->context_window = true;
     line_add(out, "body", "one token per byte: this API is not known", bytes + BASE_TOKENS);
-    out->typical_input_tokens = out->estimated_input_tokens = bytes / TYPICAL_BYTES;
+    out->estimated_input_tokens = bytes / TYPICAL_BYTES;
 }
 
 /* Served where the caller chose, not anywhere: by the host's first label, or by the path. */

@@ -29,6 +29,8 @@ enum request_field {
     REQUEST_IMAGE_URL, REQUEST_FILE_DATA, REQUEST_AUDIO_DATA, REQUEST_IMAGE_DATA,
     REQUEST_SOURCE, /* an object of media: type, media type, data, url */
     REQUEST_SOURCE_TYPE, REQUEST_SOURCE_MIME, REQUEST_SOURCE_DATA,
+    REQUEST_CONTENT, /* text for the model, or what holds such text */
+    REQUEST_MODELS,  /* several models, of which one will be served */
     REQUEST_OPTIONS, /* stream_options */
     REQUEST_ASKED,   /* ... include_usage */
     REQUEST_STREAM_OFF,  /* on, unless it says otherwise */
@@ -83,7 +85,9 @@ struct request_read {
     const char *body;
     struct scan scan;
     struct scan_tree tree;
-    struct text text;
+    struct text text;  /* for the model */
+    struct text other; /* settings, names, ids */
+    unsigned content_depth;
     enum text_family family;
     enum meter_err err;
     const char *err_text; /* what is wrong, static */
@@ -107,7 +111,7 @@ struct request_read {
     } ask;
     bool model_fixed; /* the path's model counts, not the body's */
     uint64_t prompts, number_bytes, documents, pages, input_cap;
-    bool agent;
+    bool agent, model_open;
     uint64_t characters;           /* spoken */
     uint64_t files, file_bytes;    /* of a form */
     struct meter_outline *outline; /* NULL: not wanted */

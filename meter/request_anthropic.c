@@ -31,6 +31,9 @@ static const struct scan_path messages_paths[] = {
     {"output_config.format", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
     {"cache_control", SCAN_END, REQUEST_CACHE},
     {"cache_control.ttl", SCAN_END, REQUEST_CACHE_TTL},
+    {"system", SCAN_TEXT, REQUEST_CONTENT},
+    {"system[]", SCAN_BEGIN | SCAN_END, REQUEST_CONTENT},
+    {"system[].type", SCAN_MUTE, REQUEST_TEXT},
     {"system[].cache_control", SCAN_END, REQUEST_CACHE},
     {"system[].cache_control.ttl", SCAN_END, REQUEST_CACHE_TTL},
     {"tools[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},
@@ -41,6 +44,10 @@ static const struct scan_path messages_paths[] = {
     {"messages[]", SCAN_BEGIN | SCAN_END, REQUEST_MESSAGE},
     {"messages[].role", SCAN_MUTE, REQUEST_TEXT},
     {"messages[].content[].type", SCAN_MUTE, REQUEST_TEXT},
+    {"messages[].content[].id", SCAN_MUTE, REQUEST_TEXT},
+    {"messages[].content[].tool_use_id", SCAN_MUTE, REQUEST_TEXT},
+    {"messages[].content[].signature", SCAN_MUTE, REQUEST_TEXT},
+    {"messages[].content[].cache_control.type", SCAN_MUTE, REQUEST_TEXT},
     {"messages[].content[].input", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
     BLOCK("messages[].content[]"),
     BLOCK("messages[].content[].content[]"),
@@ -58,10 +65,9 @@ const struct request_reader request_messages = {
 /* ---- what came before: complete ----------------------------------------------------------- */
 
 static const struct scan_path complete_paths[] = {
-    {"", SCAN_BEGIN, REQUEST_ROOT},
-    {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
-    {"stream", SCAN_END, REQUEST_STREAM},
-    {"max_tokens_to_sample", SCAN_END, REQUEST_CAP},
+    {"", SCAN_BEGIN, REQUEST_ROOT},         {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
+    {"stream", SCAN_END, REQUEST_STREAM},   {"max_tokens_to_sample", SCAN_END, REQUEST_CAP},
+    {"prompt", SCAN_TEXT, REQUEST_CONTENT},
 };
 
 const struct request_reader request_complete = {

@@ -28,11 +28,14 @@ static const struct scan_path converse_paths[] = {
     {"promptVariables", SCAN_END, REQUEST_REFERENCE}, /* the model is a stored prompt */
     {"messages[]", SCAN_BEGIN | SCAN_END, REQUEST_MESSAGE},
     {"messages[].role", SCAN_MUTE, REQUEST_TEXT},
+    {"messages[].content[].toolUse.toolUseId", SCAN_MUTE, REQUEST_TEXT},
+    {"messages[].content[].toolResult.toolUseId", SCAN_MUTE, REQUEST_TEXT},
     {"messages[].content[].toolUse.input", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
     BLOCK("messages[].content[]"),
     POINT("messages[].content[]"),
     BLOCK("messages[].content[].toolResult.content[]"),
     {"messages[].content[].toolResult.content[].json", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
+    {"system[]", SCAN_BEGIN | SCAN_END, REQUEST_CONTENT},
     POINT("system[]"),
     {"toolConfig.tools[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},
     {"toolConfig.tools[].systemTool", SCAN_END, REQUEST_SERVER_TOOL},
@@ -77,6 +80,11 @@ static const struct scan_path invoke_paths[] = {
     {"messages[].content[].image.source.bytes", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_DATA},
     SOURCE("messages[].content[]"),
     SOURCE("messages[].content[].content[]"),
+    {"prompt", SCAN_TEXT, REQUEST_CONTENT},
+    {"inputText", SCAN_TEXT, REQUEST_CONTENT},
+    {"query", SCAN_TEXT, REQUEST_CONTENT},
+    {"system", SCAN_TEXT, REQUEST_CONTENT},
+    {"system[]", SCAN_BEGIN | SCAN_END, REQUEST_CONTENT},
     {"system[].cache_control", SCAN_END, REQUEST_CACHE},
     {"system[].cache_control.ttl", SCAN_END, REQUEST_CACHE_TTL},
     {"tools[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},
@@ -85,7 +93,7 @@ static const struct scan_path invoke_paths[] = {
     {"tools[].cache_control.ttl", SCAN_END, REQUEST_CACHE_TTL},
     {"toolConfig.tools[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},
     {"inputImage", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_DATA},
-    {"documents[]", SCAN_END, REQUEST_DOCUMENT},
+    {"documents[]", SCAN_BEGIN | SCAN_END, REQUEST_DOCUMENT},
 };
 
 static void invoke_finish(struct request_read *read)
@@ -109,6 +117,7 @@ const struct request_reader request_invoke = {
 
 static const struct scan_path knowledge_paths[] = {
     {"", SCAN_BEGIN, REQUEST_ROOT},
+    {"input.text", SCAN_TEXT, REQUEST_CONTENT},
     {KNOWLEDGE, SCAN_END, REQUEST_REFERENCE},
     {KNOWLEDGE ".modelArn", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
     {GENERATION ".maxTokens", SCAN_END, REQUEST_CAP},

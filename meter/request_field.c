@@ -24,6 +24,17 @@ static bool given(const struct scan_value *value)
     return value->type != SCAN_NULL && value->type != SCAN_FALSE && !empty;
 }
 
+static void content_begin(struct request_read *read, uint64_t at)
+{
+    (void)at;
+    read->content_depth++;
+}
+
+static void content_end(struct request_read *read, const struct scan_value *value)
+{
+    read->content_depth -= value->type >= SCAN_OBJECT;
+}
+
 /* ---- fields ------------------------------------------------------------------------------- */
 
 static void root_begin(struct request_read *read, uint64_t at)
@@ -196,6 +207,11 @@ static void speed_end(struct request_read *read, const struct scan_value *value)
 
 /* ---- asking for the usage ----------------------------------------------------------------- */
 
+static void models_end(struct request_read *read, const struct scan_value *value)
+{
+    read->model_open |= given(value);
+}
+
 static void options_begin(struct request_read *read, uint64_t at)
 {
     read->ask.twice |= read->ask.seen;
@@ -239,7 +255,7 @@ static void numbers_end(struct request_read *read, const struct scan_value *valu
 
 static void document_end(struct request_read *read, const struct scan_value *value)
 {
-    (void)value;
+    content_end(read, value);
     read->documents++;
 }
 
@@ -273,21 +289,29 @@ static void geo_end(struct request_read *read, const struct scan_value *value)
 
 /* ---- messages, and what is written anew as JSON --------------------------------------------- */
 
+static void message_begin(struct request_read *read, uint64_t at)
+{
+    content_begin(read, at);
+    request_message_begin(read, at);
+}
+
 static void message_end(struct request_read *read, const struct scan_value *value)
 {
+    content_end(read, value);
     read->messages++;
     request_message_end(read, value);
 }
 
 static void json_begin(struct request_read *read, uint64_t at)
 {
-    (void)at;
+    content_begin(read, at);
     if (read->json_depth++ == 0)
         read->json_strings_at = read->scan.strings_bytes;
 }
 
 static void json_end(struct request_read *read, const struct scan_value *value)
 {
+    content_end(read, value);
     if (value->type < SCAN_OBJECT || --read->json_depth > 0)
         return;
     read->json_strings += read->scan.strings_bytes - read->json_strings_at;
@@ -440,7 +464,7 @@ static const char *const own_items[] = {
 
 static void item_begin(struct request_read *read, uint64_t at)
 {
-    request_message_begin(read, at);
+    message_begin(read, at);
     read->item_named = read->item_sealed = read->item_needs_seal = false;
     read->item_body = read->item_foreign = false;
 }
@@ -484,13 +508,13 @@ static void item_end(struct request_read *read, const struct scan_value *value)
 
 static void source_begin(struct request_read *read, uint64_t at)
 {
-    (void)at;
+    content_begin(read, at);
     request_source_begin(read);
 }
 
 static void source_end(struct request_read *read, const struct scan_value *value)
 {
-    (void)value;
+    content_end(read, value);
     request_source_end(read);
 }
 
@@ -512,7 +536,7 @@ static const struct {
     [REQUEST_BUDGET] = {NULL, budget_end},
     [REQUEST_TIER] = {NULL, tier_end},
     [REQUEST_SPEED] = {NULL, speed_end},
-    [REQUEST_MESSAGE] = {request_message_begin, message_end},
+    [REQUEST_MESSAGE] = {message_begin, message_end},
     [REQUEST_JSON] = {json_begin, json_end},
     [REQUEST_TOOL] = {tool_begin, tool_end},
     [REQUEST_TOOL_TYPE] = {NULL, tool_type_end},
@@ -529,11 +553,13 @@ static const struct {
     [REQUEST_ITEM_TYPE] = {NULL, item_type_end},
     [REQUEST_ITEM_BODY] = {NULL, item_body_end},
     [REQUEST_ITEM_SEALED] = {NULL, item_sealed_end},
+    [REQUEST_CONTENT] = {content_begin, content_end},
+    [REQUEST_MODELS] = {NULL, models_end},
     [REQUEST_OPTIONS] = {options_begin, options_end},
     [REQUEST_ASKED] = {NULL, asked_end},
     [REQUEST_PROMPT] = {NULL, prompt_end},
     [REQUEST_NUMBERS] = {NULL, numbers_end},
-    [REQUEST_DOCUMENT] = {NULL, document_end},
+    [REQUEST_DOCUMENT] = {content_begin, document_end},
     [REQUEST_PAGES] = {NULL, pages_end},
     [REQUEST_INPUT_CAP] = {NULL, input_cap_end},
     [REQUEST_GEO] = {NULL, geo_end},

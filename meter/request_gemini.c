@@ -61,6 +61,10 @@ static const struct scan_path generate_paths[] = {
     {"tools[].*", SCAN_END, REQUEST_SERVER_TOOL},
     {"contents[]", SCAN_BEGIN | SCAN_END, REQUEST_MESSAGE},
     {"contents[].role", SCAN_MUTE, REQUEST_TEXT},
+    {"contents[].parts[].thoughtSignature", SCAN_MUTE, REQUEST_TEXT},
+    {"contents[].parts[].thought_signature", SCAN_MUTE, REQUEST_TEXT},
+    {"systemInstruction", SCAN_BEGIN | SCAN_END, REQUEST_CONTENT},
+    {"system_instruction", SCAN_BEGIN | SCAN_END, REQUEST_CONTENT},
     PARTS("contents[].parts"),
     CALLS("contents[].parts"),
     PARTS("contents[].parts[].functionResponse.parts"),
@@ -84,7 +88,8 @@ static const struct scan_path embed_content_paths[] = {
     {"", SCAN_BEGIN, REQUEST_ROOT},
     {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
     {"requests[].model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
-    {"requests[]", SCAN_END, REQUEST_MESSAGE},
+    {"content", SCAN_BEGIN | SCAN_END, REQUEST_CONTENT},
+    {"requests[]", SCAN_BEGIN | SCAN_END, REQUEST_MESSAGE},
     PARTS("content.parts"),
     PARTS("requests[].content.parts"),
 };
@@ -100,7 +105,7 @@ const struct request_reader request_embed_content = {
 
 static const struct scan_path predict_paths[] = {
     {"", SCAN_BEGIN, REQUEST_ROOT},
-    {"instances[]", SCAN_END, REQUEST_MESSAGE},
+    {"instances[]", SCAN_BEGIN | SCAN_END, REQUEST_MESSAGE},
     {"instances[].image.bytesBase64Encoded", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_DATA},
     {"instances[].image.gcsUri", SCAN_END, REQUEST_REFERENCE},
     {"parameters.sampleCount", SCAN_END, REQUEST_CHOICES},
@@ -142,6 +147,8 @@ static const struct scan_path interactions_paths[] = {
     {"response_format", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
     {"tools[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},
     {"tools[].type", SCAN_END, REQUEST_TOOL_TYPE},
+    {"system_instruction", SCAN_TEXT, REQUEST_CONTENT},
+    {"input", SCAN_TEXT, REQUEST_CONTENT},
     CONTENT("input"),
     CONTENT("input[].content"),
 };

@@ -11,7 +11,7 @@ static const struct scan_path chat_paths[] = {
     {"stream_options", SCAN_BEGIN | SCAN_END, REQUEST_OPTIONS},
     {"stream_options.include_usage", SCAN_END, REQUEST_ASKED},
     {"model_id", SCAN_END | SCAN_MUTE, REQUEST_MODEL}, /* of watsonx */
-    {"models[]", SCAN_END, REQUEST_REFERENCE},         /* of OpenRouter: one of several is served */
+    {"models", SCAN_END, REQUEST_MODELS},              /* of OpenRouter */
     {"plugins", SCAN_END, REQUEST_REFERENCE},
     {"search_parameters", SCAN_END, REQUEST_SEARCH_OPTIONS}, /* of xAI */
     {"documents", SCAN_END, REQUEST_REFERENCE},
@@ -28,6 +28,9 @@ static const struct scan_path chat_paths[] = {
     {"messages[]", SCAN_BEGIN | SCAN_END, REQUEST_MESSAGE},
     {"messages[].role", SCAN_MUTE, REQUEST_TEXT},
     {"messages[].content[].type", SCAN_MUTE, REQUEST_TEXT},
+    {"messages[].tool_call_id", SCAN_MUTE, REQUEST_TEXT},
+    {"messages[].tool_calls[].id", SCAN_MUTE, REQUEST_TEXT},
+    {"messages[].tool_calls[].type", SCAN_MUTE, REQUEST_TEXT},
     {"messages[].audio.id", SCAN_END, REQUEST_REFERENCE},
     {"messages[].content[].image_url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
     {"messages[].content[].image_url.url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
@@ -122,6 +125,8 @@ static const struct scan_path runs_paths[] = {
     {"stream", SCAN_END, REQUEST_STREAM},
     {"max_completion_tokens", SCAN_END, REQUEST_CAP},
     {"max_prompt_tokens", SCAN_END, REQUEST_INPUT_CAP},
+    {"instructions", SCAN_TEXT, REQUEST_CONTENT},
+    {"additional_messages[]", SCAN_BEGIN | SCAN_END, REQUEST_CONTENT},
     {"tools[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},
     {"tools[].type", SCAN_END, REQUEST_TOOL_TYPE},
 };
@@ -167,7 +172,12 @@ static const struct scan_path responses_paths[] = {
     {"text.format", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
     {"tools[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},
     {"tools[].type", SCAN_END, REQUEST_TOOL_TYPE},
+    {"instructions", SCAN_TEXT, REQUEST_CONTENT},
+    {"input", SCAN_TEXT, REQUEST_CONTENT},
     {"input[]", SCAN_BEGIN | SCAN_END, REQUEST_ITEM},
+    {"input[].id", SCAN_MUTE, REQUEST_TEXT},
+    {"input[].call_id", SCAN_MUTE, REQUEST_TEXT},
+    {"input[].status", SCAN_MUTE, REQUEST_TEXT},
     {"input[].type", SCAN_END | SCAN_MUTE, REQUEST_ITEM_TYPE},
     {"input[].role", SCAN_MUTE, REQUEST_TEXT},
     {"input[].content[].type", SCAN_MUTE, REQUEST_TEXT},

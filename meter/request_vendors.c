@@ -17,6 +17,7 @@ static const struct scan_path images_paths[] = {
     {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
     {"stream", SCAN_END, REQUEST_STREAM},
     {"n", SCAN_END, REQUEST_CHOICES},
+    {"prompt", SCAN_TEXT, REQUEST_CONTENT},
     {"images[].image_url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
     {"image.url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
 };
@@ -42,6 +43,7 @@ static const struct scan_path speech_paths[] = {
     {"", SCAN_BEGIN, REQUEST_ROOT},
     {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
     {"input", SCAN_TEXT, REQUEST_SPOKEN},
+    {"instructions", SCAN_TEXT, REQUEST_CONTENT},
 };
 
 static void speech_finish(struct request_read *read)
@@ -81,7 +83,8 @@ const struct request_reader request_transcription = {
 static const struct scan_path rerank_paths[] = {
     {"", SCAN_BEGIN, REQUEST_ROOT},
     {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
-    {"documents[]", SCAN_END, REQUEST_DOCUMENT},
+    {"query", SCAN_TEXT, REQUEST_CONTENT},
+    {"documents[]", SCAN_BEGIN | SCAN_END, REQUEST_DOCUMENT},
 };
 
 /* The query goes with each document, and counts with it. */
@@ -138,8 +141,11 @@ static const struct scan_path cohere_paths[] = {
     {"max_tokens", SCAN_END, REQUEST_CAP},
     {"num_generations", SCAN_END, REQUEST_CHOICES},
     {"connectors", SCAN_END, REQUEST_REFERENCE},
+    {"message", SCAN_TEXT, REQUEST_CONTENT},
+    {"preamble", SCAN_TEXT, REQUEST_CONTENT},
+    {"prompt", SCAN_TEXT, REQUEST_CONTENT},
     {"thinking.token_budget", SCAN_END, REQUEST_BUDGET},
-    {"chat_history[]", SCAN_END, REQUEST_MESSAGE},
+    {"chat_history[]", SCAN_BEGIN | SCAN_END, REQUEST_MESSAGE},
     {"messages[]", SCAN_BEGIN | SCAN_END, REQUEST_MESSAGE},
     {"messages[].content[].image_url.url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
     {"response_format", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
@@ -165,6 +171,9 @@ static const struct scan_path ollama_paths[] = {
     {"options.num_predict", SCAN_END, REQUEST_CAP_OR_NONE},
     {"images[]", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_DATA},
     {"context", SCAN_END, REQUEST_NUMBERS},
+    {"prompt", SCAN_TEXT, REQUEST_CONTENT},
+    {"system", SCAN_TEXT, REQUEST_CONTENT},
+    {"suffix", SCAN_TEXT, REQUEST_CONTENT},
     {"format", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
     {"messages[]", SCAN_BEGIN | SCAN_END, REQUEST_MESSAGE},
     {"messages[].images[]", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_DATA},
@@ -189,6 +198,7 @@ static const struct scan_path watsonx_paths[] = {
     {"model_id", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
     {"parameters", SCAN_BEGIN | SCAN_END, REQUEST_CONFIG},
     {"parameters.max_new_tokens", SCAN_END, REQUEST_CAP},
+    {"input", SCAN_TEXT, REQUEST_CONTENT},
     {"moderations", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
 };
 
@@ -216,8 +226,10 @@ static const struct scan_path dashscope_paths[] = {
     {"input.messages[].content[].image", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
     {"input.messages[].content[].video", SCAN_END, REQUEST_REFERENCE},
     {"input.messages[].content[].audio", SCAN_END, REQUEST_REFERENCE},
+    {"input.prompt", SCAN_TEXT, REQUEST_CONTENT},
+    {"input.query", SCAN_TEXT, REQUEST_CONTENT},
     {"input.texts[]", SCAN_END, REQUEST_MESSAGE},
-    {"input.documents[]", SCAN_END, REQUEST_DOCUMENT},
+    {"input.documents[]", SCAN_BEGIN | SCAN_END, REQUEST_DOCUMENT},
 };
 
 /* Vectors and ranks have no text. */
@@ -242,6 +254,7 @@ static const struct scan_path tgi_paths[] = {
     {"", SCAN_BEGIN, REQUEST_ROOT},
     {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
     {"stream", SCAN_END, REQUEST_STREAM},
+    {"inputs", SCAN_TEXT, REQUEST_CONTENT},
     {"parameters", SCAN_BEGIN | SCAN_END, REQUEST_CONFIG},
     {"parameters.max_new_tokens", SCAN_END, REQUEST_CAP},
     {"parameters.best_of", SCAN_END, REQUEST_CHOICES},
