@@ -16,13 +16,15 @@
 #define JSON_FACTOR    3u /* blanks after marks, \uXXXX for letters */
 #define TYPICAL_BYTES  3u /* per token, of what nobody has read */
 
-/* What templates add in fact, for charging where nothing is reported. */
+/* What templates add in fact, for charging where nothing is reported; and whether the marks of a
+ * schema are read by the model, or only its names and descriptions. */
 static const struct {
     uint64_t base, message, tools, tool;
+    bool marks;
 } overheads[TEXT_FAMILIES] = {
-    [TEXT_OPENAI] = {4, 4, 16, 6},
-    [TEXT_ANTHROPIC] = {4, 4, 340, 40},
-    [TEXT_GEMINI] = {1, 2, 0, 4},
+    [TEXT_OPENAI] = {4, 4, 16, 6, true},
+    [TEXT_ANTHROPIC] = {4, 4, 340, 40, true},
+    [TEXT_GEMINI] = {0, 0, 0, 4, false},
 };
 
 /* What method, host and path tell. */
@@ -145,7 +147,8 @@ static void input_estimates(struct request_read *read)
         media = meter_add(media, read->media[i].typical);
     if (text_empty(&read->text)) /* an API whose text stands elsewhere: all there is */
         read->text = read->other;
-    read->text.bytes[TEXT_MARK] += read->json_bytes - read->json_strings;
+    if (overheads[read->family].marks)
+        read->text.bytes[TEXT_MARK] += read->json_bytes - read->json_strings;
     tokens = meter_add(tokens, read->number_bytes / 5);
     tokens += overheads[read->family].message * read->messages;
     if (read->tools > 0)

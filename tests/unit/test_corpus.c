@@ -228,11 +228,104 @@ static void never_charges_nothing_for_what_was_broken_off(void **state)
     print_message("    %zu exchanges, broken off at %zu places\n", files.gl_pathc, checked);
 }
 
+/* ---- estimates ---------------------------------------------------------------------------- */
+
+/* How far estimates are from what was reported: ratios, of which the middle one counts. */
+struct ratios {
+    double at[1024];
+    size_t count;
+};
+
+static void ratio_add(struct ratios *ratios, uint64_t estimated, uint64_t reported)
+{
+    if (reported > 0 && estimated > 0 && ratios->count < 1024)
+        ratios->at[ratios->count++] = (double)estimated / (double)reported;
+}
+
+static int ratio_order(const void *a, const void *b)
+{
+    const double *left = a, *right = b;
+
+    return (*left > *right) - (*left < *right);
+}
+
+static double ratio_middle(struct ratios *ratios)
+{
+    qsort(ratios->at, ratios->count, sizeof ratios->at[0], ratio_order);
+    return ratios->at[ratios->count / 2];
+}
+
+static void check_ratios(const char *what, struct ratios *ratios)
+{
+    double middle = ratio_middle(ratios), off;
+
+    for (size_t i = 0; i < ratios->count; i++)
+        ratios->at[i] = ratios->at[i] > 1 ? ratios->at[i] - 1 : 1 - ratios->at[i];
+    off = ratio_middle(ratios);
+    print_message("    %s, %zu exchanges: estimated / reported %.2f, off by %.2f (medians)\n", what,
+                  ratios->count, middle, off);
+    assert_true(ratios->count >= 70 && middle > 0.8 && middle < 1.25 && off < 0.3);
+}
+
+/* Output that is thought is reported apart, and most providers do not send it. */
+static uint64_t shown_tokens(const struct meter_usage *usage)
+{
+    uint64_t all = usage->tokens[METER_OUTPUT], thought = 0, shown;
+
+    if (usage->reported.reasoning_tokens > 0)
+        thought = (uint64_t)usage->reported.reasoning_tokens;
+    shown = all > thought ? all - thought : 0;
+    /* as it was sent, with the thoughts or without them */
+    return shown == 0 || usage->delivered_tokens > (all + shown) / 2 ? all : shown;
+}
+
+static uint64_t read_tokens(const struct meter_usage *usage)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < METER_BUCKETS; i++)
+        sum += i == METER_OUTPUT || i == METER_AUDIO_OUT || i == METER_IMAGE_OUT ? 0
+                                                                                 : usage->tokens[i];
+    return sum;
+}
+
+/* Templates and hidden prompts are most of a short request: those are told apart. */
+static void estimates_are_near_what_is_reported(void **state)
+{
+    static struct ratios shorts, longs, outputs;
+
+    (void)state;
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        struct recorded r = recorded_at(i);
+        struct meter_stream *stream;
+        struct meter_usage usage;
+        uint64_t read;
+
+        recorded_headers(&r);
+        stream = meter_stream_new(&r.request, &r.response);
+        assert_non_null(stream);
+        assert_int_equal(meter_stream_feed(stream, r.body, r.bytes), METER_OK);
+        meter_stream_usage(stream, true, &usage);
+        meter_stream_free(stream);
+        read = read_tokens(&usage);
+        if (usage.usage_seen && usage.complete && usage.billable) {
+            if (!r.request.context_window)
+                ratio_add(read < 200 ? &shorts : &longs, r.request.estimated_input_tokens, read);
+            ratio_add(&outputs, usage.delivered_tokens, shown_tokens(&usage));
+        }
+        recorded_free(&r);
+    }
+    check_ratios("input below 200 tokens", &shorts);
+    check_ratios("input of 200 tokens and more", &longs);
+    check_ratios("output", &outputs);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gives_the_same_record_at_every_split),
         cmocka_unit_test(never_charges_nothing_for_what_was_broken_off),
+        cmocka_unit_test(estimates_are_near_what_is_reported),
     };
 
     if (glob("tests/corpus/*/*.json", 0, NULL, &files) != 0 || files.gl_pathc < 600) {
