@@ -51,8 +51,10 @@ static bool boundary_find(struct form *form, const char *content_type)
         at += *at == '"';
         bytes = strcspn(at, "\";, \t");
     } else {
+        const char *stop = memchr(form->p, '\r', (size_t)(form->end - form->p));
+
         at = form->p + 2;
-        bytes = form->end - form->p < 4 ? 0 : strcspn(at, "\r\n");
+        bytes = stop != NULL && stop > at ? (size_t)(stop - at) : 0;
     }
     if (bytes == 0 || bytes > BOUNDARY_MAX)
         return false;
@@ -145,16 +147,16 @@ static bool part_read(struct form *form, struct part *part)
 static void part_take(struct request_read *read, const struct part *part)
 {
     struct scan_value value = {.type = SCAN_STRING, .bytes = part->body, .count = part->bytes};
+    uint64_t bytes = part->told_bytes > part->bytes ? part->told_bytes : part->bytes;
 
     if (part->file) {
         read->files++;
-        read->file_bytes = meter_add(
-            read->file_bytes, part->told_bytes > part->bytes ? part->told_bytes : part->bytes);
+        read->file_bytes = meter_add(read->file_bytes, bytes);
         return;
     }
     text_begin(&read->text);
     text_add(&read->text, part->body, part->bytes);
-    read->scan.strings_bytes += part->bytes;
+    read->scan.strings_bytes = meter_add(read->scan.strings_bytes, bytes);
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         if (strcmp(fields[i].name, part->name) != 0)
             continue;

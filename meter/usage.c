@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The usage record: from what an answer said to disjoint buckets, and whether it is billed at all.
- */
+/* The usage record: from what an answer said to disjoint buckets, and whether it is billed. */
 #include "meter/answer.h"
+
+#include <stdio.h>
 
 const char *meter_warning_text(enum meter_warning bit)
 {
@@ -128,7 +129,8 @@ static uint64_t delivered_of(const struct answer *answer, enum text_family famil
 
 static void reported_fill(const struct answer *answer, struct meter_reported *out)
 {
-    memcpy(out->model, answer->model, sizeof out->model);
+    /* What a longer text of an earlier event left behind the end of one stays behind. */
+    (void)snprintf(out->model, sizeof out->model, "%s", answer->model);
     out->input_tokens = answer->number[ANSWER_INPUT];
     out->output_tokens = answer->number[ANSWER_OUTPUT];
     out->cached_input_tokens = answer_cached(answer);
@@ -136,8 +138,8 @@ static void reported_fill(const struct answer *answer, struct meter_reported *ou
     out->reasoning_tokens = answer->number[ANSWER_REASONING];
     out->total_tokens = answer->number[ANSWER_TOTAL];
     out->provider_cost_pusd = answer->cost.pusd;
-    memcpy(out->provider_cost_usd, answer->cost.text, sizeof out->provider_cost_usd);
-    memcpy(out->object_id, answer->id, sizeof out->object_id);
+    (void)snprintf(out->provider_cost_usd, sizeof out->provider_cost_usd, "%s", answer->cost.text);
+    (void)snprintf(out->object_id, sizeof out->object_id, "%s", answer->id);
 }
 
 /* ---- the provider's own figure of the cost ------------------------------------------------ */

@@ -158,17 +158,37 @@ static void put_text(struct sink *sink, const char *text)
     put(sink, text, strlen(text));
 }
 
+/* As libcurl writes a name. */
+static void put_name(struct sink *sink, const char *name)
+{
+    for (; *name != '\0'; name++) {
+        const char *as = *name == '"'    ? "%22"
+                         : *name == '\r' ? "%0D"
+                         : *name == '\n' ? "%0A"
+                                         : NULL;
+
+        put(sink, as != NULL ? as : name, as != NULL ? 3 : 1);
+    }
+}
+
+/* What would read as another part is left out: the sidecar then goes by the size. */
+static bool is_plain(const struct part *part)
+{
+    return part->text != NULL &&
+           memmem(part->text, part->bytes, "--" BOUNDARY, sizeof "--" BOUNDARY - 1) == NULL;
+}
+
 static void put_form(struct sink *sink, const struct form *form)
 {
     char size[64];
 
     for (const struct part *part = form->parts; part != NULL; part = part->next) {
         put_text(sink, "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"");
-        put_text(sink, part->name != NULL ? part->name : "");
+        put_name(sink, part->name != NULL ? part->name : "");
         put_text(sink, part->file ? "\"; filename=\"\"\r\n" : "\"\r\n");
         (void)snprintf(size, sizeof size, "Content-Length: %zu\r\n\r\n", part->bytes);
         put_text(sink, size);
-        if (part->text != NULL)
+        if (is_plain(part))
             put(sink, part->text, part->bytes);
         put_text(sink, "\r\n");
     }

@@ -1,48 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzzes the reading of requests, and setting their cap: what was set is what is read.
- *
- *   make FLAVOUR=fuzz CC=clang build/fuzz/libmeter.a
- *   clang -fsanitize=fuzzer,address,undefined -I. -D_GNU_SOURCE tests/fuzz/fuzz_request.c \
- *     build/fuzz/libmeter.a $(pkg-config --libs jansson libbrotlidec libzstd zlib) -o fuzz_request
- *   mkdir -p corpus && ./fuzz_request -max_total_time=300 corpus
- *
- * First byte: the API; the rest is the body. */
+/* Fuzzes the reading of requests of every API, and rewriting them: what was set is what is read.
+ * The input is laid out as head.h says; a first header line is the request's content type. */
 #include <jansson.h>
-#include <stdio.h>
 
-#include "meter/meter_int.h"
+#include "tests/fuzz/head.h"
 
-static const char *const paths[] = {
-    "/v1/chat/completions", "/v1/responses",
-    "/v1/messages",         "/v1beta/models/gemini-2.5-flash:generateContent",
-    "/v1/embeddings",
-};
+static struct meter_outline outline, again_outline;
 
-static void check(bool good, const char *what)
-{
-    if (!good) {
-        (void)fprintf(stderr, "%s\n", what);
-        abort();
-    }
-}
-
-static enum meter_err read_copy(const char *path, const char *body, size_t bytes,
+static enum meter_err read_copy(const struct meter_target *target, const char *body, size_t bytes,
                                 struct meter_request *out)
 {
-    struct meter_target target = {.method = "POST", .host = "x", .path = path};
-    char *copy = malloc(bytes > 0 ? bytes : 1);
-    struct meter_error error;
-    enum meter_err err;
+    char *copy = exact_copy(body, bytes);
+    struct meter_error error = {""};
+    enum meter_err err = meter_request_read(target, copy, bytes, out, &error);
 
-    check(copy != NULL, "out of memory");
-    memcpy(copy, body, bytes);
-    err = meter_request_read(&target, copy, bytes, out, &error);
+    check(err == METER_OK || error.text[0] != '\0', "an error that says nothing");
     free(copy);
     return err;
 }
 
-/* Whatever a strict parser takes for an object is no METER_NOT_JSON, and the reverse, but for what
- * the two judge differently: depth, bytes within strings, huge numbers. */
+/* Whatever a strict parser takes for an object is no METER_NOT_JSON, but for what the two judge
+ * differently: depth, bytes within strings, huge numbers. */
 static void agrees_with_a_parser(const char *body, size_t bytes, enum meter_err err)
 {
     json_t *tree = json_loadb(body, bytes, JSON_ALLOW_NUL, NULL);
@@ -52,18 +30,48 @@ static void agrees_with_a_parser(const char *body, size_t bytes, enum meter_err 
     json_decref(tree);
 }
 
-static void recapped(const char *path, const struct meter_request *request, const char *body,
-                     size_t bytes)
+static void outline_is_sane(const struct meter_outline *made, size_t bytes)
 {
-    const struct meter_rewrite rewrite = {.cap_set = true, .cap = 12345, .ask_usage = true};
+    size_t at = 0;
+
+    if (!made->usable)
+        return;
+    check(made->count <= METER_MESSAGES_MAX && made->mark_count <= METER_MARKS_MAX, "too many");
+    for (unsigned i = 0; i < made->count; i++) {
+        check(made->messages[i].at >= at, "messages out of order");
+        at = (size_t)made->messages[i].at + made->messages[i].bytes;
+        check(at <= bytes, "a message beyond the body");
+    }
+    at = 0;
+    for (unsigned i = 0; i < made->mark_count; i++) {
+        check(made->marks[i].at >= at, "marks out of order");
+        at = (size_t)made->marks[i].at + made->marks[i].bytes;
+        check(at <= bytes, "a mark beyond the body");
+    }
+}
+
+static bool same(const struct meter_request *a, const struct meter_request *b)
+{
+    return strcmp(a->model, b->model) == 0 && a->input_tokens == b->input_tokens &&
+           a->estimated_input_tokens == b->estimated_input_tokens &&
+           a->output_cap == b->output_cap && a->choices == b->choices && a->cap_at == b->cap_at &&
+           a->ask_at == b->ask_at && memcmp(a->counts, b->counts, sizeof a->counts) == 0;
+}
+
+static void rewritten(const struct meter_target *target, const struct meter_request *request,
+                      const char *body, size_t bytes)
+{
+    const struct meter_rewrite rewrite = {
+        .cap_set = request->rewritable, .cap = 12345, .ask_usage = request->ask_text != NULL};
     struct meter_request again;
     char *made;
     size_t made_bytes;
 
     if (meter_request_rewrite(request, body, bytes, &rewrite, &made, &made_bytes) != METER_OK)
         return;
-    check(read_copy(path, made, made_bytes, &again) == METER_OK, "a body that was made is bad");
-    check(again.output_cap == 12345, "the cap that was set is not read");
+    check(read_copy(target, made, made_bytes, &again) == METER_OK, "a body that was made is bad");
+    check(!rewrite.cap_set || again.output_cap == 12345, "the cap that was set is not read");
+    check(again.ask_text == NULL, "the usage that was asked for is not");
     check(again.stream == request->stream && again.choices == request->choices, "another request");
     check(strcmp(again.model, request->model) == 0, "another model");
     free(made);
@@ -72,25 +80,35 @@ static void recapped(const char *path, const struct meter_request *request, cons
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const char *path, *body = (const char *)data + 1;
-    struct meter_request request;
+    struct meter_request request, plain;
     struct meter_hold_line line;
+    struct head head;
+    const char *body;
     enum meter_err err;
 
-    if (size < 1)
+    if (!head_read(&head, data, size))
         return 0;
-    path = paths[data[0] % COUNT_OF(paths)];
-    err = read_copy(path, body, size - 1, &request);
-    if (data[0] % COUNT_OF(paths) != 4)
-        agrees_with_a_parser(body, size - 1, err);
+    body = (const char *)head.body;
+    head.target.content_type = head.lines[0];
+    head.target.outline = &outline;
+    err = read_copy(&head.target, body, head.bytes, &request);
+    if (head.lines[0] == NULL && !(head.bytes >= 2 && memcmp(body, "--", 2) == 0))
+        agrees_with_a_parser(body, head.bytes, err);
     if (err != METER_OK)
         return 0;
+    outline_is_sane(&outline, head.bytes);
+    head.target.outline = NULL;
+    check(read_copy(&head.target, body, head.bytes, &plain) == METER_OK, "unreadable without one");
+    check(same(&plain, &request), "an outline makes another request");
     check(request.choices >= 1 && request.output_cap >= -1, "a figure that cannot be");
     check(request.line_count <= METER_LINES_MAX, "too many lines");
-    check(!request.rewritable || request.cap_at + request.cap_bytes < size,
+    check(!request.rewritable || request.cap_at + request.cap_bytes <= head.bytes,
           "a cap beyond the body");
+    check(request.ask_text == NULL || request.ask_at + request.ask_bytes <= head.bytes,
+          "an ask beyond the body");
     meter_hold_line_make(&request, NULL, &line);
     check(line.smallest_cap <= line.full_cap, "the smallest form is not the smallest");
-    recapped(path, &request, body, size - 1);
+    head.target.outline = &again_outline;
+    rewritten(&head.target, &request, body, head.bytes);
     return 0;
 }
