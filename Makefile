@@ -175,7 +175,7 @@ check-lint:
 	clang-format --dry-run -Werror $(C_FILES)
 	scripts/lint
 check-build: # both compilers, warnings are errors; what is preloaded needs libc and shows its hooks alone
-	$(SELF) -j2 all replay $(UNIT) $(B)/bench/admissions $(B)/bench/transfers
+	$(SELF) -j2 all replay $(UNIT) $(B)/bench/admissions $(B)/bench/transfers $(B)/bench/meter
 	$(SELF) -j2 FLAVOUR=asan all replay build/asan/host build/asan/fuzz/peer $(UNIT:$(B)/%=build/asan/%)
 	tests/exports $(B)/libflyball.so
 check-unit:
@@ -241,7 +241,11 @@ $(B)/bench/admissions: $(B)/tests/bench/admissions.o $(ARCHIVES)
 $(B)/bench/transfers: $(B)/tests/bench/transfers.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(shell $(PC) --libs libcurl) -o $@
+$(B)/bench/meter: $(B)/tests/bench/meter.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 
 .PHONY: bench
-bench: all replay $(B)/bench/admissions $(B)/bench/transfers ## ratios, bare against hooked, in one run
+bench: all replay $(B)/bench/admissions $(B)/bench/transfers $(B)/bench/meter ## ratios, bare against hooked, in one run
 	scripts/bench $(B)
+	$(B)/bench/meter

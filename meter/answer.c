@@ -3,19 +3,25 @@
  * record is the same wherever the bytes were cut. */
 #include "meter/answer.h"
 
-const struct answer_type answer_no_types[] = {{NULL, 0}};
+const struct answer_type answer_no_types[] = {{NULL, 0, 0}};
 
 /* ---- the scanner's side ------------------------------------------------------------------- */
 
 static void on_begin(void *ctx, uint8_t id, uint64_t at)
 {
+    struct answer_reader *reader = ctx;
+
     (void)at;
-    answer_field_begin(ctx, id);
+    reader->touched = true;
+    answer_field_begin(reader, id);
 }
 
 static void on_end(void *ctx, uint8_t id, const struct scan_value *value)
 {
-    answer_field_end(ctx, id, value);
+    struct answer_reader *reader = ctx;
+
+    reader->touched = true;
+    answer_field_end(reader, id, value);
 }
 
 static void on_text(void *ctx, uint8_t id, bool first, const char *bytes, size_t count)
@@ -24,6 +30,7 @@ static void on_text(void *ctx, uint8_t id, bool first, const char *bytes, size_t
     struct answer_event *event = &reader->event;
     bool whole = id == ANSWER_TEXT_WHOLE;
 
+    reader->touched = true;
     if (whole && (event->pieces || reader->answer.pieces))
         return;
     event->text_seen = true;
@@ -46,22 +53,26 @@ const struct scan_ops answer_ops = {on_begin, on_end, on_text, on_document};
 
 /* ---- making ------------------------------------------------------------------------------- */
 
+const struct answer_cost answer_no_cost = {.pusd = -1, .upstream_pusd = -1};
+
 static void event_clear(struct answer_event *event)
 {
+    if (event->counted)
+        memset(event->counts, 0, sizeof event->counts);
+    if (event->text_seen)
+        memset(&event->text, 0, sizeof event->text);
+    if (event->costed)
+        event->cost = answer_no_cost;
     memset(event, 0, offsetof(struct answer_event, number));
     event->model[0] = event->id[0] = '\0';
-    event->cost = (struct answer_cost){.pusd = -1, .upstream_pusd = -1};
     event->part_count = 0;
 }
 
 void answer_event_reset(struct answer_reader *reader)
 {
-    struct answer_event *event = &reader->event;
-
-    if (event->text_seen)
-        memset(&event->text, 0, sizeof event->text);
-    event_clear(event);
-    reader->ready = false;
+    if (reader->touched)
+        event_clear(&reader->event);
+    reader->touched = reader->ready = false;
 }
 
 void answer_init(struct answer_reader *reader, const struct answer_adapter *adapter)
@@ -70,11 +81,10 @@ void answer_init(struct answer_reader *reader, const struct answer_adapter *adap
 
     memset(reader, 0, sizeof *reader);
     reader->adapter = adapter;
-    answer->cost = (struct answer_cost){.pusd = -1, .upstream_pusd = -1};
+    answer->cost = reader->event.cost = answer_no_cost;
     answer->header_cost_pusd = -1;
     for (unsigned i = 0; i < ANSWER_NUMBERS; i++)
         answer->number[i] = -1;
-    event_clear(&reader->event);
 }
 
 /* ---- headers ------------------------------------------------------------------------------ */
@@ -134,7 +144,7 @@ static void numbers_commit(struct answer_reader *reader)
 /* Calls are added up; a list of all of them replaces a smaller sum. */
 static void counts_commit(struct answer *answer, const struct answer_event *event, unsigned adds)
 {
-    for (unsigned i = 0; i < METER_COUNTS; i++)
+    for (unsigned i = 0; event->counted && i < METER_COUNTS; i++)
         if (adds & 1u << i)
             answer->counts[i] = meter_add(answer->counts[i], event->counts[i]);
         else if (event->counts[i] > answer->counts[i])
@@ -146,7 +156,7 @@ static void text_commit(struct answer *answer, const struct answer_event *event)
     if (!event->text_seen || event->marks & ANSWER_SILENT)
         return;
     text_merge(&answer->text, &event->text);
-    answer->output_begun |= !text_empty(&event->text);
+    answer->output_begun = answer->output_begun || !text_empty(&event->text);
     answer->pieces |= event->pieces;
 }
 

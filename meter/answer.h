@@ -56,8 +56,12 @@ enum answer_mark {
 
 struct answer_type {
     const char *name;
-    uint8_t marks;
+    uint8_t bytes, marks;
 };
+#define TYPE(name, marks)                                                                          \
+    {                                                                                              \
+        name, sizeof name - 1, marks                                                               \
+    }
 
 /* A pass of the answer that is billed beside the main figures, or apart from them. */
 struct answer_part {
@@ -73,6 +77,7 @@ struct answer_cost {
     bool byok;
     char text[METER_USD_MAX];
 };
+extern const struct answer_cost answer_no_cost;
 
 /* One event, or one whole document. Nothing of it counts before its end, but for its text where
  * there is only one document. */
@@ -80,14 +85,15 @@ struct answer_event {
     uint32_t seen; /* bits of number */
     bool bad_number, other_tokens, error, unbilled, finish, pending, tier_seen, text_seen;
     bool parts_seen, item_counts, cost_seen;
-    bool pieces; /* text came in pieces */
+    bool pieces;          /* text came in pieces */
+    bool counted, costed; /* counts, cost: something was written there */
     uint8_t marks;
     uint8_t item; /* enum meter_count, or METER_COUNTS */
     uint8_t modality;
     int64_t detail_tokens;
     enum meter_tier tier;
+    int64_t number[ANSWER_NUMBERS]; /* from here on nothing is cleared but what was written */
     uint64_t counts[METER_COUNTS];
-    int64_t number[ANSWER_NUMBERS]; /* from here on nothing is cleared for each event */
     char model[METER_MODEL_MAX], id[METER_MODEL_MAX];
     struct answer_cost cost;
     unsigned part_count;
@@ -114,6 +120,7 @@ struct answer {
 };
 
 struct answer_adapter {
+    struct scan_tree_once *tree;
     const struct scan_path *paths;
     size_t path_count;
     const struct answer_adapter *also[2]; /* whose paths belong to it too */
@@ -145,6 +152,7 @@ struct answer_reader {
     struct answer_event event;
     struct answer answer;
     bool committed; /* the event has been taken over */
+    bool touched;   /* the event has something of a document */
     bool deferred;  /* events are taken over by answer_commit alone ... */
     bool ready;     /* ... and one is complete */
 };

@@ -64,6 +64,7 @@ static void usage_begin(struct answer_reader *reader)
     reader->event.bad_number = false;
     reader->event.parts_seen = false;
     reader->event.cost_seen = false;
+    reader->event.cost = answer_no_cost;
     reader->event.part_count = 0;
 }
 
@@ -138,12 +139,19 @@ static void status_end(struct answer_reader *reader, uint8_t id, const struct sc
         reader->event.pending = true;
 }
 
+static bool type_is(const struct scan_value *value, const struct answer_type *type)
+{
+    if (value->text_bytes != value->count) /* it has escapes, or is not all here */
+        return scan_string_is(value, type->name);
+    return value->count == type->bytes && memcmp(value->bytes, type->name, type->bytes) == 0;
+}
+
 static void type_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
 {
     const struct answer_type *type = reader->adapter->types;
 
     (void)id;
-    while (type->name != NULL && !scan_string_is(value, type->name))
+    while (type->name != NULL && !type_is(value, type))
         type++;
     reader->event.marks |= type->marks;
 }
@@ -202,10 +210,16 @@ static void metrics_end(struct answer_reader *reader, uint8_t id, const struct s
 
 /* ---- costs -------------------------------------------------------------------------------- */
 
+static struct answer_cost *cost_of(struct answer_reader *reader)
+{
+    reader->event.costed = true;
+    return &reader->event.cost;
+}
+
 /* The figure's own text, and its pico-dollars; nothing of one that cannot be read. */
 static void cost_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
 {
-    struct answer_cost *cost = &reader->event.cost;
+    struct answer_cost *cost = cost_of(reader);
     int64_t pusd;
 
     (void)id;
@@ -221,7 +235,7 @@ static void cost_end(struct answer_reader *reader, uint8_t id, const struct scan
 /* 10^10 ticks are a dollar. */
 static void ticks_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
 {
-    struct answer_cost *cost = &reader->event.cost;
+    struct answer_cost *cost = cost_of(reader);
     int64_t ticks = number_of(&reader->event, value);
 
     (void)id;
@@ -238,13 +252,21 @@ static void upstream_end(struct answer_reader *reader, uint8_t id, const struct 
     (void)id;
     if (value->type == SCAN_NUMBER && !value->cut &&
         meter_usd_parse(value->bytes, value->count, &pusd))
-        reader->event.cost.upstream_pusd = pusd;
+        cost_of(reader)->upstream_pusd = pusd;
 }
 
 static void byok_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
 {
     (void)id;
-    reader->event.cost.byok = value->type == SCAN_TRUE;
+    cost_of(reader)->byok = value->type == SCAN_TRUE;
+}
+
+/* ---- what is counted ----------------------------------------------------------------------- */
+
+static void count_add(struct answer_event *event, unsigned count, unsigned more)
+{
+    event->counts[count] += more;
+    event->counted = true;
 }
 
 /* ---- tools -------------------------------------------------------------------------------- */
@@ -254,7 +276,7 @@ static void tool_end(struct answer_reader *reader, uint8_t id, const struct scan
     bool named = value->type == SCAN_OBJECT || (value->type == SCAN_STRING && value->count > 0);
 
     (void)id;
-    reader->event.counts[METER_TOOL_CALLS] += named;
+    count_add(&reader->event, METER_TOOL_CALLS, named);
 }
 
 /* Items of answers that are calls. Searches are billed by number and counted apart. */
@@ -307,19 +329,19 @@ static void item_end(struct answer_reader *reader, uint8_t id, const struct scan
 
     (void)id;
     if (value->type == SCAN_OBJECT && event->item < METER_COUNTS && counts)
-        event->counts[event->item]++;
+        count_add(event, event->item, 1);
 }
 
 static void image_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
 {
     (void)id;
-    reader->event.counts[METER_IMAGES] += value->type == SCAN_OBJECT;
+    count_add(&reader->event, METER_IMAGES, value->type == SCAN_OBJECT);
 }
 
 static void query_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
 {
     (void)id;
-    reader->event.counts[METER_WEB_SEARCHES] += value->type == SCAN_STRING && value->count > 0;
+    count_add(&reader->event, METER_WEB_SEARCHES, value->type == SCAN_STRING && value->count > 0);
 }
 
 /* ---- tokens by modality, or by how long they are kept --------------------------------------- */

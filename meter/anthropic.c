@@ -117,14 +117,15 @@ static const struct scan_path messages_paths[] = {
 };
 
 static const struct answer_type messages_types[] = {
-    {"message_stop", ANSWER_ENDS},
-    {"message_delta", ANSWER_ENDING},
-    {"content_block_start", ANSWER_ADDS},
-    {"error", ANSWER_FAILS},
-    {NULL, 0},
+    TYPE("message_stop", ANSWER_ENDS),
+    TYPE("message_delta", ANSWER_ENDING),
+    TYPE("content_block_start", ANSWER_ADDS),
+    TYPE("error", ANSWER_FAILS),
+    {NULL, 0, 0},
 };
 
 const struct answer_adapter answer_messages = {
+    .tree = SCAN_TREE_ONCE,
     .paths = messages_paths,
     .path_count = COUNT_OF(messages_paths),
     .types = messages_types,

@@ -39,6 +39,7 @@ static const struct scan_path converse_paths[] = {
 };
 
 const struct answer_adapter answer_converse = {
+    .tree = SCAN_TREE_ONCE,
     .paths = converse_paths,
     .path_count = COUNT_OF(converse_paths),
     .types = answer_no_types,
@@ -107,12 +108,13 @@ static const struct scan_path invoke_paths[] = {
 };
 
 static const struct answer_type invoke_types[] = {
-    {"content_block_start", ANSWER_ADDS},
-    {"error", ANSWER_FAILS},
-    {NULL, 0},
+    TYPE("content_block_start", ANSWER_ADDS),
+    TYPE("error", ANSWER_FAILS),
+    {NULL, 0, 0},
 };
 
 const struct answer_adapter answer_invoke = {
+    .tree = SCAN_TREE_ONCE,
     .paths = invoke_paths,
     .path_count = COUNT_OF(invoke_paths),
     .also = {&answer_messages, &answer_chat},

@@ -103,6 +103,7 @@ static const struct scan_path generate_paths[] = {
 };
 
 const struct answer_adapter answer_generate = {
+    .tree = SCAN_TREE_ONCE,
     .paths = generate_paths,
     .path_count = COUNT_OF(generate_paths),
     .types = answer_no_types,
@@ -154,14 +155,15 @@ static const struct scan_path interactions_paths[] = {
 };
 
 static const struct answer_type interactions_types[] = {
-    {"interaction.completed", ANSWER_ENDS},
-    {"interaction.failed", ANSWER_ENDS | ANSWER_FAILS},
-    {"step.start", ANSWER_ADDS},
-    {"error", ANSWER_FAILS},
-    {NULL, 0},
+    TYPE("interaction.completed", ANSWER_ENDS),
+    TYPE("interaction.failed", ANSWER_ENDS | ANSWER_FAILS),
+    TYPE("step.start", ANSWER_ADDS),
+    TYPE("error", ANSWER_FAILS),
+    {NULL, 0, 0},
 };
 
 const struct answer_adapter answer_interactions = {
+    .tree = SCAN_TREE_ONCE,
     .paths = interactions_paths,
     .path_count = COUNT_OF(interactions_paths),
     .types = interactions_types,
@@ -187,6 +189,7 @@ static void predict_buckets(const struct answer *answer, const struct meter_requ
 }
 
 const struct answer_adapter answer_predict = {
+    .tree = SCAN_TREE_ONCE,
     .paths = predict_paths,
     .path_count = COUNT_OF(predict_paths),
     .types = answer_no_types,

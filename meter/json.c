@@ -3,19 +3,7 @@
  * and takes one look at each byte. It is strict about structure, numbers and literals, so that it
  * never reads a document otherwise than the parser it is meant for; the bytes within strings are
  * not judged. Keys that nobody wants cost one comparison of their first eight bytes. */
-#include "meter/meter_int.h"
-
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
-/* Where a feed is being read. */
-struct cursor {
-    const char *start, *p, *end;
-};
-
-#define ROOT     1
-#define IS_ARRAY 0x100 /* in the stack, beside the node */
+#include "meter/json_scan.h"
 
 void scan_init(struct scan *scan, const struct scan_tree *tree, const struct scan_ops *ops,
                void *ctx)
@@ -24,13 +12,13 @@ void scan_init(struct scan *scan, const struct scan_tree *tree, const struct sca
     scan->tree = tree;
     scan->ops = ops;
     scan->ctx = ctx;
-    scan->node = ROOT;
+    scan->node = SCAN_ROOT;
 }
 
 void scan_restart(struct scan *scan)
 {
     scan->state = AT_VALUE;
-    scan->node = ROOT;
+    scan->node = SCAN_ROOT;
     scan->depth = 0;
     scan->base = 0;
     scan->spilled = false;
@@ -52,56 +40,6 @@ bool scan_started(const struct scan *scan)
     return scan->state != AT_VALUE || scan->depth != 0;
 }
 
-/* ---- skipping ----------------------------------------------------------------------------- */
-
-#ifdef __SSE2__
-/* A bit for each of 16 bytes that is a quote or a backslash. */
-static inline unsigned specials(const char *p)
-{
-    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\');
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)p);
-    __m128i found = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, slash));
-
-    return (unsigned)_mm_movemask_epi8(found);
-}
-#endif
-
-/* The end of a string, or an escape in it; end: neither is here. start: bytes may be looked at from
- * there on, so that the last 16 can be taken at once. */
-static inline const char *string_scan(const char *start, const char *p, const char *end)
-{
-#ifdef __SSE2__
-    unsigned mask;
-
-    for (; end - p >= 16; p += 16) {
-        mask = specials(p);
-        if (mask != 0)
-            return p + __builtin_ctz(mask);
-    }
-    if (end - start >= 16) {
-        mask = specials(end - 16) >> (16 - (end - p));
-        return mask != 0 ? p + __builtin_ctz(mask) : end;
-    }
-#else
-    (void)start;
-#endif
-    while (p < end && *p != '"' && *p != '\\')
-        p++;
-    return p;
-}
-
-static inline bool is_blank(char c)
-{
-    return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-static inline const char *blanks_skip(const char *p, const char *end)
-{
-    while (p < end && is_blank(*p))
-        p++;
-    return p;
-}
-
 /* ---- matching keys ------------------------------------------------------------------------ */
 
 /* The node of a key that no path names. Of a key that spans feeds only so much is kept: a longer
@@ -118,118 +56,31 @@ static uint8_t other_match(const struct scan *scan, uint8_t parent, const char *
     return nodes[parent].wants & SCAN_DEEP ? parent : scan->tree->rest;
 }
 
-/* The first count bytes in memory of a word, count < 8, on either byte order. */
-static inline uint64_t low_bytes(size_t count)
-{
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    return ((uint64_t)1 << (8 * count)) - 1;
-#else
-    return count == 0 ? 0 : ~(uint64_t)0 << (64 - 8 * count);
-#endif
-}
-
-static inline uint64_t head_load(const char *key, size_t bytes, const char *end)
-{
-    uint64_t head = 0;
-
-    if (end - key >= 8) {
-        memcpy(&head, key, 8);
-        return bytes >= 8 ? head : head & low_bytes(bytes);
-    }
-    memcpy(&head, key, bytes < 8 ? bytes : 8);
-    return head;
-}
-
 /* The node of a member. end: how far bytes may be looked at. */
 static inline uint8_t member_match(const struct scan *scan, const char *key, size_t bytes,
                                    const char *end)
 {
     uint8_t parent = (uint8_t)scan->stack[scan->depth - 1];
     const struct scan_node *nodes = scan->tree->nodes;
-    uint64_t head;
-    uint8_t at;
+    uint64_t head, tail = 0;
+    uint8_t at = 0;
 
-    if (!nodes[parent].members)
-        return other_match(scan, parent, key, bytes);
-    head = head_load(key, bytes, end);
-    at = nodes[parent].slots[scan_slot(head, bytes)];
-    for (; at != 0; at = nodes[at].next)
-        if (nodes[at].head == head && nodes[at].key_bytes == bytes &&
-            (bytes <= 8 || memcmp(key + 8, nodes[at].key + 8, bytes - 8) == 0))
-            return at;
+    if (nodes[parent].members) {
+        head = head_load(key, bytes, end);
+        at = nodes[parent].slots[scan_slot(head, bytes)];
+        if (bytes > 8)
+            memcpy(&tail, key + bytes - 8, 8);
+        for (; at != 0; at = nodes[at].next)
+            if (nodes[at].head == head && nodes[at].tail == tail && nodes[at].key_bytes == bytes &&
+                (bytes <= 16 || memcmp(key, nodes[at].key, bytes) == 0))
+                return at;
+    }
+    if (nodes[parent].any == 0 && !(nodes[parent].wants & SCAN_DEEP))
+        return scan->tree->rest;
     return other_match(scan, parent, key, bytes);
 }
 
-/* ---- wanted scalars ----------------------------------------------------------------------- */
-
-static uint64_t offset_of(const struct scan *scan, const struct cursor *at)
-{
-    return scan->fed + (uint64_t)(at->p - at->start);
-}
-
-/* A scalar ends before stop; at->p is behind it. */
-static void scalar_end(struct scan *scan, const struct cursor *at, const char *stop)
-{
-    const struct scan_node *node = &scan->tree->nodes[scan->node];
-    struct scan_value value = {.type = (enum scan_type)scan->type, .at = scan->value_at};
-    uint64_t quotes = scan->type == SCAN_STRING ? 2 : 0;
-
-    if (!(node->wants & SCAN_END))
-        return;
-    value.bytes = scan->taken;
-    value.count = (size_t)(stop - scan->taken);
-    value.size = offset_of(scan, at) - value.at;
-    value.text_bytes = scan->strings_bytes - scan->value_strings;
-    if (scan->spilled) {
-        scan_keep(scan, scan->taken, value.count);
-        value.bytes = scan->kept;
-        value.count = scan->short_bytes;
-        value.cut = value.size > value.count + quotes;
-    }
-    scan->spilled = false;
-    scan->short_bytes = 0;
-    scan->ops->end(scan->ctx, node->id, &value);
-}
-
-/* The feed ends within a scalar that somebody wants, or within a key. */
-static void scalar_spill(struct scan *scan, const struct cursor *at)
-{
-    if (scan->state < IN_STRING || (scan->state >= IN_NAME && scan->state <= IN_NAME_UNICODE))
-        return;
-    if (scan->tree->nodes[scan->node].wants & SCAN_END)
-        scan_keep(scan, scan->taken, (size_t)(at->end - scan->taken));
-}
-
-static void scalar_begin(struct scan *scan, const struct cursor *at, enum scan_type type)
-{
-    scan->type = (uint8_t)type;
-    scan->value_at = offset_of(scan, at);
-    scan->value_strings = scan->strings_bytes;
-    scan->taken = type == SCAN_STRING ? at->p + 1 : at->p;
-    scan->text_first = true;
-}
-
 /* ---- values ------------------------------------------------------------------------------- */
-
-static void document_end(struct scan *scan)
-{
-    scan->state = scan->base ? AT_COMMA : AT_END;
-    scan->ops->document(scan->ctx);
-}
-
-static inline void value_end(struct scan *scan)
-{
-    if (scan->depth == scan->base)
-        document_end(scan);
-    else
-        scan->state = AT_COMMA;
-}
-
-static bool bad(struct scan *scan)
-{
-    scan->state = AT_BAD;
-    return false;
-}
 
 /* An object where paths name an array is read as its one element: some parsers accept that. */
 static uint8_t lone_element(const struct scan *scan)
@@ -250,7 +101,7 @@ static bool container_open(struct scan *scan, struct cursor *at, bool array)
     node = &scan->tree->nodes[scan->node];
     if (scan->depth < COUNT_OF(scan->container_at))
         scan->container_at[scan->depth] = offset_of(scan, at);
-    scan->stack[scan->depth++] = (uint16_t)(scan->node | (array ? IS_ARRAY : 0));
+    scan->stack[scan->depth++] = (uint16_t)(scan->node | (array ? SCAN_IS_ARRAY : 0));
     if (node->wants & SCAN_BEGIN)
         scan->ops->begin(scan->ctx, node->id, offset_of(scan, at));
     at->p++;
@@ -263,10 +114,10 @@ static bool container_open(struct scan *scan, struct cursor *at, bool array)
 static bool elements_open(struct scan *scan, struct cursor *at)
 {
     scan->base = 1;
-    scan->stack[scan->depth++] = IS_ARRAY;
+    scan->stack[scan->depth++] = SCAN_IS_ARRAY;
     at->p++;
     scan->state = AT_FIRST_VALUE;
-    scan->node = ROOT;
+    scan->node = SCAN_ROOT;
     return true;
 }
 
@@ -282,7 +133,7 @@ static bool elements_close(struct scan *scan, struct cursor *at)
 static bool container_close(struct scan *scan, struct cursor *at)
 {
     uint16_t top = scan->depth > 0 ? scan->stack[scan->depth - 1] : 0;
-    bool array = top & IS_ARRAY;
+    bool array = top & SCAN_IS_ARRAY;
     uint64_t from;
 
     if (scan->depth == 0 || *at->p != (array ? ']' : '}'))
@@ -314,19 +165,45 @@ void scan_text_pass(struct scan *scan, const char *bytes, size_t count)
     scan->text_first = false;
 }
 
-/* An escape of one letter that is all here; false: it is longer, goes on in the next feed, or is
- * bad. */
-static inline bool escape_pass(struct scan *scan, struct cursor *at)
+/* An escape that is all here, as UTF-8; 0: it goes on in the next feed, or is bad. Moves *p. */
+static inline size_t escape_take(const char **p, const char *end, char out[4])
 {
-    char plain = at->end - at->p >= 2 && at->p[1] != 'u' ? scan_escape(at->p[1]) : 0;
+    char plain = end - *p >= 2 ? scan_escape((*p)[1]) : 0;
 
-    if (plain == 0)
-        return false;
-    if (scan->surrogate != 0)
-        scan_surrogate_flush(scan);
-    scan_text_pass(scan, &plain, 1);
-    at->p += 2;
-    return true;
+    if (plain != 0) {
+        out[0] = plain;
+        *p += 2;
+        return 1;
+    }
+    return end - *p >= 12 && (*p)[1] == 'u' ? scan_unicode_take(p, end, out) : 0;
+}
+
+/* Escapes and the short text between them, as far as they are here; false: none is. */
+static bool escapes_pass(struct scan *scan, struct cursor *at)
+{
+    enum { SHORT = 16 };
+    char made[256];
+    size_t count = 0, taken;
+    const char *p = at->p, *stop;
+
+    if (scan->surrogate != 0 && (at->end - p < 2 || p[1] == 'u'))
+        return false; /* it may be the other half */
+    scan_surrogate_flush(scan);
+    while (count + 4 + SHORT <= sizeof made && p < at->end && *p == '\\') {
+        taken = escape_take(&p, at->end, made + count);
+        if (taken == 0)
+            break;
+        count += taken;
+        stop = string_scan(at->start, p, at->end);
+        if (stop - p > SHORT)
+            break;
+        memcpy(made + count, p, (size_t)(stop - p));
+        count += (size_t)(stop - p);
+        p = stop;
+    }
+    scan_text_pass(scan, made, count);
+    at->p = p;
+    return count > 0;
 }
 
 static bool string_go_on(struct scan *scan, struct cursor *at)
@@ -341,7 +218,7 @@ static bool string_go_on(struct scan *scan, struct cursor *at)
         at->p = stop;
         if (stop == at->end)
             return true;
-    } while (*stop == '\\' && escape_pass(scan, at));
+    } while (*stop == '\\' && escapes_pass(scan, at));
     at->p++;
     if (*stop == '\\') {
         scan->state = IN_STRING_ESCAPE;
@@ -352,8 +229,26 @@ static bool string_go_on(struct scan *scan, struct cursor *at)
     return true;
 }
 
+/* A string that nobody wants, if all of it is here and it has no escape. */
+static inline bool string_skip(struct scan *scan, struct cursor *at)
+{
+    const char *stop;
+
+    if (scan->tree->nodes[scan->node].wants != 0)
+        return false;
+    stop = string_scan(at->start, at->p + 1, at->end);
+    if (stop == at->end || *stop != '"')
+        return false;
+    scan->strings_bytes += (size_t)(stop - at->p) - 1;
+    at->p = stop + 1;
+    value_end(scan);
+    return true;
+}
+
 static bool string_begin(struct scan *scan, struct cursor *at)
 {
+    if (string_skip(scan, at))
+        return true;
     scalar_begin(scan, at, SCAN_STRING);
     scan->surrogate = 0;
     scan->state = IN_STRING;
@@ -415,73 +310,30 @@ static inline bool name_begin(struct scan *scan, struct cursor *at)
     return name_go_on(scan, at);
 }
 
-/* ---- numbers and literals ----------------------------------------------------------------- */
-
-static bool number_go_on(struct scan *scan, struct cursor *at)
+/* A whole number that nobody wants, if all of it is here. */
+static inline bool number_skip(struct scan *scan, struct cursor *at)
 {
-    enum scan_number state = (enum scan_number)scan->number;
     const char *p = at->p;
 
-    for (; p < at->end; p++) {
-        enum scan_number next = scan_number_next(state, *p);
-
-        if (next == N_NONE)
-            break;
-        state = next;
-    }
-    scan->number = (uint8_t)state;
+    if (scan->tree->nodes[scan->node].wants != 0)
+        return false;
+    while (p < at->end && *p >= '0' && *p <= '9')
+        p++;
+    if (p == at->end || (*p != ',' && *p != '}' && *p != ']') || (*at->p == '0' && p - at->p > 1) ||
+        p == at->p)
+        return false;
     at->p = p;
-    if (p == at->end)
-        return true;
-    if (state == N_MINUS || state == N_POINT || state == N_E || state == N_SIGN)
-        return bad(scan);
-    scalar_end(scan, at, p);
     value_end(scan);
     return true;
-}
-
-static bool number_begin(struct scan *scan, struct cursor *at)
-{
-    scalar_begin(scan, at, SCAN_NUMBER);
-    scan->state = IN_NUMBER;
-    scan->number = N_MINUS;
-    if (*at->p == '-')
-        at->p++;
-    return number_go_on(scan, at);
-}
-
-static const char *const literals[] = {
-    [SCAN_NULL] = "null", [SCAN_FALSE] = "false", [SCAN_TRUE] = "true"};
-
-static bool literal_go_on(struct scan *scan, struct cursor *at)
-{
-    const char *word = literals[scan->type];
-
-    while (at->p < at->end && word[scan->position] != '\0')
-        if (*at->p++ != word[scan->position++])
-            return bad(scan);
-    if (word[scan->position] != '\0')
-        return true;
-    scalar_end(scan, at, at->p);
-    value_end(scan);
-    return true;
-}
-
-static bool literal_begin(struct scan *scan, struct cursor *at, enum scan_type type)
-{
-    scalar_begin(scan, at, type);
-    scan->state = IN_LITERAL;
-    scan->position = 0;
-    return literal_go_on(scan, at);
 }
 
 /* ---- the machine -------------------------------------------------------------------------- */
 
 static inline bool value_begin(struct scan *scan, struct cursor *at)
 {
-    switch (*at->p) {
-    case '"':
+    if (*at->p == '"') /* most are */
         return string_begin(scan, at);
+    switch (*at->p) {
     case '{':
         return container_open(scan, at, false);
     case '[':
@@ -489,14 +341,14 @@ static inline bool value_begin(struct scan *scan, struct cursor *at)
             return elements_open(scan, at);
         return container_open(scan, at, true);
     case 't':
-        return literal_begin(scan, at, SCAN_TRUE);
+        return scan_literal_begin(scan, at, SCAN_TRUE);
     case 'f':
-        return literal_begin(scan, at, SCAN_FALSE);
+        return scan_literal_begin(scan, at, SCAN_FALSE);
     case 'n':
-        return literal_begin(scan, at, SCAN_NULL);
+        return scan_literal_begin(scan, at, SCAN_NULL);
     default:
         if (*at->p == '-' || (*at->p >= '0' && *at->p <= '9'))
-            return number_begin(scan, at);
+            return number_skip(scan, at) || scan_number_begin(scan, at);
         return bad(scan);
     }
 }
@@ -510,9 +362,46 @@ static inline bool comma(struct scan *scan, struct cursor *at)
         return container_close(scan, at);
     at->p++;
     top = scan->stack[scan->depth - 1];
-    scan->state = top & IS_ARRAY ? AT_VALUE : AT_NAME;
-    if (top & IS_ARRAY)
-        scan->node = scan->depth == scan->base ? ROOT : scan->tree->nodes[top & 0xff].element;
+    scan->state = top & SCAN_IS_ARRAY ? AT_VALUE : AT_NAME;
+    if (top & SCAN_IS_ARRAY)
+        scan->node = scan->depth == scan->base ? SCAN_ROOT : scan->tree->nodes[top & 0xff].element;
+    return true;
+}
+
+/* Whether a name comes next, with nothing before it but its comma; moves there. */
+static inline bool name_follows(struct scan *scan, struct cursor *at)
+{
+    const char *p = at->p;
+
+    if (at->end - p < 2)
+        return false;
+    if (scan->state == AT_FIRST_NAME)
+        return *p == '"';
+    if (scan->state != AT_COMMA || p[0] != ',' || p[1] != '"' ||
+        scan->stack[scan->depth - 1] & SCAN_IS_ARRAY)
+        return false;
+    at->p++;
+    return true;
+}
+
+/* Members, one after the other, as long as nothing stands between the tokens: most documents. */
+static bool members(struct scan *scan, struct cursor *at)
+{
+    do {
+        if (!name_begin(scan, at))
+            return false;
+        if (scan->state != AT_VALUE || at->p == at->end || is_blank(*at->p))
+            return true;
+        if (!value_begin(scan, at))
+            return false;
+        while (scan->state == AT_COMMA) {
+            at->p = blanks_skip(at->p, at->end);
+            if (at->p == at->end || *at->p != '}')
+                break;
+            if (!container_close(scan, at))
+                return false;
+        }
+    } while (name_follows(scan, at));
     return true;
 }
 
@@ -523,9 +412,9 @@ static inline bool token(struct scan *scan, struct cursor *at)
     case AT_FIRST_NAME:
         if (*at->p == '}')
             return container_close(scan, at);
-        return name_begin(scan, at);
+        return members(scan, at);
     case AT_NAME:
-        return name_begin(scan, at);
+        return members(scan, at);
     case AT_COLON:
         if (*at->p++ != ':')
             return bad(scan);
@@ -562,9 +451,9 @@ static bool token_go_on(struct scan *scan, struct cursor *at)
     case IN_NAME:
         return name_go_on(scan, at);
     case IN_NUMBER:
-        return number_go_on(scan, at);
+        return scan_number_go_on(scan, at);
     default:
-        return literal_go_on(scan, at);
+        return scan_literal_go_on(scan, at);
     }
 }
 
@@ -584,7 +473,7 @@ bool scan_feed(struct scan *scan, const char *bytes, size_t count, uint64_t *bad
             good = token(scan, &at);
     }
     if (good)
-        scalar_spill(scan, &at);
+        scan_scalar_spill(scan, &at);
     else if (bad_at_out != NULL)
         *bad_at_out = offset_of(scan, &at);
     scan->fed += count;

@@ -3,6 +3,7 @@
 #include "meter/meter_int.h"
 
 #include <assert.h>
+#include <pthread.h>
 
 #define ROOT 1
 
@@ -43,6 +44,8 @@ static uint8_t member_add(struct scan_tree *tree, uint8_t parent, const char *ke
     tree->nodes[at].key = key;
     tree->nodes[at].key_bytes = (uint8_t)bytes;
     tree->nodes[at].head = key_head(key, bytes);
+    if (bytes > 8)
+        memcpy(&tree->nodes[at].tail, key + bytes - 8, 8);
     tree->nodes[at].next = *slot;
     tree->nodes[parent].members = true;
     *slot = at;
@@ -124,6 +127,22 @@ void scan_tree_all_text(struct scan_tree *tree, uint8_t rest_id)
     }
 }
 
+const struct scan_tree *scan_tree_of(struct scan_tree_once *once,
+                                     void (*make)(struct scan_tree *tree, const void *owner),
+                                     const void *owner)
+{
+    static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+
+    if (!atomic_load_explicit(&once->made, memory_order_acquire)) {
+        (void)pthread_mutex_lock(&making);
+        if (!atomic_load_explicit(&once->made, memory_order_relaxed))
+            make(&once->tree, owner);
+        atomic_store_explicit(&once->made, true, memory_order_release);
+        (void)pthread_mutex_unlock(&making);
+    }
+    return &once->tree;
+}
+
 /* ---- the text of strings ------------------------------------------------------------------ */
 
 /* Four hex digits; -1: there are none. */
@@ -158,6 +177,24 @@ static int32_t unicode_read(const char **p, const char *end)
         return 0xfffd; /* half a pair */
     *p += 6;
     return 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+}
+
+size_t scan_unicode_take(const char **p, const char *end, char out[4])
+{
+    const char *from = *p + 2;
+    int32_t code = hex_read(from, end);
+    bool half = code >= 0xd800 && code <= 0xdbff, escaped = from[4] == '\\' && from[5] == 'u';
+
+    if (code < 0 || (half && escaped && hex_read(from + 6, end) < 0))
+        return 0;
+    if (half)
+        code = unicode_read(&from, end);
+    else
+        from += 4;
+    if (code >= 0xdc00 && code <= 0xdfff)
+        code = 0xfffd; /* the other half alone */
+    *p = from;
+    return scan_utf8((uint32_t)code, out);
 }
 
 /* One character of a string as UTF-8; 0: it cannot be read, or is a NUL. */

@@ -1,15 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parts of the JSON scanner's tokens, a byte at a time: escapes in strings and keys, and numbers.
- */
-#include "meter/meter_int.h"
-
-int scan_hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
+/* Tokens of the JSON scanner: escapes in strings and keys, scalars, numbers, literals. */
+#include "meter/json_scan.h"
 
 size_t scan_utf8(uint32_t code, char out[4])
 {
@@ -53,12 +44,6 @@ void scan_keep(struct scan *scan, const char *bytes, size_t count)
     memcpy(scan->kept + scan->short_bytes, bytes, n);
     scan->short_bytes = (uint16_t)(scan->short_bytes + n);
     scan->spilled = true;
-}
-
-static bool bad(struct scan *scan)
-{
-    scan->state = AT_BAD;
-    return false;
 }
 
 /* A lone half of a pair is passed on as U+FFFD, as parsers do. */
@@ -137,7 +122,7 @@ bool scan_escape_digit(struct scan *scan, char c)
 }
 
 /* The grammar of RFC 8259, section 6; N_NONE: the character does not belong to the number. */
-enum scan_number scan_number_next(enum scan_number state, char c)
+static inline enum scan_number number_next(enum scan_number state, char c)
 {
     static const uint8_t digit[] = {N_WHOLE, N_NONE,  N_WHOLE, N_PART,
                                     N_PART,  N_POWER, N_POWER, N_POWER};
@@ -150,4 +135,94 @@ enum scan_number scan_number_next(enum scan_number state, char c)
     if ((c == 'e' || c == 'E') && whole[state] && state != N_POWER)
         return N_E;
     return (c == '+' || c == '-') && state == N_E ? N_SIGN : N_NONE;
+}
+
+void scan_scalar_pass(struct scan *scan, const struct cursor *at, const char *stop)
+{
+    const struct scan_node *node = &scan->tree->nodes[scan->node];
+    struct scan_value value = {.type = (enum scan_type)scan->type, .at = scan->value_at};
+    uint64_t quotes = scan->type == SCAN_STRING ? 2 : 0;
+
+    value.bytes = scan->taken;
+    value.count = (size_t)(stop - scan->taken);
+    value.size = offset_of(scan, at) - value.at;
+    value.text_bytes = scan->strings_bytes - scan->value_strings;
+    if (scan->spilled) {
+        scan_keep(scan, scan->taken, value.count);
+        value.bytes = scan->kept;
+        value.count = scan->short_bytes;
+        value.cut = value.size > value.count + quotes;
+    }
+    scan->spilled = false;
+    scan->short_bytes = 0;
+    scan->ops->end(scan->ctx, node->id, &value);
+}
+
+/* The feed ends within a scalar that somebody wants, or within a key. */
+void scan_scalar_spill(struct scan *scan, const struct cursor *at)
+{
+    if (scan->state < IN_STRING || (scan->state >= IN_NAME && scan->state <= IN_NAME_UNICODE))
+        return;
+    if (scan->tree->nodes[scan->node].wants & SCAN_END)
+        scan_keep(scan, scan->taken, (size_t)(at->end - scan->taken));
+}
+
+/* ---- numbers and literals ----------------------------------------------------------------- */
+
+bool scan_number_go_on(struct scan *scan, struct cursor *at)
+{
+    enum scan_number state = (enum scan_number)scan->number;
+    const char *p = at->p;
+
+    for (; p < at->end && *p != ',' && *p != '}'; p++) {
+        enum scan_number next = number_next(state, *p);
+
+        if (next == N_NONE)
+            break;
+        state = next;
+    }
+    scan->number = (uint8_t)state;
+    at->p = p;
+    if (p == at->end)
+        return true;
+    if (state == N_MINUS || state == N_POINT || state == N_E || state == N_SIGN)
+        return bad(scan);
+    scalar_end(scan, at, p);
+    value_end(scan);
+    return true;
+}
+
+bool scan_number_begin(struct scan *scan, struct cursor *at)
+{
+    scalar_begin(scan, at, SCAN_NUMBER);
+    scan->state = IN_NUMBER;
+    scan->number = N_MINUS;
+    if (*at->p == '-')
+        at->p++;
+    return scan_number_go_on(scan, at);
+}
+
+static const char *const literals[] = {
+    [SCAN_NULL] = "null", [SCAN_FALSE] = "false", [SCAN_TRUE] = "true"};
+
+bool scan_literal_go_on(struct scan *scan, struct cursor *at)
+{
+    const char *word = literals[scan->type];
+
+    while (at->p < at->end && word[scan->position] != '\0')
+        if (*at->p++ != word[scan->position++])
+            return bad(scan);
+    if (word[scan->position] != '\0')
+        return true;
+    scalar_end(scan, at, at->p);
+    value_end(scan);
+    return true;
+}
+
+bool scan_literal_begin(struct scan *scan, struct cursor *at, enum scan_type type)
+{
+    scalar_begin(scan, at, type);
+    scan->state = IN_LITERAL;
+    scan->position = 0;
+    return scan_literal_go_on(scan, at);
 }

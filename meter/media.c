@@ -44,13 +44,14 @@ static const struct scan_path images_paths[] = {
 };
 
 static const struct answer_type images_types[] = {
-    {"image_generation.completed", ANSWER_ENDS},
-    {"image_edit.completed", ANSWER_ENDS},
-    {"error", ANSWER_FAILS},
-    {NULL, 0},
+    TYPE("image_generation.completed", ANSWER_ENDS),
+    TYPE("image_edit.completed", ANSWER_ENDS),
+    TYPE("error", ANSWER_FAILS),
+    {NULL, 0, 0},
 };
 
 const struct answer_adapter answer_images = {
+    .tree = SCAN_TREE_ONCE,
     .paths = images_paths,
     .path_count = COUNT_OF(images_paths),
     .types = images_types,
@@ -76,9 +77,11 @@ static const struct scan_path speech_paths[] = {
     {"usage.total_tokens", SCAN_END, ANSWER_TOTAL},
 };
 
-static const struct answer_type speech_types[] = {{"speech.audio.done", ANSWER_ENDS}, {NULL, 0}};
+static const struct answer_type speech_types[] = {TYPE("speech.audio.done", ANSWER_ENDS),
+                                                  {NULL, 0, 0}};
 
 const struct answer_adapter answer_speech = {
+    .tree = SCAN_TREE_ONCE,
     .paths = speech_paths,
     .path_count = COUNT_OF(speech_paths),
     .types = speech_types,
@@ -118,12 +121,13 @@ static const struct scan_path transcription_paths[] = {
 };
 
 static const struct answer_type transcription_types[] = {
-    {"transcript.text.done", ANSWER_ENDS},
-    {"error", ANSWER_FAILS},
-    {NULL, 0},
+    TYPE("transcript.text.done", ANSWER_ENDS),
+    TYPE("error", ANSWER_FAILS),
+    {NULL, 0, 0},
 };
 
 const struct answer_adapter answer_transcription = {
+    .tree = SCAN_TREE_ONCE,
     .paths = transcription_paths,
     .path_count = COUNT_OF(transcription_paths),
     .types = transcription_types,
@@ -149,6 +153,7 @@ static const struct scan_path ocr_paths[] = {
 };
 
 const struct answer_adapter answer_ocr = {
+    .tree = SCAN_TREE_ONCE,
     .paths = ocr_paths,
     .path_count = COUNT_OF(ocr_paths),
     .types = answer_no_types,

@@ -7,6 +7,7 @@
 #ifndef FLYBALL_METER_INT_H
 #define FLYBALL_METER_INT_H
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -203,7 +204,8 @@ struct scan_ops {
 };
 
 struct scan_node {
-    uint64_t head; /* the first 8 bytes of the key, zero-filled */
+    _Alignas(64) uint64_t head; /* the first 8 bytes of the key, zero-filled */
+    uint64_t tail;              /* the last 8 bytes of a longer key; 0 */
     const char *key;
     uint8_t key_bytes;
     uint8_t wants;
@@ -229,6 +231,15 @@ struct scan_tree {
 void scan_tree_make(struct scan_tree *tree, const struct scan_path *paths, size_t count);
 /* More paths of the same API; where one stands twice the later counts. */
 void scan_tree_add(struct scan_tree *tree, const struct scan_path *paths, size_t count);
+/* A tree that is made once, when it is first wanted, from what owns it; any thread may want it. */
+struct scan_tree_once {
+    atomic_bool made;
+    struct scan_tree tree;
+};
+#define SCAN_TREE_ONCE (&(struct scan_tree_once){false})
+const struct scan_tree *scan_tree_of(struct scan_tree_once *once,
+                                     void (*make)(struct scan_tree *tree, const void *owner),
+                                     const void *owner);
 /* Every string of the document is text, with the id of its path, or with rest_id. */
 void scan_tree_all_text(struct scan_tree *tree, uint8_t rest_id);
 
@@ -297,16 +308,24 @@ bool scan_started(const struct scan *scan);  /* something but blanks has been re
  * room - 1, or it holds a NUL; out is then "". */
 bool scan_string_copy(const char *bytes, size_t count, char *out, size_t room);
 bool scan_string_is(const struct scan_value *value, const char *want);
-int scan_hex_digit(char c);    /* -1: none */
+static inline int scan_hex_digit(char c) /* -1: none */
+{
+    unsigned digit = (unsigned char)c - '0', letter = ((unsigned char)c | 0x20u) - 'a';
+
+    return digit < 10 ? (int)digit : letter < 6 ? (int)letter + 10 : -1;
+}
+/* Bytes that belong to no well-formed sequence. */
+uint64_t meter_utf8_bad(const char *bytes, size_t count);
 char scan_escape(char letter); /* what stands for after a backslash; 0: nothing */
 size_t scan_utf8(uint32_t code, char out[4]);
+/* A \uXXXX at *p, or a pair of them, as UTF-8; moves *p. 0: it is none. 12 bytes must be there. */
+size_t scan_unicode_take(const char **p, const char *end, char out[4]);
 /* For the scanner's own files. */
 void scan_keep(struct scan *scan, const char *bytes, size_t count);
 void scan_text_pass(struct scan *scan, const char *bytes, size_t count);
 void scan_surrogate_flush(struct scan *scan);
 bool scan_escape_letter(struct scan *scan, char letter);
 bool scan_escape_digit(struct scan *scan, char digit);
-enum scan_number scan_number_next(enum scan_number state, char c);
 
 /* ---- lines of an event stream (sse.c) ----------------------------------------------------- */
 

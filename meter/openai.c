@@ -163,6 +163,7 @@ static const struct scan_path chat_paths[] = {
 };
 
 const struct answer_adapter answer_chat = {
+    .tree = SCAN_TREE_ONCE,
     .paths = chat_paths,
     .path_count = COUNT_OF(chat_paths),
     .types = answer_no_types,
@@ -215,19 +216,20 @@ static const struct scan_path responses_paths[] = {
 };
 
 static const struct answer_type responses_types[] = {
-    {"response.completed", ANSWER_ENDS},
-    {"response.incomplete", ANSWER_ENDS},
-    {"response.cancelled", ANSWER_ENDS},
-    {"response.failed", ANSWER_ENDS | ANSWER_FAILS},
-    {"response.output_item.added", ANSWER_REPEATED},
-    {"response.output_item.done", ANSWER_ADDS},
-    {"response.audio.delta", ANSWER_SILENT},
-    {"response.output_audio.delta", ANSWER_SILENT},
-    {"error", ANSWER_FAILS},
-    {NULL, 0},
+    TYPE("response.completed", ANSWER_ENDS),
+    TYPE("response.incomplete", ANSWER_ENDS),
+    TYPE("response.cancelled", ANSWER_ENDS),
+    TYPE("response.failed", ANSWER_ENDS | ANSWER_FAILS),
+    TYPE("response.output_item.added", ANSWER_REPEATED),
+    TYPE("response.output_item.done", ANSWER_ADDS),
+    TYPE("response.audio.delta", ANSWER_SILENT),
+    TYPE("response.output_audio.delta", ANSWER_SILENT),
+    TYPE("error", ANSWER_FAILS),
+    {NULL, 0, 0},
 };
 
 const struct answer_adapter answer_responses = {
+    .tree = SCAN_TREE_ONCE,
     .paths = responses_paths,
     .path_count = COUNT_OF(responses_paths),
     .types = responses_types,
@@ -238,9 +240,9 @@ const struct answer_adapter answer_responses = {
 
 /* A run's usage comes in its own object and in those of its steps: only its own counts. */
 static const struct answer_type runs_types[] = {
-    {"thread.run.step", ANSWER_FOREIGN}, {"thread.run.step.delta", ANSWER_FOREIGN},
-    {"thread.message", ANSWER_FOREIGN},  {"thread.message.delta", ANSWER_FOREIGN},
-    {"thread", ANSWER_FOREIGN},          {NULL, 0},
+    TYPE("thread.run.step", ANSWER_FOREIGN), TYPE("thread.run.step.delta", ANSWER_FOREIGN),
+    TYPE("thread.message", ANSWER_FOREIGN),  TYPE("thread.message.delta", ANSWER_FOREIGN),
+    TYPE("thread", ANSWER_FOREIGN),          {NULL, 0, 0},
 };
 
 static const struct scan_path runs_paths[] = {
@@ -257,6 +259,7 @@ static const struct scan_path runs_paths[] = {
 };
 
 const struct answer_adapter answer_runs = {
+    .tree = SCAN_TREE_ONCE,
     .paths = runs_paths,
     .path_count = COUNT_OF(runs_paths),
     .types = runs_types,
@@ -275,6 +278,7 @@ static void no_buckets(const struct answer *answer, const struct meter_request *
 static const struct scan_path batch_paths[] = {{"error", SCAN_END, ANSWER_ERROR}};
 
 const struct answer_adapter answer_batch = {
+    .tree = SCAN_TREE_ONCE,
     .paths = batch_paths,
     .path_count = COUNT_OF(batch_paths),
     .types = answer_no_types,

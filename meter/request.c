@@ -123,6 +123,8 @@ static void input_bound(struct request_read *read)
     uint64_t text = read->scan.strings_bytes - read->json_strings - read->media_strings;
 
     line_add(out, "text", "one token per UTF-8 byte", text);
+    line_add(out, "bytes that are not UTF-8", "two more for each: U+FFFD takes its place",
+             2 * read->bad_bytes);
     line_add(out, "tools, schemas, arguments", "three per byte: written anew as JSON",
              meter_mul(read->json_bytes, JSON_FACTOR));
     for (size_t i = 0; i < COUNT_OF(media_lines); i++)
@@ -276,17 +278,27 @@ static enum meter_err error_set(struct meter_error *error, enum meter_err err, c
     return err;
 }
 
+static void tree_make(struct scan_tree *tree, const void *owner)
+{
+    const struct request_reader *reader = owner;
+
+    scan_tree_make(tree, reader->paths, reader->path_count);
+    if (!reader->few)
+        scan_tree_all_text(tree, REQUEST_TEXT);
+}
+
 static enum meter_err body_scan(struct request_read *read, const char *body, size_t bytes,
                                 struct meter_error *error)
 {
     uint64_t bad_at = bytes;
     bool bom = bytes >= 3 && memcmp(body, "\xef\xbb\xbf", 3) == 0;
 
-    scan_init(&read->scan, &read->tree, &ops, read);
+    scan_init(&read->scan, scan_tree_of(read->reader->tree, tree_make, read->reader), &ops, read);
     read->scan.fed = bom ? 3 : 0;
     if (!scan_feed(&read->scan, body + (bom ? 3 : 0), bytes - (bom ? 3 : 0), &bad_at) ||
         !scan_complete(&read->scan) || read->root_at == 0 || body[read->root_at - 1] != '{')
         return error_set(error, METER_NOT_JSON, "the body is not a JSON object", bad_at);
+    read->bad_bytes = meter_utf8_bad(body, bytes);
     return METER_OK;
 }
 
@@ -298,7 +310,6 @@ static void read_init(struct request_read *read, struct meter_request *out, cons
     read->body = body;
     read->reader = reader;
     read->cap[0].value = read->cap[1].value = -1;
-    scan_tree_make(&read->tree, reader->paths, reader->path_count);
 }
 
 /* What is known before the body is read. */
@@ -310,7 +321,6 @@ static void billable_init(struct request_read *read, const struct recognised *kn
     const char *asks = out->provider->asks;
 
     read_init(read, out, body, reader);
-    scan_tree_all_text(&read->tree, REQUEST_TEXT);
     read->family = out->api->family;
     read->model_fixed = known->model_fixed;
     read->outline = outline;
@@ -363,8 +373,10 @@ static const struct scan_path unknown_paths[] = {
     {"model", SCAN_END, REQUEST_MODEL},
     {"stream", SCAN_END, REQUEST_STREAM},
 };
-static const struct request_reader request_unknown = {.paths = unknown_paths,
-                                                      .path_count = COUNT_OF(unknown_paths)};
+static const struct request_reader request_unknown = {.tree = SCAN_TREE_ONCE,
+                                                      .paths = unknown_paths,
+                                                      .path_count = COUNT_OF(unknown_paths),
+                                                      .few = true};
 
 static void unknown_read(struct meter_request *out, const char *body, size_t bytes)
 {

@@ -54,10 +54,12 @@ enum media { MEDIA_IMAGE, MEDIA_PDF, MEDIA_AUDIO, MEDIA_TEXT, MEDIA_OTHER };
 struct request_read;
 
 struct request_reader {
+    struct scan_tree_once *tree;
     const struct scan_path *paths;
     size_t path_count;
     void (*finish)(struct request_read *read); /* after the body: what the API bills besides */
     const char *model;                         /* where the request names none */
+    bool few;                                  /* strings elsewhere are not looked at */
     bool no_output;                            /* nothing is written: the cap is 0 */
     bool streams_by_default;
     bool fixed;                /* a cap must not be set */
@@ -84,7 +86,6 @@ struct request_read {
     const struct request_reader *reader;
     const char *body;
     struct scan scan;
-    struct scan_tree tree;
     struct text text;  /* for the model */
     struct text other; /* settings, names, ids */
     unsigned content_depth;
@@ -110,7 +111,7 @@ struct request_read {
         uint64_t at, size, flag_at, flag_size;
     } ask;
     bool model_fixed; /* the path's model counts, not the body's */
-    uint64_t prompts, number_bytes, documents, pages, input_cap;
+    uint64_t prompts, number_bytes, bad_bytes, documents, pages, input_cap;
     bool agent, model_open;
     uint64_t characters;           /* spoken */
     uint64_t files, file_bytes;    /* of a form */

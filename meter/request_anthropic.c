@@ -56,6 +56,7 @@ static const struct scan_path messages_paths[] = {
 };
 
 const struct request_reader request_messages = {
+    .tree = SCAN_TREE_ONCE,
     .paths = messages_paths,
     .path_count = COUNT_OF(messages_paths),
     .search_calls = 10, /* the provider's own bound of one loop */
@@ -71,6 +72,7 @@ static const struct scan_path complete_paths[] = {
 };
 
 const struct request_reader request_complete = {
+    .tree = SCAN_TREE_ONCE,
     .paths = complete_paths,
     .path_count = COUNT_OF(complete_paths),
     .cap_prefix = "\"max_tokens_to_sample\":",

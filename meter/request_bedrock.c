@@ -43,6 +43,7 @@ static const struct scan_path converse_paths[] = {
 };
 
 const struct request_reader request_converse = {
+    .tree = SCAN_TREE_ONCE,
     .paths = converse_paths,
     .path_count = COUNT_OF(converse_paths),
     .fixed = true,
@@ -102,6 +103,7 @@ static void invoke_finish(struct request_read *read)
 }
 
 const struct request_reader request_invoke = {
+    .tree = SCAN_TREE_ONCE,
     .paths = invoke_paths,
     .path_count = COUNT_OF(invoke_paths),
     .finish = invoke_finish,
@@ -124,6 +126,7 @@ static const struct scan_path knowledge_paths[] = {
 };
 
 const struct request_reader request_knowledge = {
+    .tree = SCAN_TREE_ONCE,
     .paths = knowledge_paths,
     .path_count = COUNT_OF(knowledge_paths),
     .fixed = true,

@@ -156,6 +156,7 @@ static void part_take(struct request_read *read, const struct part *part)
     }
     text_begin(&read->text);
     text_add(&read->text, part->body, part->bytes);
+    read->bad_bytes += meter_utf8_bad(part->body, part->bytes);
     read->scan.strings_bytes = meter_add(read->scan.strings_bytes, bytes);
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         if (strcmp(fields[i].name, part->name) != 0)

@@ -73,6 +73,7 @@ static const struct scan_path generate_paths[] = {
 };
 
 const struct request_reader request_generate = {
+    .tree = SCAN_TREE_ONCE,
     .paths = generate_paths,
     .path_count = COUNT_OF(generate_paths),
     .search_calls = 16,
@@ -95,6 +96,7 @@ static const struct scan_path embed_content_paths[] = {
 };
 
 const struct request_reader request_embed_content = {
+    .tree = SCAN_TREE_ONCE,
     .paths = embed_content_paths,
     .path_count = COUNT_OF(embed_content_paths),
     .no_output = true,
@@ -117,6 +119,7 @@ static void predict_finish(struct request_read *read)
 }
 
 const struct request_reader request_predict = {
+    .tree = SCAN_TREE_ONCE,
     .paths = predict_paths,
     .path_count = COUNT_OF(predict_paths),
     .finish = predict_finish,
@@ -160,6 +163,7 @@ static void interactions_finish(struct request_read *read)
 }
 
 const struct request_reader request_interactions = {
+    .tree = SCAN_TREE_ONCE,
     .paths = interactions_paths,
     .path_count = COUNT_OF(interactions_paths),
     .finish = interactions_finish,

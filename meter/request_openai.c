@@ -40,6 +40,7 @@ static const struct scan_path chat_paths[] = {
 };
 
 const struct request_reader request_chat = {
+    .tree = SCAN_TREE_ONCE,
     .paths = chat_paths,
     .path_count = COUNT_OF(chat_paths),
     .search_calls = 16,
@@ -75,6 +76,7 @@ static void completions_finish(struct request_read *read)
 }
 
 const struct request_reader request_completions = {
+    .tree = SCAN_TREE_ONCE,
     .paths = completions_paths,
     .path_count = COUNT_OF(completions_paths),
     .finish = completions_finish,
@@ -95,6 +97,7 @@ static const struct scan_path embeddings_paths[] = {
 };
 
 const struct request_reader request_embeddings = {
+    .tree = SCAN_TREE_ONCE,
     .paths = embeddings_paths,
     .path_count = COUNT_OF(embeddings_paths),
     .no_output = true,
@@ -110,6 +113,7 @@ static const struct scan_path moderation_paths[] = {
 };
 
 const struct request_reader request_moderation = {
+    .tree = SCAN_TREE_ONCE,
     .paths = moderation_paths,
     .path_count = COUNT_OF(moderation_paths),
     .model = "omni-moderation-latest",
@@ -138,6 +142,7 @@ static void runs_finish(struct request_read *read)
 }
 
 const struct request_reader request_runs = {
+    .tree = SCAN_TREE_ONCE,
     .paths = runs_paths,
     .path_count = COUNT_OF(runs_paths),
     .finish = runs_finish,
@@ -190,6 +195,7 @@ static const struct scan_path responses_paths[] = {
 };
 
 const struct request_reader request_responses = {
+    .tree = SCAN_TREE_ONCE,
     .paths = responses_paths,
     .path_count = COUNT_OF(responses_paths),
     .search_calls = 16,

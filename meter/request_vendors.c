@@ -28,6 +28,7 @@ static void images_finish(struct request_read *read)
 }
 
 const struct request_reader request_images = {
+    .tree = SCAN_TREE_ONCE,
     .paths = images_paths,
     .path_count = COUNT_OF(images_paths),
     .finish = images_finish,
@@ -52,6 +53,7 @@ static void speech_finish(struct request_read *read)
 }
 
 const struct request_reader request_speech = {
+    .tree = SCAN_TREE_ONCE,
     .paths = speech_paths,
     .path_count = COUNT_OF(speech_paths),
     .finish = speech_finish,
@@ -70,6 +72,7 @@ static void transcription_finish(struct request_read *read)
 }
 
 const struct request_reader request_transcription = {
+    .tree = SCAN_TREE_ONCE,
     .paths = transcription_paths,
     .path_count = COUNT_OF(transcription_paths),
     .finish = transcription_finish,
@@ -104,6 +107,7 @@ static void rerank_finish(struct request_read *read)
 }
 
 const struct request_reader request_rerank = {
+    .tree = SCAN_TREE_ONCE,
     .paths = rerank_paths,
     .path_count = COUNT_OF(rerank_paths),
     .finish = rerank_finish,
@@ -125,6 +129,7 @@ static void ocr_finish(struct request_read *read)
 }
 
 const struct request_reader request_ocr = {
+    .tree = SCAN_TREE_ONCE,
     .paths = ocr_paths,
     .path_count = COUNT_OF(ocr_paths),
     .finish = ocr_finish,
@@ -155,6 +160,7 @@ static const struct scan_path cohere_paths[] = {
 };
 
 const struct request_reader request_cohere = {
+    .tree = SCAN_TREE_ONCE,
     .paths = cohere_paths,
     .path_count = COUNT_OF(cohere_paths),
     .model = "command",
@@ -183,6 +189,7 @@ static const struct scan_path ollama_paths[] = {
 };
 
 const struct request_reader request_ollama = {
+    .tree = SCAN_TREE_ONCE,
     .paths = ollama_paths,
     .path_count = COUNT_OF(ollama_paths),
     .streams_by_default = true,
@@ -203,6 +210,7 @@ static const struct scan_path watsonx_paths[] = {
 };
 
 const struct request_reader request_watsonx = {
+    .tree = SCAN_TREE_ONCE,
     .paths = watsonx_paths,
     .path_count = COUNT_OF(watsonx_paths),
     .cap_prefix = "\"max_new_tokens\":",
@@ -240,6 +248,7 @@ static void dashscope_finish(struct request_read *read)
 }
 
 const struct request_reader request_dashscope = {
+    .tree = SCAN_TREE_ONCE,
     .paths = dashscope_paths,
     .path_count = COUNT_OF(dashscope_paths),
     .finish = dashscope_finish,
@@ -261,6 +270,7 @@ static const struct scan_path tgi_paths[] = {
 };
 
 const struct request_reader request_tgi = {
+    .tree = SCAN_TREE_ONCE,
     .paths = tgi_paths,
     .path_count = COUNT_OF(tgi_paths),
     .cap_prefix = "\"max_new_tokens\":",
@@ -278,6 +288,7 @@ static const struct scan_path unbounded_paths[] = {
 };
 
 const struct request_reader request_unbounded = {
+    .tree = SCAN_TREE_ONCE,
     .paths = unbounded_paths,
     .path_count = COUNT_OF(unbounded_paths),
     .fixed = true,

@@ -102,23 +102,6 @@ static const char *data_begin(struct sse *sse, const char *p)
     return p + 5;
 }
 
-static const char *line_start(struct sse *sse, const char *p, const char *end)
-{
-    if (sse->after_cr && *p == '\n') {
-        sse->after_cr = false;
-        return p + 1;
-    }
-    sse->after_cr = false;
-    if (*p == '\n' || *p == '\r') {
-        blank_line(sse, *p);
-        return p + 1;
-    }
-    if (end - p >= 5 && memcmp(p, "data:", 5) == 0)
-        return data_begin(sse, p);
-    sse->state = IN_FIELD;
-    return p;
-}
-
 /* The rest of a line, or of the feed. */
 static const char *line_rest(struct sse *sse, struct ends *ends, const char *p)
 {
@@ -133,11 +116,30 @@ static const char *line_rest(struct sse *sse, struct ends *ends, const char *p)
     return stop + 1;
 }
 
+static const char *line_start(struct sse *sse, struct ends *ends, const char *p)
+{
+    const char *end = ends->end;
+
+    if (sse->after_cr && *p == '\n') {
+        sse->after_cr = false;
+        return p + 1;
+    }
+    sse->after_cr = false;
+    if (*p == '\n' || *p == '\r') {
+        blank_line(sse, *p);
+        return p + 1;
+    }
+    if (end - p > 5 && memcmp(p, "data:", 5) == 0)
+        return line_rest(sse, ends, after_colon(sse, data_begin(sse, p)));
+    sse->state = IN_FIELD;
+    return p;
+}
+
 static const char *step(struct sse *sse, struct ends *ends, const char *p)
 {
     switch (sse->state) {
     case LINE_START:
-        return line_start(sse, p, ends->end);
+        return line_start(sse, ends, p);
     case IN_FIELD:
         return field_read(sse, p, ends->end);
     case AFTER_COLON:

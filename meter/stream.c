@@ -32,7 +32,6 @@ struct meter_stream {
     struct decode *decode;
     struct sse sse;
     struct scan scan;
-    struct scan_tree tree;
     struct answer_reader reader;
     struct wrapped *wrapped; /* NULL: no frame has come yet */
 };
@@ -41,7 +40,6 @@ struct meter_stream {
 struct wrapped {
     struct frames frames;
     struct scan scan;
-    struct scan_tree tree;
     struct base64 base64;
     bool chunk;
     bool exception;
@@ -187,6 +185,7 @@ static void frame_end(void *ctx)
     struct meter_stream *stream = ctx;
 
     if (stream->wrapped->exception) {
+        stream->reader.touched = true;
         stream->reader.event.error = true;
         stream->reader.event.seen = 0;
     }
@@ -230,6 +229,13 @@ static void chunk_document(void *ctx)
 
 static const struct scan_ops chunk_ops = {chunk_nothing, chunk_value, chunk_text, chunk_document};
 static const struct scan_path chunk_paths[] = {{"bytes", SCAN_TEXT, 0}};
+static struct scan_tree_once *const chunk_tree = SCAN_TREE_ONCE;
+
+static void chunk_tree_make(struct scan_tree *tree, const void *owner)
+{
+    (void)owner;
+    scan_tree_make(tree, chunk_paths, COUNT_OF(chunk_paths));
+}
 
 static bool frames_open(struct meter_stream *stream)
 {
@@ -242,8 +248,7 @@ static bool frames_open(struct meter_stream *stream)
     if (wrapped == NULL)
         return false;
     frames_init(&wrapped->frames, &frame_ops, stream);
-    scan_tree_make(&wrapped->tree, chunk_paths, COUNT_OF(chunk_paths));
-    scan_init(&wrapped->scan, &wrapped->tree, &chunk_ops, stream);
+    scan_init(&wrapped->scan, scan_tree_of(chunk_tree, chunk_tree_make, NULL), &chunk_ops, stream);
     stream->reader.deferred = true;
     stream->scan.elements = false;
     return true;
@@ -275,8 +280,10 @@ static const struct answer_adapter *adapter_of(const struct meter_request *reque
 }
 
 /* The adapter's own paths last, so that they win. */
-static void tree_make(struct scan_tree *tree, const struct answer_adapter *adapter)
+static void tree_make(struct scan_tree *tree, const void *owner)
 {
+    const struct answer_adapter *adapter = owner;
+
     scan_tree_make(tree, NULL, 0);
     for (size_t i = 0; i < COUNT_OF(adapter->also) && adapter->also[i] != NULL; i++)
         scan_tree_add(tree, adapter->also[i]->paths, adapter->also[i]->path_count);
@@ -300,12 +307,12 @@ struct meter_stream *meter_stream_new(const struct meter_request *request,
         free(stream);
         return NULL;
     }
-    tree_make(&stream->tree, adapter);
     answer_init(&stream->reader, adapter);
     for (size_t i = 0; response->headers != NULL && response->headers[i] != NULL; i++)
         answer_header(&stream->reader, response->headers[i]);
     sse_init(&stream->sse, &lines, stream);
-    scan_init(&stream->scan, &stream->tree, &answer_ops, &stream->reader);
+    scan_init(&stream->scan, scan_tree_of(adapter->tree, tree_make, adapter), &answer_ops,
+              &stream->reader);
     stream->scan.elements = true;
     return stream;
 }

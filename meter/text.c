@@ -70,44 +70,51 @@ void text_begin(struct text *text)
 }
 
 /* Letters and digits are counted by runs: a long one is data, not words. */
-static const char *word_add(struct text *text, const char *p, const char *end)
+static const char *word_add(struct text *text, const char *p, const char *end, uint8_t class)
 {
-    uint64_t count[2] = {0, 0}; /* letters, digits */
-    uint32_t run = text->run;
-    uint64_t dense = 0;
+    const char *start = p;
+    uint64_t count, words;
 
-    for (; p < end; p++) {
-        uint8_t class = classes[(unsigned char)*p];
-
-        if (class != TEXT_WORD && class != TEXT_DIGIT)
-            break;
-        if (run >= DENSE_RUN)
-            dense++;
-        else
-            count[class == TEXT_DIGIT]++, run++;
-    }
-    text->run = run;
-    text->bytes[TEXT_WORD] += count[0];
-    text->bytes[TEXT_DIGIT] += count[1];
-    text->bytes[TEXT_DENSE] += dense;
+    do
+        p++;
+    while (p < end && classes[(unsigned char)*p] == class);
+    count = (uint64_t)(p - start);
+    words = DENSE_RUN - text->run < count ? DENSE_RUN - text->run : count;
+    text->run += (uint32_t)words;
+    text->bytes[class] += words;
+    text->bytes[TEXT_DENSE] += count - words;
     return p;
 }
 
 /* Base64 has marks of its own, and they do not break a run. */
-static bool breaks_run(char c)
-{
-    return c != '+' && c != '/' && c != '_' && c != '-' && c != '=';
-}
+static const bool keeps_run[256] = {
+    ['+'] = true, ['/'] = true, ['_'] = true, ['-'] = true, ['='] = true};
 
-static void mark_add(struct text *text, char c, uint8_t class)
+static inline void mark_add(struct text *text, char c, uint8_t class)
 {
-    if (text->run >= DENSE_RUN && !breaks_run(c)) {
-        text->bytes[TEXT_DENSE]++;
-        return;
-    }
-    if (breaks_run(c))
+    bool keeps = keeps_run[(unsigned char)c];
+
+    if (keeps && text->run >= DENSE_RUN)
+        class = TEXT_DENSE;
+    if (!keeps)
         text->run = 0;
     text->bytes[class]++;
+}
+
+/* A character above ASCII, or the rest of one. */
+static inline const char *sequence_add(struct text *text, const char *p, const char *end,
+                                       uint8_t class)
+{
+    const char *start = p;
+
+    if (class != CONTINUES)
+        text->class = class;
+    text->run = 0;
+    do
+        p++;
+    while (p < end && classes[(unsigned char)*p] == CONTINUES);
+    text->bytes[text->class] += (uint64_t)(p - start);
+    return p;
 }
 
 void text_add(struct text *text, const char *bytes, size_t count)
@@ -118,13 +125,21 @@ void text_add(struct text *text, const char *bytes, size_t count)
         uint8_t class = classes[(unsigned char)*p];
 
         if (class == TEXT_WORD || class == TEXT_DIGIT) {
-            p = word_add(text, p, end);
+            p = word_add(text, p, end, class);
             continue;
         }
-        if (class == CONTINUES)
-            class = text->class;
-        else
-            text->class = class;
+        if (*p == ' ') { /* what most words end with */
+            text->class = TEXT_SPACE;
+            text->bytes[TEXT_SPACE]++;
+            text->run = 0;
+            p++;
+            continue;
+        }
+        if ((unsigned char)*p >= 0x80) {
+            p = sequence_add(text, p, end, class);
+            continue;
+        }
+        text->class = class;
         mark_add(text, *p++, class);
     }
 }

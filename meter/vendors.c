@@ -69,9 +69,10 @@ static const struct scan_path cohere_paths[] = {
 };
 
 static const struct answer_type cohere_types[] = {
-    {"message-end", ANSWER_ENDS}, {"stream-end", ANSWER_ENDS}, {NULL, 0}};
+    TYPE("message-end", ANSWER_ENDS), TYPE("stream-end", ANSWER_ENDS), {NULL, 0, 0}};
 
 const struct answer_adapter answer_cohere = {
+    .tree = SCAN_TREE_ONCE,
     .paths = cohere_paths,
     .path_count = COUNT_OF(cohere_paths),
     .types = cohere_types,
@@ -97,6 +98,7 @@ static const struct scan_path ollama_paths[] = {
 };
 
 const struct answer_adapter answer_ollama = {
+    .tree = SCAN_TREE_ONCE,
     .paths = ollama_paths,
     .path_count = COUNT_OF(ollama_paths),
     .types = answer_no_types,
@@ -119,6 +121,7 @@ static const struct scan_path watsonx_paths[] = {
 };
 
 const struct answer_adapter answer_watsonx = {
+    .tree = SCAN_TREE_ONCE,
     .paths = watsonx_paths,
     .path_count = COUNT_OF(watsonx_paths),
     .types = answer_no_types,
@@ -153,6 +156,7 @@ static const struct scan_path dashscope_paths[] = {
 };
 
 const struct answer_adapter answer_dashscope = {
+    .tree = SCAN_TREE_ONCE,
     .paths = dashscope_paths,
     .path_count = COUNT_OF(dashscope_paths),
     .types = answer_no_types,
@@ -172,6 +176,7 @@ static const struct scan_path tgi_paths[] = {
 };
 
 const struct answer_adapter answer_tgi = {
+    .tree = SCAN_TREE_ONCE,
     .paths = tgi_paths,
     .path_count = COUNT_OF(tgi_paths),
     .types = answer_no_types,
@@ -194,6 +199,7 @@ static const struct scan_path unknown_paths[] = {
 };
 
 const struct answer_adapter answer_unknown = {
+    .tree = SCAN_TREE_ONCE,
     .paths = unknown_paths,
     .path_count = COUNT_OF(unknown_paths),
     .types = answer_no_types,
