@@ -20,55 +20,85 @@
 #define PRICE_ROWS_MAX    100000u
 #define PRICE_COLUMNS_MAX 64u
 
-/* The rates of one price, context tier and service tier. The rows of one price stand together, by
- * prompt_from, then tier; its first row is the standard one from prompt size 0. */
+/* A book is blocks of constant data without a pointer in them, so that the shipped one needs no
+ * work at a program's start. A text is its offset in the block of strings; 0 is "". */
+
+/* The columns of a row's rates: buckets, then counts. */
+#define PRICE_RATES (METER_BUCKETS + METER_COUNTS)
+_Static_assert(PRICE_RATES <= 32, "a row has a bit for each of its rates");
+
+#define PRICE_ALWAYS INT32_MIN /* from_day of a price without a date */
+
+/* The rates of one price, context tier, service, region and hours. The rows of one price stand
+ * together, by prompt_from, tier, region, hours; its first is the plain one from prompt size 0. */
 struct price_row {
-    const char *from;     /* "2026-08-21", "" */
-    int64_t from_s;       /* its first second; INT64_MIN: always */
-    uint64_t prompt_from; /* the first size of the whole prompt that pays this */
-    enum meter_tier tier;
-    const char *tier_name; /* "272000+ priority", "" */
-    struct meter_rates rates;
-    uint64_t context_tokens;
-    uint64_t output_tokens;
-    uint64_t hidden_tokens_per_second;
-    bool free; /* zeros are meant, and what is absent costs nothing either */
+    int32_t from_day;     /* its first day since the epoch */
+    uint32_t from;        /* text: "2026-08-21" */
+    uint32_t hours;       /* text: "mon-fri 01:00-04:00" */
+    uint32_t tier_name;   /* text: "272000+ priority" */
+    uint32_t prompt_from; /* the first size of the whole prompt that pays this */
+    uint32_t context_tokens;
+    uint32_t output_tokens;
+    uint32_t hidden_tokens_per_second;
+    uint32_t has;   /* a bit for each of PRICE_RATES */
+    uint32_t first; /* of its values, one for each bit, in that order */
+    uint8_t tier;
+    uint8_t regional;
+    uint8_t free; /* zeros are meant, and what is absent costs nothing either */
 };
 
-/* An id or alias and the rows of its model, all dates. Sorted by provider, then name. */
+/* An id or alias and the rows of its model, all dates. Sorted by name within a provider. */
 struct price_name {
-    const char *provider;
-    const char *name;
-    const char *row; /* "openai/gpt-5.6-sol" */
+    uint32_t name;  /* text */
+    uint32_t model; /* text: the name of the model itself */
     uint32_t first;
+    uint32_t count;
+};
+
+struct price_provider { /* sorted by name */
+    uint32_t name;      /* text */
+    uint32_t first;     /* of its names */
     uint32_t count;
 };
 
 struct meter_price_book {
     const char *date;
+    const char *strings;
+    const uint64_t *values;
     const struct price_row *rows;
     const struct price_name *names;
-    size_t row_count;
-    size_t name_count;
-    void *owned[4]; /* what meter_price_book_free releases; all NULL: a constant book */
+    const struct price_provider *providers;
+    size_t strings_bytes, value_count, row_count, name_count, provider_count;
+    void *owned[6]; /* what meter_price_book_free releases; all NULL: a constant book */
 };
 
-/* meter_price_find by the provider's name; a provider need not be in providers.def. */
-enum meter_err price_find(const struct meter_price_book *book, const char *provider,
-                          const char *model, int64_t when_s, struct meter_price *out);
+static inline const char *price_text(const struct meter_price_book *book, uint32_t text)
+{
+    return book->strings + text;
+}
+void price_row_rates(const struct meter_price_book *book, const struct price_row *row,
+                     struct meter_rates *out);
+/* NULL: the book has none of this name. */
+const struct price_provider *price_provider_find(const struct meter_price_book *book,
+                                                 const char *name);
 /* The entry of exactly this name, or NULL. */
-const struct price_name *price_name_find(const struct meter_price_book *book, const char *provider,
-                                         const char *name, size_t name_bytes);
-/* <0, 0, >0 as strcmp, by provider, then name. */
-int price_name_order(const char *provider_a, const char *name_a, const char *provider_b,
-                     const char *name_b);
-extern const char *const price_service_names[METER_TIERS]; /* "standard", "priority", ... */
+const struct price_name *price_name_find(const struct meter_price_book *book,
+                                         const struct price_provider *provider, const char *name,
+                                         size_t name_bytes);
+/* The entry of a model by the steps of its provider, or NULL. estimated_out: it is that of the id
+ * without its region, where the region's own is not known. */
+const struct price_name *price_match(const struct meter_price_book *book, const char *provider,
+                                     const char *model, bool *estimated_out);
+
+/* Hours of the day in UTC: "[DAY[-DAY] ]HH:MM-HH:MM[,HH:MM-HH:MM...]", mon tue wed thu fri sat sun.
+ * A window that ends before it begins goes on to the next day. */
+bool price_hours_valid(const char *hours);
+bool price_hours_hold(const char *hours, int64_t when_s);
 
 /* A row of a price file with its own line, and a file's rows with the buffer they point into. */
 struct price_line {
-    struct price_row row;
-    const char *provider;
-    const char *model;
+    struct meter_price_line row; /* provider NULL: the cell was "-" */
+    int32_t from_day;
     char *aliases; /* "a,b" or NULL; may be cut */
     unsigned line;
 };
@@ -80,6 +110,18 @@ struct price_lines {
 enum meter_err price_lines_read(const char *text, size_t bytes, struct price_lines *lines,
                                 struct meter_error *error);
 void price_lines_release(struct price_lines *lines);
+/* The columns of fees, in the order of the format: which count each is, and its name. */
+struct price_fee {
+    enum meter_count count;
+    const char *column;
+    unsigned scale; /* decimals of USD that make a femto-dollar of one */
+};
+extern const struct price_fee price_fees[];
+extern const size_t price_fee_count;
+/* Whether this count alone can be the price of a call, so that its tokens need no rate. */
+bool price_fee_whole(enum meter_count count);
+/* Edits between two names (Levenshtein); names beyond 31 bytes count as far. */
+unsigned price_edits(const char *a, const char *b);
 
 /* Exact arithmetic on femto-dollars. false: does not fit, *out is untouched. */
 bool money_mul(meter_wide a, uint64_t b, meter_wide *out);

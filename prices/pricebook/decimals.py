@@ -13,6 +13,7 @@ LEAST = Decimal("1e-9")        # one nano-dollar per million tokens: the book's 
 NOISE = Decimal("1e-14")       # relative error that a double leaves behind
 FEE_LEAST = Decimal("1e-15")   # one femto-dollar per thing
 TOKEN_CEILING = Decimal(700)   # USD per 1M tokens; the dearest true rate is 600
+TOKEN_FLOOR = Decimal("0.001")  # less is a price per something else
 FEE_CEILING = Decimal(1)       # USD per call of a tool, picture, page, second
 
 

@@ -10,7 +10,8 @@ from .tables import BASE
 # one; rates: bucket -> Decimal, USD per 1M tokens or characters, or per counted thing.
 Offer = collections.namedtuple("Offer", "source model since dated key rates")
 
-VERSION = re.compile(r"-v(\d+)(:\d+)?$")
+VERSION = re.compile(r"-v(\d+)(?::\d+)?$|(?<!-v\d)-(\d+):\d+$")
+STRIPPED = re.compile(r"-v\d+:\d+$")      # what a lookup strips by itself
 
 
 class Evidence:
@@ -57,15 +58,21 @@ class Evidence:
 def fold_versions(names):
     """{spelling: id}: '-v1:0', '-v1' and nothing behind a name are one id where no second version
     of it is listed; else '-v2:0' is '-v2'."""
+    found = {name: VERSION.search(name) for name in names}
     groups = collections.defaultdict(set)
-    for name in names:
-        found = VERSION.search(name)
-        if found:
-            groups[name[:found.start()]].add(found.group(1))
+    for name, match in found.items():
+        if match:
+            groups[name[:match.start()]].add(match.group(1) or match.group(2))
     folded = {}
-    for name in names:
-        found = VERSION.search(name)
-        if found:
-            base = name[:found.start()]
-            folded[name] = base if len(groups[base]) == 1 else f"{base}-v{found.group(1)}"
+    for name, match in found.items():
+        if match:
+            base = name[:match.start()]
+            alone = len(groups[base]) == 1
+            folded[name] = base if alone else f"{base}-v{match.group(1) or match.group(2)}"
     return folded
+
+
+def spelled_aliases(folded):
+    """{spelling: id} of those spellings that a lookup would not find by itself."""
+    return {name: base for name, base in folded.items()
+            if not (STRIPPED.search(name) and STRIPPED.sub("", name) == base)}

@@ -63,7 +63,8 @@ class Merger:
         fee = bucket in FEES and bucket != "character"
         exact = decimals.snap_up(rate) if fee else decimals.snap(rate)
         ceiling = decimals.FEE_CEILING if fee else decimals.TOKEN_CEILING
-        if exact is None or exact > ceiling or rate < 0:
+        floor = 0 if fee else decimals.TOKEN_FLOOR
+        if exact is None or not floor <= exact <= ceiling:
             why = "not a whole nano-dollar" if exact is None else "outside any true price"
             self.notes.rejected.append(where + (offer.source, rate, why))
             return None

@@ -3,7 +3,7 @@
 
 import os
 
-from .evidence import Evidence, fold_versions
+from .evidence import Evidence, fold_versions, spelled_aliases
 from .litellm import read_litellm
 from .portkey import read_portkey
 from .readers import read_genai, read_models_dev, read_pi
@@ -28,7 +28,7 @@ def read_all(provider, folder, dates, spellings, cleared, supplement):
         versions = fold_versions(set(evidence.listed) | set(aliases) | set(aliases.values()))
         evidence = Evidence(provider, dates, spellings, versions)
         aliases = read_catalogues(evidence, folder, cleared)
-        aliases.update((name, base) for name, base in versions.items() if ":" not in name)
+        aliases.update(spelled_aliases(versions))
     for row in supplement:
         if row["provider"] == provider.name:
             evidence.takes[row["model"]].update((row["takes"] or "").split(","))
