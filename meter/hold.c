@@ -90,7 +90,8 @@ static void sum_add(meter_wide *sum, uint64_t count, uint64_t rate)
 }
 
 /* The call itself, where it has a fee, and what else the request may be billed for by number;
- * whole_out: one of them can be the price of the call, so that tokens without a rate cost nothing. */
+ * whole_out: one of them can be the price of the call, so that tokens without a rate cost nothing.
+ */
 static void counts_price(const struct meter_request *request, const struct meter_rates *rates,
                          meter_wide *sum, bool *whole_out)
 {

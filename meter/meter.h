@@ -299,6 +299,28 @@ const char *meter_tier_text(enum meter_tier tier); /* "standard" */
 void meter_price_book_each(const struct meter_price_book *book,
                            bool (*each)(void *ctx, const struct meter_price_line *line), void *ctx);
 
+/* What an import says of one entry of LiteLLM's file. Text is valid during the call alone. */
+enum meter_import {
+    METER_IMPORT_TAKEN,
+    METER_IMPORT_SKIPPED, /* nothing of this build's: another provider, no price */
+    METER_IMPORT_WRONG,   /* a figure that no price can be */
+};
+struct meter_import_note {
+    enum meter_import result;
+    const char *key;      /* the entry's own name */
+    const char *provider; /* ours; "" unknown */
+    const char *model;    /* the id of requests; "" unknown */
+    const char *why;      /* column, value and the guess of what was meant; "" for TAKEN */
+};
+/* LiteLLM's model_prices_and_context_window.json as the text of a price file (free() it; only a
+ * header when nothing is taken). told is called for every entry, in the file's order. against: the
+ * book whose prices tell a figure that is 20 times too low; may be NULL. METER_BAD_PRICES: not such
+ * a file, *error says where. METER_NOMEM. */
+METER_MUST_CHECK enum meter_err
+meter_price_import(const char *json, size_t bytes, const struct meter_price_book *against,
+                   void (*told)(void *ctx, const struct meter_import_note *note), void *ctx,
+                   char **text_out, size_t *text_bytes_out, struct meter_error *error);
+
 /* The price of a model at a time (seconds since the epoch, the request's start). The id, lower case
  * and percent-decoded, exactly or as an alias; then without what the provider's ids may carry
  * beside the name (the table of meter/price_match.c: wrappers, routing, versions, one trailing
@@ -313,8 +335,8 @@ METER_MUST_CHECK enum meter_err meter_price_find_named(const struct meter_price_
                                                        const char *provider, const char *model,
                                                        int64_t when_s, struct meter_price *out);
 /* What a model that the book does not have costs at most: the dearest of all rates, of each bucket
- * and count, and the largest limits, of all rows that the provider has at that time. METER_NO_PRICE:
- * it has none. */
+ * and count, and the largest limits, of all rows that the provider has at that time.
+ * METER_NO_PRICE: it has none. */
 METER_MUST_CHECK enum meter_err meter_price_cap(const struct meter_price_book *book,
                                                 const struct meter_provider *provider,
                                                 int64_t when_s, struct meter_price *out);
@@ -500,7 +522,7 @@ struct meter_bill {
     int64_t cost_pusd;          /* computed; -1: no price */
     int64_t provider_cost_pusd; /* reported; -1: none */
     int64_t charged_pusd;       /* what the ledger books; -1: no price and nothing reported */
-    char row[METER_ROW_MAX]; /* the price row used; "" none */
+    char row[METER_ROW_MAX];    /* the price row used; "" none */
     char row_from[16];
     char tier[METER_NAME_MAX];
 };

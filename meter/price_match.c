@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From the model's id in a request or an answer to an entry of the book. Every lookup is exact; an
- * id that is merely alike is unknown, because a wrong price is worse than none. What an id may carry
- * beside the name is taken off by the steps of its provider, one at a time, in the order of the
- * table. docs/PRICES.md says the same. */
+ * id that is merely alike is unknown, because a wrong price is worse than none. What an id may
+ * carry beside the name is taken off by the steps of its provider, one at a time, in the order of
+ * the table. docs/PRICES.md says the same. */
 #include "meter/meter_int.h"
 
 #define ID_ROOM    512u /* an id with its wrappers */
@@ -190,7 +190,11 @@ struct step {
     const char *what;
 };
 
-#define DATES {strip_date, "-"}, {strip_date, ""}
+#define DATES                                                                                      \
+    {strip_date, "-"},                                                                             \
+    {                                                                                              \
+        strip_date, ""                                                                             \
+    }
 
 static const struct matching {
     const char *provider; /* NULL: all others */

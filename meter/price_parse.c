@@ -464,8 +464,8 @@ static bool is_priced(const struct meter_price_line *row)
     bool priced = row->free || row->rates.token[METER_INPUT] != METER_NO_RATE;
 
     for (unsigned i = 0; i < METER_COUNTS; i++)
-        priced = priced || (price_fee_whole((enum meter_count)i) &&
-                            row->rates.count[i] != METER_NO_RATE);
+        priced = priced ||
+                 (price_fee_whole((enum meter_count)i) && row->rates.count[i] != METER_NO_RATE);
     return priced;
 }
 

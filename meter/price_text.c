@@ -87,14 +87,7 @@ void meter_price_book_each(const struct meter_price_book *book,
 
 #define ROOM_MORE 1024u
 
-struct writer {
-    char *text;
-    size_t bytes;
-    size_t room;
-    bool failed;
-};
-
-static void put(struct writer *writer, const char *text)
+void price_write(struct price_writer *writer, const char *text)
 {
     size_t bytes = strlen(text);
 
@@ -113,41 +106,24 @@ static void put(struct writer *writer, const char *text)
     writer->bytes += bytes;
 }
 
-static void put_cell(struct writer *writer, const char *text)
+static void put_cell(struct price_writer *writer, const char *text)
 {
-    put(writer, *text != '\0' ? text : "-");
-    put(writer, "\t");
+    price_write(writer, *text != '\0' ? text : "-");
+    price_write(writer, "\t");
 }
 
-static void put_number(struct writer *writer, uint64_t value)
+static void put_number(struct price_writer *writer, uint64_t value)
 {
     char text[METER_USD_TEXT];
 
     put_cell(writer, value != 0 ? money_text_of(value, 0, text) : "-");
 }
 
-static void put_price(struct writer *writer, uint64_t rate, unsigned scale)
+static void put_price(struct price_writer *writer, uint64_t rate, unsigned scale)
 {
     char text[METER_USD_TEXT];
 
     put_cell(writer, rate != METER_NO_RATE ? money_text_of(rate, scale, text) : "-");
-}
-
-/* The other names of a model, on the first of its lines. */
-static void put_aliases(struct writer *writer, const struct walk *walk)
-{
-    const char *between = "";
-
-    for (uint32_t i = 0; i < walk->provider->count; i++) {
-        const struct price_name *other = &walk->book->names[walk->provider->first + i];
-
-        if (other == walk->name || other->first != walk->name->first)
-            continue;
-        put(writer, between);
-        put(writer, price_text(walk->book, other->name));
-        between = ",";
-    }
-    put(writer, *between != '\0' ? "\t" : "-\t");
 }
 
 /* Whether free=yes must stand there for the row's zeros to be taken back. */
@@ -162,39 +138,33 @@ static bool says_free(const struct meter_price_line *line)
     return zero;
 }
 
-static bool put_row(void *ctx, const struct walk *walk)
+void price_write_line(struct price_writer *writer, const struct meter_price_line *line,
+                      const char *aliases)
 {
-    struct writer *writer = ctx;
-    struct meter_price_line line;
     char prompt_from[METER_USD_TEXT];
 
-    line_fill(walk->book, walk->provider, walk->name, walk->row, &line);
-    put_cell(writer, line.provider);
-    put_cell(writer, line.model);
-    if (walk->row == &walk->book->rows[walk->name->first])
-        put_aliases(writer, walk);
-    else
-        put(writer, "-\t");
-    put_cell(writer, line.from);
-    put_cell(writer, money_text_of(line.prompt_from, 0, prompt_from));
-    put_cell(writer, meter_tier_text(line.tier));
-    put_cell(writer, line.regional ? "regional" : "");
-    put_cell(writer, line.hours);
+    put_cell(writer, line->provider);
+    put_cell(writer, line->model);
+    put_cell(writer, aliases);
+    put_cell(writer, line->from);
+    put_cell(writer, money_text_of(line->prompt_from, 0, prompt_from));
+    put_cell(writer, meter_tier_text(line->tier));
+    put_cell(writer, line->regional ? "regional" : "");
+    put_cell(writer, line->hours);
     for (unsigned bucket = 0; bucket < METER_BUCKETS; bucket++)
-        put_price(writer, line.rates.token[bucket], 9);
+        put_price(writer, line->rates.token[bucket], 9);
     for (size_t i = 0; i < price_fee_count; i++)
-        put_price(writer, line.rates.count[price_fees[i].count], price_fees[i].scale);
-    put_number(writer, line.context_tokens);
-    put_number(writer, line.output_tokens);
-    put_number(writer, line.hidden_tokens_per_second);
-    put(writer, says_free(&line) ? "yes\n" : "-\n");
-    return true;
+        put_price(writer, line->rates.count[price_fees[i].count], price_fees[i].scale);
+    put_number(writer, line->context_tokens);
+    put_number(writer, line->output_tokens);
+    put_number(writer, line->hidden_tokens_per_second);
+    price_write(writer, says_free(line) ? "yes\n" : "-\n");
 }
 
-static void put_header(struct writer *writer)
+void price_write_header(struct price_writer *writer)
 {
-    static const char *const before[] = {"provider", "model",   "aliases", "from", "prompt_from",
-                                         "service",  "region", "hours"};
+    static const char *const before[] = {"provider",    "model",   "aliases", "from",
+                                         "prompt_from", "service", "region",  "hours"};
 
     for (size_t i = 0; i < COUNT_OF(before); i++)
         put_cell(writer, before[i]);
@@ -202,16 +172,44 @@ static void put_header(struct writer *writer)
         put_cell(writer, meter_bucket_name((enum meter_bucket)bucket));
     for (size_t i = 0; i < price_fee_count; i++)
         put_cell(writer, price_fees[i].column);
-    put(writer, "context_tokens\toutput_tokens\thidden_tps\tfree\n");
+    price_write(writer, "context_tokens\toutput_tokens\thidden_tps\tfree\n");
+}
+
+/* The other names of a model, for the first of its lines: "a,b". */
+static void aliases_write(const struct walk *walk, struct price_writer *out)
+{
+    for (uint32_t i = 0; i < walk->provider->count; i++) {
+        const struct price_name *other = &walk->book->names[walk->provider->first + i];
+
+        if (other == walk->name || other->first != walk->name->first)
+            continue;
+        if (out->bytes > 0)
+            price_write(out, ",");
+        price_write(out, price_text(walk->book, other->name));
+    }
+}
+
+static bool write_row(void *ctx, const struct walk *walk)
+{
+    struct price_writer *writer = ctx, aliases = {0};
+    struct meter_price_line line;
+
+    if (walk->row == &walk->book->rows[walk->name->first])
+        aliases_write(walk, &aliases);
+    line_fill(walk->book, walk->provider, walk->name, walk->row, &line);
+    price_write_line(writer, &line, aliases.bytes > 0 ? aliases.text : "");
+    writer->failed = writer->failed || aliases.failed;
+    free(aliases.text);
+    return !writer->failed;
 }
 
 char *meter_price_book_text(const struct meter_price_book *book, size_t *bytes_out)
 {
     struct walk walk = {.book = book};
-    struct writer writer = {0};
+    struct price_writer writer = {0};
 
-    put_header(&writer);
-    walk_all(&walk, put_row, &writer);
+    price_write_header(&writer);
+    walk_all(&walk, write_row, &writer);
     if (writer.failed) {
         free(writer.text);
         return NULL;

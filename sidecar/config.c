@@ -152,8 +152,8 @@ static bool prices_unknown(struct side_reader *reader, const yaml_node_t *value)
         reader->spec->unknown_model = SIDE_UNKNOWN_ROW;
         (void)snprintf(reader->spec->unknown_row, room, "%s", text + 6);
     } else {
-        return side_read_fail(reader, value, "'%s' is none of deny, cap, warn, price=PROVIDER/MODEL",
-                              text);
+        return side_read_fail(reader, value,
+                              "'%s' is none of deny, cap, warn, price=PROVIDER/MODEL", text);
     }
     return true;
 }
