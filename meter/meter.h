@@ -231,7 +231,8 @@ enum meter_bucket {
 };
 const char *meter_bucket_name(enum meter_bucket bucket); /* "cache_write_5m" */
 
-#define METER_NO_RATE UINT64_MAX
+#define METER_NO_RATE  UINT64_MAX
+#define METER_USD_TEXT 32u /* room for any decimal amount, with the NUL */
 
 /* The rates that apply to one call: femto-dollars per token (= nano-dollars per million tokens),
  * and femto-dollars per counted thing. METER_NO_RATE: the row has none. */
@@ -295,6 +296,12 @@ struct meter_price_line {
     struct meter_rates rates;
 };
 const char *meter_tier_text(enum meter_tier tier); /* "standard" */
+/* The name of a count's fee in a price file, "web_search"; NULL: it has none. *decimals_out: what
+ * turns its rate into USD as they stand there (tokens: METER_TOKEN_DECIMALS). */
+#define METER_TOKEN_DECIMALS 9u
+const char *meter_fee_name(enum meter_count count, unsigned *decimals_out);
+/* A rate / 10^decimals as decimal text without needless zeros. */
+const char *meter_rate_text(uint64_t rate, unsigned decimals, char out[METER_USD_TEXT]);
 /* Calls each(ctx, line) for every row, in the order of the book's text, until it says false. */
 void meter_price_book_each(const struct meter_price_book *book,
                            bool (*each)(void *ctx, const struct meter_price_line *line), void *ctx);
@@ -368,9 +375,7 @@ METER_MUST_CHECK enum meter_err meter_price_cost(const struct meter_rates *rates
 /* Decimal USD text ("0.0000000375", "5", "1e-7") to pico-dollars, rounded up; false when it is not
  * a number, negative, or too large. Never goes through a double. */
 bool meter_usd_parse(const char *text, size_t bytes, int64_t *pusd_out);
-/* Pico-dollars as decimal USD text without needless zeros ("0.000123", "5", "-0.5"). out needs 32.
- */
-#define METER_USD_TEXT 32u
+/* Pico-dollars as decimal USD text without needless zeros ("0.000123", "5", "-0.5"). */
 const char *meter_usd_text(int64_t pusd, char out[METER_USD_TEXT]);
 
 /* ---- holds -------------------------------------------------------------------------------- */

@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+#define IMPORT_MOST (64u << 20) /* bytes; the real file has 1.4 MB */
+
 /* A row with its model's id. */
 struct taken {
     struct meter_price_line line;
@@ -184,6 +186,10 @@ static enum meter_err file_import(struct importing *importing, const char *json,
     struct price_member member;
     enum price_members state = PRICE_MEMBERS_BAD;
 
+    if (bytes > IMPORT_MOST) {
+        (void)snprintf(error->text, sizeof error->text, "larger than 64 MiB");
+        return METER_BAD_PRICES;
+    }
     if (at < end && *at == '{') {
         at++;
         while ((state = price_member_next(&at, end, &member)) == PRICE_MEMBER)

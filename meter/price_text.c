@@ -83,6 +83,22 @@ void meter_price_book_each(const struct meter_price_book *book,
     walk_all(&walk, visit, &visitor);
 }
 
+const char *meter_fee_name(enum meter_count count, unsigned *decimals_out)
+{
+    for (size_t i = 0; i < price_fee_count; i++) {
+        if (price_fees[i].count != count)
+            continue;
+        *decimals_out = price_fees[i].scale;
+        return price_fees[i].column;
+    }
+    return NULL;
+}
+
+const char *meter_rate_text(uint64_t rate, unsigned decimals, char out[METER_USD_TEXT])
+{
+    return money_text_of(rate, decimals, out);
+}
+
 /* ---- text --------------------------------------------------------------------------------- */
 
 #define ROOM_MORE 1024u
