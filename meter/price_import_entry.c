@@ -313,6 +313,8 @@ static void token_read(struct import_entry *entry, const struct price_member *co
         row = rate > 0 ? row_of(entry, tier_start(entry, above > 0 ? above : from), tier) : NULL;
         if (row != NULL)
             dearer_set(&row->rates.token[stems[i].bucket], rate);
+        else if (rate > 0)
+            say(entry, METER_IMPORT_SKIPPED, "too many tiers and services");
         return;
     }
 }

@@ -211,83 +211,101 @@ static void the_dearer_of_two_entries_of_one_model_is_taken(void **state)
     "{\"" key "\":{\"litellm_provider\":\"" provider "\"," CHAT rest "}}"
 #define OUT ",\"output_cost_per_token\":1e-05"
 
+static const struct {
+    const char *why, *json, *want;
+} told_cases[] = {
+    {"a prefix", ENTRY("mistral/Mistral-X", "mistral", "\"input_cost_per_token\":1e-06" OUT),
+     "mistral/Mistral-X taken mistral/mistral-x"},
+    {"a kind of Vertex",
+     ENTRY("vertex_ai/claude@20250101", "vertex_ai-anthropic_models",
+           "\"input_cost_per_token\":1e-06" OUT),
+     "vertex_ai/claude@20250101 taken vertex/claude"},
+    {"a maker on Vertex",
+     ENTRY("vertex_ai/meta/llama-maas", "vertex_ai-llama_models",
+           "\"input_cost_per_token\":1e-06" OUT),
+     "vertex_ai/meta/llama-maas taken vertex/llama-maas"},
+    {"a maker on OpenRouter",
+     ENTRY("openrouter/a/b", "openrouter", "\"input_cost_per_token\":1e-06" OUT),
+     "openrouter/a/b taken openrouter/a/b"},
+    {"a name with escapes", ENTRY("gpt\\u002Dx", "openai", "\"input_cost_per_token\":1e-06" OUT),
+     "gpt-x taken openai/gpt-x"},
+    {"another provider", ENTRY("wandb/x", "wandb", "\"input_cost_per_token\":1" OUT),
+     "wandb/x skipped /: another provider: wandb"},
+    {"no provider", "{\"x\":{}}", "x skipped /: another provider: none"},
+    {"no model", "{\"x\":[1,2,{\"a\":\"}\"}]}", "x skipped /: it is no model"},
+    {"a blank in the name", ENTRY("a b", "openai", "\"input_cost_per_token\":1e-06" OUT),
+     "a b skipped openai/a b: its name cannot be a model's"},
+    {"a price for all", ENTRY("*", "openai", "\"input_cost_per_token\":1e-06" OUT),
+     "* skipped openai/*: its name cannot be a model's"},
+    {"a size of pictures",
+     ENTRY("hd/1024-x-1024/dall-e-3", "openai", "\"input_cost_per_token\":1e-06" OUT),
+     "hd/1024-x-1024/dall-e-3 skipped openai/hd/1024-x-1024/dall-e-3: "
+     "the price of one size, region or term"},
+    {"zeros", ENTRY("x", "openai", "\"input_cost_per_token\":0,\"output_cost_per_token\":0.0"),
+     "x skipped openai/x: no price per input token, nor per call"},
+    {"null", ENTRY("x", "openai", "\"input_cost_per_token\":null"),
+     "x skipped openai/x: no price per input token, nor per call"},
+    {"half a price", ENTRY("x", "openai", "\"input_cost_per_token\":1e-06"),
+     "x skipped openai/x: no price per output token"},
+    {"per million", ENTRY("x", "openai", "\"input_cost_per_token\":2.5" OUT),
+     "x wrong openai/x: input_cost_per_token: 2.5 looks like USD per 1,000,000 tokens; "
+     "per token write 0.0000025"},
+    {"per thousand", ENTRY("x", "openai", "\"input_cost_per_token\":0.0025" OUT),
+     "x wrong openai/x: input_cost_per_token: 0.0025 looks like USD per 1,000 tokens; "
+     "per token write 0.0000025"},
+    {"divided twice", ENTRY("x", "openai", "\"input_cost_per_token\":2.5e-12" OUT),
+     "x wrong openai/x: input_cost_per_token: 2.5e-12 is below 0.001 USD per 1,000,000 tokens; "
+     "if it is a price per token divided by 1,000,000 write 0.0000025"},
+    {"negative", ENTRY("x", "openai", "\"input_cost_per_token\":-1" OUT),
+     "x wrong openai/x: input_cost_per_token: -1 is negative"},
+    {"text", ENTRY("x", "openai", "\"input_cost_per_token\":\"1e-06\"" OUT),
+     "x wrong openai/x: input_cost_per_token: \"1e-06\" is not a number"},
+    {"beyond all", ENTRY("x", "openai", "\"input_cost_per_token\":1e300" OUT),
+     "x wrong openai/x: input_cost_per_token: 1e300 is too large"},
+    {"not exact", ENTRY("x", "openai", "\"input_cost_per_token\":8.33333333333e-8" OUT),
+     "x wrong openai/x: input_cost_per_token: 8.33333333333e-8 has more than 15 decimals"},
+    {"a fee per thousand",
+     "{\"x\":{\"litellm_provider\":\"openai\",\"mode\":\"ocr\","
+     "\"ocr_cost_per_page\":4}}",
+     "x wrong openai/x: ocr_cost_per_page: 4 is above 1 USD for one"},
+    {"20 times under the book", ENTRY("gpt-4o", "openai", "\"input_cost_per_token\":1e-07" OUT),
+     "gpt-4o wrong openai/gpt-4o: input_cost_per_token: 0.0000001 is 20 times or more under "
+     "the 0.0000025 of the book"},
+    {"not quite", ENTRY("gpt-4o", "openai", "\"input_cost_per_token\":1.3e-07" OUT),
+     "gpt-4o taken openai/gpt-4o"},
+};
+
 static void every_entry_is_told_once_with_its_reason(void **state)
 {
-    static const struct {
-        const char *why, *json, *want;
-    } cases[] = {
-        {"a prefix", ENTRY("mistral/Mistral-X", "mistral", "\"input_cost_per_token\":1e-06" OUT),
-         "mistral/Mistral-X taken mistral/mistral-x"},
-        {"a kind of Vertex",
-         ENTRY("vertex_ai/claude@20250101", "vertex_ai-anthropic_models",
-               "\"input_cost_per_token\":1e-06" OUT),
-         "vertex_ai/claude@20250101 taken vertex/claude"},
-        {"a maker on Vertex",
-         ENTRY("vertex_ai/meta/llama-maas", "vertex_ai-llama_models",
-               "\"input_cost_per_token\":1e-06" OUT),
-         "vertex_ai/meta/llama-maas taken vertex/llama-maas"},
-        {"a maker on OpenRouter",
-         ENTRY("openrouter/a/b", "openrouter", "\"input_cost_per_token\":1e-06" OUT),
-         "openrouter/a/b taken openrouter/a/b"},
-        {"a name with escapes",
-         ENTRY("gpt\\u002Dx", "openai", "\"input_cost_per_token\":1e-06" OUT),
-         "gpt-x taken openai/gpt-x"},
-        {"another provider", ENTRY("wandb/x", "wandb", "\"input_cost_per_token\":1" OUT),
-         "wandb/x skipped /: another provider: wandb"},
-        {"no provider", "{\"x\":{}}", "x skipped /: another provider: none"},
-        {"no model", "{\"x\":[1,2,{\"a\":\"}\"}]}", "x skipped /: it is no model"},
-        {"a blank in the name", ENTRY("a b", "openai", "\"input_cost_per_token\":1e-06" OUT),
-         "a b skipped openai/a b: its name cannot be a model's"},
-        {"a price for all", ENTRY("*", "openai", "\"input_cost_per_token\":1e-06" OUT),
-         "* skipped openai/*: its name cannot be a model's"},
-        {"a size of pictures",
-         ENTRY("hd/1024-x-1024/dall-e-3", "openai", "\"input_cost_per_token\":1e-06" OUT),
-         "hd/1024-x-1024/dall-e-3 skipped openai/hd/1024-x-1024/dall-e-3: "
-         "the price of one size, region or term"},
-        {"zeros", ENTRY("x", "openai", "\"input_cost_per_token\":0,\"output_cost_per_token\":0.0"),
-         "x skipped openai/x: no price per input token, nor per call"},
-        {"null", ENTRY("x", "openai", "\"input_cost_per_token\":null"),
-         "x skipped openai/x: no price per input token, nor per call"},
-        {"half a price", ENTRY("x", "openai", "\"input_cost_per_token\":1e-06"),
-         "x skipped openai/x: no price per output token"},
-        {"per million", ENTRY("x", "openai", "\"input_cost_per_token\":2.5" OUT),
-         "x wrong openai/x: input_cost_per_token: 2.5 looks like USD per 1,000,000 tokens; "
-         "per token write 0.0000025"},
-        {"per thousand", ENTRY("x", "openai", "\"input_cost_per_token\":0.0025" OUT),
-         "x wrong openai/x: input_cost_per_token: 0.0025 looks like USD per 1,000 tokens; "
-         "per token write 0.0000025"},
-        {"divided twice", ENTRY("x", "openai", "\"input_cost_per_token\":2.5e-12" OUT),
-         "x wrong openai/x: input_cost_per_token: 2.5e-12 is below 0.001 USD per 1,000,000 tokens; "
-         "if it is a price per token divided by 1,000,000 write 0.0000025"},
-        {"negative", ENTRY("x", "openai", "\"input_cost_per_token\":-1" OUT),
-         "x wrong openai/x: input_cost_per_token: -1 is negative"},
-        {"text", ENTRY("x", "openai", "\"input_cost_per_token\":\"1e-06\"" OUT),
-         "x wrong openai/x: input_cost_per_token: \"1e-06\" is not a number"},
-        {"beyond all", ENTRY("x", "openai", "\"input_cost_per_token\":1e300" OUT),
-         "x wrong openai/x: input_cost_per_token: 1e300 is too large"},
-        {"not exact", ENTRY("x", "openai", "\"input_cost_per_token\":8.33333333333e-8" OUT),
-         "x wrong openai/x: input_cost_per_token: 8.33333333333e-8 has more than 15 decimals"},
-        {"a fee per thousand",
-         "{\"x\":{\"litellm_provider\":\"openai\",\"mode\":\"ocr\","
-         "\"ocr_cost_per_page\":4}}",
-         "x wrong openai/x: ocr_cost_per_page: 4 is above 1 USD for one"},
-        {"20 times under the book", ENTRY("gpt-4o", "openai", "\"input_cost_per_token\":1e-07" OUT),
-         "gpt-4o wrong openai/gpt-4o: input_cost_per_token: 0.0000001 is 20 times or more under "
-         "the 0.0000025 of the book"},
-        {"not quite", ENTRY("gpt-4o", "openai", "\"input_cost_per_token\":1.3e-07" OUT),
-         "gpt-4o taken openai/gpt-4o"},
-    };
-
     (void)state;
-    for (size_t i = 0; i < COUNT(cases); i++) {
+    for (size_t i = 0; i < COUNT(told_cases); i++) {
         struct meter_error error = {""};
         struct told told;
 
-        meter_price_book_free(import(cases[i].json, book, &told, &error));
-        if (strcmp(told.text, cases[i].want) != 0)
-            fail_msg("%s: told \"%s\", want \"%s\"; %s", cases[i].why, told.text, cases[i].want,
-                     error.text);
+        meter_price_book_free(import(told_cases[i].json, book, &told, &error));
+        if (strcmp(told.text, told_cases[i].want) != 0)
+            fail_msg("%s: told \"%s\", want \"%s\"; %s", told_cases[i].why, told.text,
+                     told_cases[i].want, error.text);
     }
+}
+
+/* One that cannot be taken as a whole is not taken: a tier left out would be a price too low. */
+static void more_tiers_than_there_is_room_for_are_not_taken(void **state)
+{
+    struct meter_error error = {""};
+    char json[8192];
+    struct told told;
+    int used = snprintf(json, sizeof json,
+                        "{\"x\":{\"litellm_provider\":\"openai\"," CHAT
+                        "\"input_cost_per_token\":1e-06,\"output_cost_per_token\":1e-05");
+
+    (void)state;
+    for (int i = 1; i <= 40; i++)
+        used += snprintf(json + used, sizeof json - (size_t)used,
+                         ",\"input_cost_per_token_above_%dk_tokens\":2e-06", i);
+    (void)snprintf(json + used, sizeof json - (size_t)used, "}}");
+    meter_price_book_free(import(json, NULL, &told, &error));
+    assert_string_equal(told.text, "x skipped openai/x: too many tiers and services");
 }
 
 static void what_is_no_object_of_models_is_refused(void **state)
@@ -336,6 +354,7 @@ int main(void)
         cmocka_unit_test(tiers_in_a_list_are_tiers),
         cmocka_unit_test(the_dearer_of_two_entries_of_one_model_is_taken),
         cmocka_unit_test(every_entry_is_told_once_with_its_reason),
+        cmocka_unit_test(more_tiers_than_there_is_room_for_are_not_taken),
         cmocka_unit_test(what_is_no_object_of_models_is_refused),
         cmocka_unit_test(an_empty_file_gives_an_empty_book),
     };
