@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Price files: reading them back, laying them over a base book, and what they must not say. */
+#include <stdio.h>
+
+#include "meter/meter_int.h"
 #include "tests/unit/price_test.h"
 
 /* A book's text gives the same text again: nothing is lost, nothing stands twice. */
@@ -28,6 +31,66 @@ static void books_are_read_back_unchanged(void **state)
     check_read_back("the shipped book", meter_price_book_shipped());
     check_read_back("the tests' book", book);
     assert_int_equal(strlen(meter_price_book_date(meter_price_book_shipped())), 10);
+}
+
+static void check_row(const struct meter_price_book *made, const struct meter_price_book *read,
+                      size_t i)
+{
+    const struct price_row *a = &made->rows[i], *b = &read->rows[i];
+    struct meter_rates rates_a, rates_b;
+
+    price_row_rates(made, a, &rates_a);
+    price_row_rates(read, b, &rates_b);
+    if (a->from_day != b->from_day || a->prompt_from != b->prompt_from || a->tier != b->tier ||
+        a->regional != b->regional || a->free != b->free ||
+        a->context_tokens != b->context_tokens || a->output_tokens != b->output_tokens ||
+        a->hidden_tokens_per_second != b->hidden_tokens_per_second ||
+        strcmp(price_text(made, a->from), price_text(read, b->from)) != 0 ||
+        strcmp(price_text(made, a->hours), price_text(read, b->hours)) != 0 ||
+        strcmp(price_text(made, a->tier_name), price_text(read, b->tier_name)) != 0 ||
+        memcmp(&rates_a, &rates_b, sizeof rates_a) != 0)
+        fail_msg("row %zu of the shipped book (\"%s\") is not what its text says", i,
+                 price_text(made, a->tier_name));
+}
+
+/* The whole file, as the book that is made of it. */
+static struct meter_price_book *file_read(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    struct meter_price_book *read = NULL;
+    struct meter_error error = {""};
+    char *text = NULL;
+    size_t room = 0;
+    ssize_t bytes = file != NULL ? getdelim(&text, &room, '\0', file) : -1;
+
+    if (bytes < 0 || meter_price_book_parse(text, (size_t)bytes, NULL, &read, &error) != METER_OK)
+        fail_msg("%s: %s", path, error.text);
+    (void)fclose(file);
+    free(text);
+    return read;
+}
+
+/* The tables that awk makes are those that the reader of price files makes of the same text. */
+static void the_compiled_book_is_the_one_that_is_read(void **state)
+{
+    const struct meter_price_book *made = meter_price_book_shipped();
+    struct meter_price_book *read = file_read("prices/book.tsv");
+
+    (void)state;
+    assert_int_equal(made->provider_count, read->provider_count);
+    assert_int_equal(made->name_count, read->name_count);
+    assert_int_equal(made->row_count, read->row_count);
+    for (size_t i = 0; i < made->name_count; i++) {
+        const struct price_name *a = &made->names[i], *b = &read->names[i];
+
+        assert_string_equal(price_text(made, a->name), price_text(read, b->name));
+        assert_string_equal(price_text(made, a->model), price_text(read, b->model));
+        assert_int_equal(a->first, b->first);
+        assert_int_equal(a->count, b->count);
+    }
+    for (size_t i = 0; i < made->row_count; i++)
+        check_row(made, read, i);
+    meter_price_book_free(read);
 }
 
 #define HEAD "provider|model|input|output\n"
@@ -191,6 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(books_are_read_back_unchanged),
+        cmocka_unit_test(the_compiled_book_is_the_one_that_is_read),
         cmocka_unit_test(override_replaces_whole_models),
         cmocka_unit_test(override_errors_name_line_column_and_value),
         cmocka_unit_test(override_zero_is_free_only_when_said),

@@ -104,6 +104,36 @@ static void entries_become_rows(void **state)
     meter_price_book_free(made);
 }
 
+static void caches_and_services_have_their_columns(void **state)
+{
+    static const char json[] =
+        "{\"x\":{\"litellm_provider\":\"anthropic\",\"mode\":\"image_generation\","
+        "\"input_cost_per_token\":5e-06,"
+        "\"output_cost_per_token\":25000000000000000000e-24,\"output_cost_per_image\":0.04,"
+        "\"cache_creation_input_token_cost\":6.25e-06,"
+        "\"cache_creation_input_token_cost_above_1hr\":1e-05,"
+        "\"input_cost_per_token_flex\":2.5e-06,\"output_cost_per_token_flex\":1.25e-05}}";
+    const struct meter_price_key flex = {.prompt_tokens = 1, .tier = METER_TIER_FLEX};
+    struct meter_error error = {""};
+    struct meter_price price;
+    struct meter_rates rates;
+    struct told told;
+    const char *name;
+    struct meter_price_book *made = import(json, NULL, &told, &error);
+
+    (void)state;
+    assert_int_equal(find(made, "anthropic", "x", NOW, &price), METER_OK);
+    plain_rates(&price, 1, &rates);
+    assert_int_equal(rates.token[METER_OUTPUT], UINT64_C(25000000000));
+    assert_int_equal(rates.token[METER_CACHE_WRITE_5M], UINT64_C(6250000000));
+    assert_int_equal(rates.token[METER_CACHE_WRITE_1H], UINT64_C(10000000000));
+    assert_true(rates.count[METER_IMAGES] == METER_NO_RATE); /* tokens are the price */
+    meter_price_rates(&price, &flex, &rates, &name);
+    assert_string_equal(name, "flex");
+    assert_int_equal(rates.token[METER_INPUT], UINT64_C(2500000000));
+    meter_price_book_free(made);
+}
+
 static void things_are_taken_by_what_a_model_is_for(void **state)
 {
     static const struct {
@@ -350,6 +380,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_become_rows),
+        cmocka_unit_test(caches_and_services_have_their_columns),
         cmocka_unit_test(things_are_taken_by_what_a_model_is_for),
         cmocka_unit_test(tiers_in_a_list_are_tiers),
         cmocka_unit_test(the_dearer_of_two_entries_of_one_model_is_taken),

@@ -7,32 +7,34 @@
 
 /* '|' stands for a tab. */
 static const char ids_text[] =
-    "provider|model|aliases|input|output|free\n"
-    "openai|gpt-4o|-|2.5|10|-\n"
-    "openai|ft:gpt-4o-mini|-|0.3|1.2|-\n"
-    "azure-openai|gpt-4o|gpt-4-omni|2.5|10|-\n"
-    "anthropic|claude-opus-4-6|-|5|25|-\n"
-    "gemini|gemini-2.5-pro|-|1.25|10|-\n"
-    "vertex|gemini-2.5-pro|-|1.25|10|-\n"
-    "vertex|claude-opus-4-5|-|5|25|-\n"
-    "vertex|llama-3.3-70b-instruct-maas|-|0.72|0.72|-\n"
-    "bedrock|anthropic.claude-opus-4-6|anthropic.claude-opus-4-6-v1|5.5|27.5|-\n"
-    "bedrock|eu.anthropic.claude-opus-4-6|-|5.5|27.5|-\n"
-    "bedrock|anthropic.claude-haiku-4-5|-|1.1|5.5|-\n"
-    "bedrock|amazon.titan-embed-text-v1|-|0.1|-|-\n"
-    "bedrock|amazon.titan-embed-text-v2|amazon.titan-embed-text-v2:0|0.02|-|-\n"
-    "bedrock|us.meta.llama3-3-70b-instruct|-|0.72|0.72|-\n"
-    "bedrock|openai.gpt-oss-20b|openai.gpt-oss-20b-1:0|0.07|0.3|-\n"
-    "openrouter|anthropic/claude-opus-4.6|-|5|25|-\n"
-    "openrouter|anthropic/claude-opus-4.6:batch|-|2.5|12.5|-\n"
-    "openrouter|z-ai/glm-4.5-air|-|0.2|1.1|-\n"
-    "openrouter|z-ai/glm-4.5-air:free|-|-|-|yes\n"
-    "fireworks|accounts/fireworks/models/kimi-k2p6|-|0.95|4|-\n"
-    "huggingface|meta-llama/llama-3.3-70b-instruct|-|0.9|0.9|-\n"
-    "huggingface|meta-llama/llama-3.3-70b-instruct:together|-|0.88|0.88|-\n"
-    "minimax|MiniMax-M2|-|0.3|1.2|-\n"
-    "ollama|*|-|-|-|yes\n"
-    "ollama|gpt-oss:20b-cloud|-|0.07|0.3|-\n";
+    "provider|model|aliases|input|output|free|search_unit\n"
+    "openai|gpt-4o|-|2.5|10|-|-\n"
+    "openai|ft:gpt-4o-mini|-|0.3|1.2|-|-\n"
+    "azure-openai|gpt-4o|GPT-4-Omni|2.5|10|-|-\n"
+    "anthropic|claude-opus-4-6|-|5|25|-|-\n"
+    "gemini|gemini-2.5-pro|-|1.25|10|-|-\n"
+    "vertex|gemini-2.5-pro|-|1.25|10|-|-\n"
+    "vertex|claude-opus-4-5|-|5|25|-|-\n"
+    "vertex|llama-3.3-70b-instruct-maas|-|0.72|0.72|-|-\n"
+    "bedrock|anthropic.claude-opus-4-6|anthropic.claude-opus-4-6-v1|5.5|27.5|-|-\n"
+    "bedrock|eu.anthropic.claude-opus-4-6|-|5.5|27.5|-|-\n"
+    "bedrock|anthropic.claude-haiku-4-5|-|1.1|5.5|-|-\n"
+    "bedrock|amazon.titan-embed-text-v1|-|0.1|-|-|-\n"
+    "bedrock|amazon.titan-embed-text-v2|amazon.titan-embed-text-v2:0|0.02|-|-|-\n"
+    "bedrock|cohere.rerank|-|-|-|-|0.002\n"
+    "bedrock|amazon.odd|-|1.000000001|2|-|-\n"
+    "bedrock|us.meta.llama3-3-70b-instruct|-|0.72|0.72|-|-\n"
+    "bedrock|openai.gpt-oss-20b|openai.gpt-oss-20b-1:0|0.07|0.3|-|-\n"
+    "openrouter|anthropic/claude-opus-4.6|-|5|25|-|-\n"
+    "openrouter|anthropic/claude-opus-4.6:batch|-|2.5|12.5|-|-\n"
+    "openrouter|z-ai/glm-4.5-air|-|0.2|1.1|-|-\n"
+    "openrouter|z-ai/glm-4.5-air:free|-|-|-|yes|-\n"
+    "fireworks|accounts/fireworks/models/kimi-k2p6|-|0.95|4|-|-\n"
+    "huggingface|meta-llama/llama-3.3-70b-instruct|-|0.9|0.9|-|-\n"
+    "huggingface|meta-llama/llama-3.3-70b-instruct:together|-|0.88|0.88|-|-\n"
+    "minimax|MiniMax-M2|-|0.3|1.2|-|-\n"
+    "ollama|*|-|-|-|yes|-\n"
+    "ollama|gpt-oss:20b-cloud|-|0.07|0.3|-|-\n";
 
 static struct meter_price_book *ids;
 
@@ -118,6 +120,7 @@ static const struct match_case match_cases[] = {
     {"two regions", "bedrock", "us.eu.anthropic.claude-opus-4-6", "~eu.anthropic.claude-opus-4-6"},
     {"no region", "bedrock", "xx.anthropic.claude-opus-4-6", NULL},
     {"a region elsewhere", "anthropic", "us.claude-opus-4-6", NULL},
+    {"and on Vertex", "vertex", "us.claude-opus-4-5", NULL},
     {"an ARN", "bedrock", ARN ":foundation-model/anthropic.claude-opus-4-6-v1:0", OPUS_BEDROCK},
     {"an ARN's region", "bedrock", ARN "inference-profile/sa.anthropic.claude-opus-4-6-v1:0",
      "~" OPUS_BEDROCK},
@@ -149,6 +152,7 @@ static const struct match_case match_cases[] = {
     {"everything", "ollama", "llama3.3:70b-instruct-q4_K_M", "*"},
     {"but one", "ollama", "gpt-oss:20b-cloud", "gpt-oss:20b-cloud"},
     {"nothing is not everything", "ollama", "", NULL},
+    {"nor is a NUL", "ollama", "llama3.3%00", NULL},
     {"an asterisk elsewhere", "openai", "*", NULL},
     {"a provider without rows", "writer", "palmyra-x5", NULL},
     {"-latest", "anthropic", "claude-opus-4-6-latest", NULL},
@@ -204,6 +208,12 @@ static void an_estimated_region_costs_six_fifths_rounded_up(void **state)
     assert_int_equal(rates.token[METER_OUTPUT], UINT64_C(33000000000));
     assert_int_equal(meter_price_cost(&rates, tokens, counts, &cost), METER_OK);
     assert_int_equal(cost, 13200000); /* the default of a cache read is the estimated input rate */
+    assert_int_equal(find(ids, "bedrock", "jp.amazon.odd", NOW, &price), METER_OK);
+    meter_price_rates(&price, &key, &rates, &tier);
+    assert_int_equal(rates.token[METER_INPUT], UINT64_C(1200000002));
+    assert_int_equal(find(ids, "bedrock", "jp.cohere.rerank", NOW, &price), METER_OK);
+    meter_price_rates(&price, &key, &rates, &tier);
+    assert_int_equal(rates.count[METER_SEARCH_UNITS], UINT64_C(2400000000000));
 }
 
 static void the_shipped_book_has_the_ids_of_each_provider(void **state)

@@ -27,6 +27,11 @@ static const char rows_text[] =
     "openai|half|-|0|standard|-|-|1|-|-|2|-|-|-|-|-|-|-|-|-|-|-|-\n"
     "openai|half|-|0|standard|regional|-|5|-|-|2|-|-|-|-|-|-|-|-|-|-|-|-\n"
     "openai|half|-|1000|standard|-|-|2|-|-|9|-|-|-|-|-|-|-|-|-|-|-|-\n"
+    /* a service of small prompts, and a dearer one that nobody asked for */
+    "openai|three|-|0|standard|-|-|1|-|-|2|-|-|-|-|-|-|-|-|-|-|-|-\n"
+    "openai|three|-|0|flex|-|-|1.5|-|-|1|-|-|-|-|-|-|-|-|-|-|-|-\n"
+    "openai|three|-|0|priority|-|-|5|-|-|8|-|-|-|-|-|-|-|-|-|-|-|-\n"
+    "openai|three|-|1000|standard|-|-|1|-|-|4|-|-|-|-|-|-|-|-|-|-|-|-\n"
     /* two windows at once */
     "openai|twice|-|0|standard|-|-|1|-|-|2|-|-|-|-|-|-|-|-|-|-|-|-\n"
     "openai|twice|-|0|standard|-|00:00-24:00|3|-|-|2|-|-|-|-|-|-|-|-|-|-|-|-\n"
@@ -125,7 +130,7 @@ static void hours_are_written_one_way(void **state)
         {"24:00-01:00", false},
         {"10:00-10:00", false},
         {"10:00-24:01", false},
-        {"10:60-11:00", false},
+        {"10:60-12:00", false},
         {"1:00-2:00", false},
         {"10:00", false},
         {"10:00-", false},
@@ -179,6 +184,8 @@ static void regions_cost_what_their_row_says(void **state)
         {"a region of small prompts", "half", 999, STD, true, NOW, "5", "2", "regional"},
         {"a tier of no region: rate by rate", "half", 1000, STD, true, NOW, "5", "9", "dearest"},
         {"a tier, everywhere", "half", 1000, STD, false, NOW, "2", "9", "1000+"},
+        {"of a service: it and the standard one", "three", 1000, METER_TIER_FLEX, false, NOW, "1.5",
+         "4", "dearest"},
         {"two windows: rate by rate", "twice", 1, STD, false, "2026-11-23 12:00:00", "3", "7",
          "dearest"},
         {"one of them", "twice", 1, STD, false, "2026-11-24 12:00:00", "3", "2", "hours"},
@@ -318,7 +325,7 @@ static void every_row_is_told_in_order_until_it_is_enough(void **state)
 
     (void)state;
     meter_price_book_each(rows, count_row, &all);
-    assert_int_equal(all.rows, 28);
+    assert_int_equal(all.rows, 32);
     assert_string_equal(all.last, "sonar");
     meter_price_book_each(rows, count_row, &some);
     assert_int_equal(some.rows, 2);
