@@ -35,6 +35,8 @@ extern const struct cli_command cli_commands[]; /* ends with a NULL name */
 
 /* An error in the way people expect: "flyball: ..." on stderr, a newline added. Returns code. */
 int cli_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A whole file ("-": standard input), with a NUL behind it; free() it. NULL: told. */
+char *cli_slurp(const char *path, size_t *bytes_out);
 /* Prints what `flyball NAME --help` says. */
 int cli_help(const char *name);
 /* "flyball NAME: ... try --help". Returns CLI_USAGE. */
@@ -72,6 +74,25 @@ int cli_verify(int argc, char **argv);
 int cli_meter(int argc, char **argv);
 int cli_estimate_command(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
+int cli_prices(int argc, char **argv);
+
+/* ---- prices (prices.c, prices_print.c, prices_file.c) ------------------------------------- */
+
+/* Prints a row as JSON, or for people as columns, the first below a heading. */
+struct cli_price_printer {
+    bool json;
+    bool begun;
+};
+void cli_price_print(struct cli_price_printer *printer, const struct meter_price_line *line);
+int cli_prices_import(int argc, char **argv);
+int cli_prices_check(int argc, char **argv);
+
+/* ---- operators' verbs (inside.c) ---------------------------------------------------------- */
+
+/* Whether this command runs below a launcher. */
+bool cli_inside_run(void);
+/* Says so, and returns the exit code. what: "prices import". */
+int cli_refuse_inside(const char *what);
 
 /* A governed program's start: how it can be governed, or why not (preflight.c). */
 enum cli_flight { CLI_FLIES, CLI_IS_MISSING, CLI_IS_NO_PROGRAM, CLI_CANNOT_BE_GOVERNED };

@@ -125,6 +125,24 @@ const struct cli_command cli_commands[] = {
      "exchange.\n"
      "\n"
      "  --json          one JSON object\n"},
+    {"prices", "the price book: list, show, import, check, date", cli_prices,
+     "usage: flyball prices list [--provider P] [--json]\n"
+     "       flyball prices show MODEL [--json]\n"
+     "       flyball prices import FILE [--output FILE]\n"
+     "       flyball prices check [FILE]\n"
+     "       flyball prices date\n"
+     "\n"
+     "list and show print the book in force: the shipped one, under the price file that the\n"
+     "configuration names. list: columns on a terminal, else a price file. show: all rows of all\n"
+     "providers that have MODEL; exit code 1: none has.\n"
+     "import turns LiteLLM's model_prices_and_context_window.json into a price file\n"
+     "($XDG_CONFIG_HOME/flyball/prices.tsv), and tells what it took and what not.\n"
+     "check looks at the shipped book, at a price file, or at a file of LiteLLM's; exit code 1:\n"
+     "something in it cannot be a price, and what was probably meant. date: the book's.\n"
+     "\n"
+     "  --provider P    the rows of one provider\n"
+     "  --output FILE   where import writes; - for standard output\n"
+     "  --json          one JSON object a line\n"},
     {"doctor", "whether Flyball can work here", cli_doctor,
      "usage: flyball doctor [--json]\n"
      "\n"

@@ -9,42 +9,6 @@
 #include "cli/estimate.h"
 #include "cli/exchange.h"
 
-static char *slurp(FILE *file, size_t *bytes_out)
-{
-    size_t used = 0, size = 65536, count;
-    char *text = malloc(size);
-
-    while (text != NULL && (count = fread(text + used, 1, size - used, file)) > 0) {
-        used += count;
-        if (used == size) {
-            char *grown = realloc(text, 2 * size);
-
-            if (grown == NULL)
-                free(text);
-            text = grown;
-            size *= 2;
-        }
-    }
-    *bytes_out = used;
-    return text;
-}
-
-/* "-" is standard input. NULL: told. */
-static char *read_file(const char *path, size_t *bytes_out)
-{
-    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-    char *text = file != NULL ? slurp(file, bytes_out) : NULL;
-
-    if (text == NULL || ferror(file)) {
-        (void)cli_fail(CLI_USAGE, "%s: %s", path, strerror(errno != 0 ? errno : ENOMEM));
-        free(text);
-        text = NULL;
-    }
-    if (file != NULL && file != stdin)
-        (void)fclose(file);
-    return text;
-}
-
 int cli_meter(int argc, char **argv)
 {
     const struct meter_price_book *book = meter_price_book_shipped();
@@ -56,7 +20,7 @@ int cli_meter(int argc, char **argv)
 
     if (argc != 2)
         return cli_usage("meter", "one FILE, or - for standard input");
-    text = read_file(argv[1], &bytes);
+    text = cli_slurp(argv[1], &bytes);
     if (text == NULL)
         return CLI_USAGE;
     while (cli_exchange_next(text, bytes, &at, &json, &length)) {
@@ -88,7 +52,7 @@ int cli_estimate_command(int argc, char **argv)
 
     if (argc != (want_json ? 3 : 2))
         return cli_usage("estimate", "one FILE, or - for standard input");
-    text = read_file(argv[argc - 1], &bytes);
+    text = cli_slurp(argv[argc - 1], &bytes);
     if (text == NULL)
         return CLI_USAGE;
     err = cli_estimate(text, bytes, meter_price_book_shipped(), &json, &words, &error);

@@ -21,21 +21,53 @@ const char *meter_provenance_text(enum meter_provenance provenance)
 
 /* ---- prices ------------------------------------------------------------------------------- */
 
+static bool any_token(const uint64_t tokens[METER_BUCKETS])
+{
+    uint64_t any = 0;
+
+    for (unsigned i = 0; i < METER_BUCKETS; i++)
+        any |= tokens[i];
+    return any != 0;
+}
+
+/* The counts that have a fee. A count that can be the price of a call and has none is no price,
+ * unless tokens are; one that has a fee is, and *whole_out says so. */
+static enum meter_err fees_of(const struct meter_rates *rates, const uint64_t tokens[METER_BUCKETS],
+                              const uint64_t counts[METER_COUNTS], uint64_t out[METER_COUNTS],
+                              bool *whole_out)
+{
+    *whole_out = false;
+    for (unsigned i = 0; i < METER_COUNTS; i++) {
+        bool whole = counts[i] > 0 && price_fee_whole((enum meter_count)i);
+
+        out[i] = rates->count[i] == METER_NO_RATE ? 0 : counts[i];
+        if (whole && i != METER_REQUESTS && out[i] == 0 && !any_token(tokens))
+            return METER_NO_PRICE;
+        *whole_out = *whole_out || (whole && out[i] > 0);
+    }
+    return METER_OK;
+}
+
 /* The cost at these rates. Images without a rate of their own are input like text, which is how all
  * vendors list models that only read them; sound without one has no price. Calls without a fee of
- * their own cost nothing. */
+ * their own cost nothing, nor do tokens without a rate where a count is the price of the call. */
 static enum meter_err cost_at(const struct meter_rates *rates, const uint64_t tokens[METER_BUCKETS],
                               const uint64_t counts[METER_COUNTS], int64_t *cost_out)
 {
     uint64_t priced[METER_BUCKETS], fees[METER_COUNTS];
+    bool whole;
+    enum meter_err err = fees_of(rates, tokens, counts, fees, &whole);
 
+    if (err != METER_OK)
+        return err;
     memcpy(priced, tokens, sizeof priced);
     if (rates->token[METER_IMAGE_IN] == METER_NO_RATE) {
         priced[METER_INPUT] = meter_add(priced[METER_INPUT], priced[METER_IMAGE_IN]);
         priced[METER_IMAGE_IN] = 0;
     }
-    for (unsigned i = 0; i < METER_COUNTS; i++)
-        fees[i] = rates->count[i] == METER_NO_RATE ? 0 : counts[i];
+    for (unsigned i = 0; i < METER_BUCKETS; i++)
+        if (whole && rates->token[i] == METER_NO_RATE && rates->token[METER_INPUT] == METER_NO_RATE)
+            priced[i] = 0;
     return meter_price_cost(rates, priced, fees, cost_out);
 }
 
@@ -64,7 +96,26 @@ static enum meter_err price_served(const struct meter_settling *settling, struct
 
     if (usage != NULL)
         err = price_of(settling, usage->reported.model, out);
-    return err == METER_OK ? err : price_of(settling, settling->request->model, out);
+    if (err != METER_OK)
+        err = price_of(settling, settling->request->model, out);
+    if (err != METER_OK && settling->fallback != NULL) {
+        *out = *settling->fallback;
+        err = METER_OK;
+    }
+    return err;
+}
+
+static struct meter_price_key key_of(const struct meter_settling *settling,
+                                     const uint64_t tokens[METER_BUCKETS])
+{
+    const struct meter_request *request = settling->request;
+
+    return (struct meter_price_key){
+        .prompt_tokens = prompt_of(tokens),
+        .tier = settling->usage != NULL ? settling->usage->tier : request->tier,
+        .regional = request->regional,
+        .when_s = settling->when_s,
+    };
 }
 
 static void text_copy(char *out, size_t room, const char *text)
@@ -82,13 +133,14 @@ static enum meter_err parts_cost(const struct meter_settling *settling,
 
     for (unsigned i = 0; usage != NULL && i < usage->part_count && err == METER_OK; i++) {
         const struct meter_part *part = &usage->parts[i];
+        const struct meter_price_key key = key_of(settling, part->tokens);
         struct meter_price price = *main;
         struct meter_rates rates;
         const char *name;
         int64_t cost;
 
         (void)(price_of(settling, part->model, &price) == METER_OK);
-        meter_price_rates(&price, prompt_of(part->tokens), usage->tier, &rates, &name);
+        meter_price_rates(&price, &key, &rates, &name);
         err = cost_at(&rates, part->tokens, no_counts, &cost);
         if (err == METER_OK && __builtin_add_overflow(*sum, cost, sum))
             err = METER_OVERFLOW;
@@ -142,8 +194,7 @@ static void tokens_fill(struct making *making)
 static void cost_fill(struct making *making)
 {
     const struct meter_settling *settling = making->settling;
-    enum meter_tier tier =
-        settling->usage != NULL ? settling->usage->tier : settling->request->tier;
+    const struct meter_price_key key = key_of(settling, making->main);
     struct meter_bill *out = making->out;
     struct meter_rates rates;
     const char *name;
@@ -151,8 +202,9 @@ static void cost_fill(struct making *making)
 
     if (!making->priced)
         return;
-    meter_price_rates(&making->price, prompt_of(making->main), tier, &rates, &name);
+    meter_price_rates(&making->price, &key, &rates, &name);
     text_copy(out->tier, sizeof out->tier, name);
+    making->counts[METER_REQUESTS] = 1; /* a billed call is one, where that has a fee */
     err = cost_at(&rates, making->main, making->counts, &out->cost_pusd);
     if (err == METER_OK)
         err = parts_cost(settling, &making->price, &out->cost_pusd);

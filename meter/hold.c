@@ -4,6 +4,7 @@
 
 #define THINKING_ROOM 1024u /* what an answer needs beside its thinking budget */
 #define NO_SUM        (~(meter_wide)0)
+#define CLOCK_S       60 /* how far the provider's clock may be from ours */
 
 static uint64_t dearest(uint64_t a, uint64_t b)
 {
@@ -13,21 +14,30 @@ static uint64_t dearest(uint64_t a, uint64_t b)
 }
 
 /* Tiers are cliffs, up or down: the dearer of the smallest prompt and this one, at the tier that
- * may be served and at the standard one. */
-static void rates_bound(const struct meter_price *price, uint64_t prompt_tokens,
-                        enum meter_tier tier, struct meter_rates *out)
+ * may be served and at the standard one. So are hours: what is sent now may count as of a minute
+ * earlier or later. */
+static void rates_bound(const struct meter_price *price, const struct meter_request *request,
+                        uint64_t prompt_tokens, struct meter_rates *out)
 {
     const struct {
         uint64_t prompt;
         enum meter_tier tier;
-    } cases[] = {{prompt_tokens, METER_TIER_STANDARD}, {0, tier}, {prompt_tokens, tier}};
-    const char *name;
+    } cases[] = {{0, METER_TIER_STANDARD},
+                 {prompt_tokens, METER_TIER_STANDARD},
+                 {0, request->tier},
+                 {prompt_tokens, request->tier}};
+    static const int64_t clocks[] = {0, -CLOCK_S, CLOCK_S};
 
-    meter_price_rates(price, 0, METER_TIER_STANDARD, out, &name);
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(clocks); i++) {
+        const struct meter_price_key key = {cases[i % COUNT_OF(cases)].prompt,
+                                            cases[i % COUNT_OF(cases)].tier, request->regional,
+                                            price->when_s + clocks[i / COUNT_OF(cases)]};
         struct meter_rates rates;
+        const char *name;
 
-        meter_price_rates(price, cases[i].prompt, cases[i].tier, &rates, &name);
+        meter_price_rates(price, &key, &rates, &name);
+        if (i == 0)
+            *out = rates;
         for (unsigned b = 0; b < METER_BUCKETS; b++)
             out->token[b] = dearest(out->token[b], rates.token[b]);
         for (unsigned c = 0; c < METER_COUNTS; c++)
@@ -79,23 +89,43 @@ static void sum_add(meter_wide *sum, uint64_t count, uint64_t rate)
         *sum += product;
 }
 
+/* The call itself, where it has a fee, and what else the request may be billed for by number;
+ * whole_out: one of them can be the price of the call, so that tokens without a rate cost nothing.
+ */
+static void counts_price(const struct meter_request *request, const struct meter_rates *rates,
+                         meter_wide *sum, bool *whole_out)
+{
+    *whole_out = false;
+    for (unsigned i = 0; i < METER_COUNTS; i++) {
+        uint64_t count = i == METER_REQUESTS ? 1 : request->counts[i];
+
+        if (rates->count[i] == METER_NO_RATE || count == 0)
+            continue;
+        sum_add(sum, count, rates->count[i]);
+        *whole_out = *whole_out || price_fee_whole((enum meter_count)i);
+    }
+}
+
 static void line_price(const struct meter_request *request, const struct meter_price *price,
                        struct meter_hold_line *out)
 {
     uint64_t audio = request->audio_input_tokens, rate;
     struct meter_rates rates;
+    bool whole;
 
-    rates_bound(price, out->input_tokens, request->tier, &rates);
+    rates_bound(price, request, out->input_tokens, &rates);
+    counts_price(request, &rates, &out->input_fusd, &whole);
     rate = input_rate(request, &rates);
+    if (whole && rate == METER_NO_RATE)
+        rate = 0;
     if (audio > out->input_tokens)
         audio = out->input_tokens;
     out->priced = true;
     sum_add(&out->input_fusd, out->input_tokens - audio, rate);
     sum_add(&out->input_fusd, audio, dearest(rate, rates.token[METER_AUDIO_IN]));
-    for (unsigned i = 0; i < METER_COUNTS; i++)
-        if (rates.count[i] != METER_NO_RATE)
-            sum_add(&out->input_fusd, request->counts[i], rates.count[i]);
     out->output_rate = output_rate(&rates);
+    if (whole && out->output_rate == METER_NO_RATE)
+        out->output_rate = 0;
 }
 
 static uint64_t window_of(const struct meter_price *price)

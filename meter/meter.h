@@ -231,7 +231,8 @@ enum meter_bucket {
 };
 const char *meter_bucket_name(enum meter_bucket bucket); /* "cache_write_5m" */
 
-#define METER_NO_RATE UINT64_MAX
+#define METER_NO_RATE  UINT64_MAX
+#define METER_USD_TEXT 32u /* room for any decimal amount, with the NUL */
 
 /* The rates that apply to one call: femto-dollars per token (= nano-dollars per million tokens),
  * and femto-dollars per counted thing. METER_NO_RATE: the row has none. */
@@ -242,17 +243,26 @@ struct meter_rates {
 
 struct meter_price_book; /* rows sorted for exact lookup; immutable once made */
 
+/* "provider/model", with the NUL. */
+#define METER_ROW_MAX   (METER_NAME_MAX + METER_MODEL_MAX)
+#define METER_CAP_MODEL "*cap"
+
 /* A price as found for one model at one time. Points into the book, which must outlive it. */
 struct meter_price {
-    const char *row;         /* "openai/gpt-5.6-sol" */
+    char row[METER_ROW_MAX]; /* "openai/gpt-5.6-sol"; of a cap "openai/" and METER_CAP_MODEL */
     const char *from;        /* "2026-08-21"; "" when the row has no date */
+    int64_t when_s;          /* what it was looked up for */
     uint64_t context_tokens; /* 0: not known */
     uint64_t output_tokens;  /* the model's own output ceiling; 0: not known */
     uint64_t
         hidden_tokens_per_second; /* the model reasons out of sight: ceiling rate; 0: it does not */
     bool free;                    /* the row says that it costs nothing */
-    const void *rows;             /* the context tiers and service tiers; for the meter alone */
+    bool estimated; /* of another region's id, whose price is not known: rates are 6/5 of these */
+    bool capped;    /* meter_price_cap made it: most has its rates */
+    const struct meter_price_book *book;
+    const void *rows; /* tiers, services, regions and hours; for the meter alone */
     unsigned row_count;
+    struct meter_rates most;
 };
 
 /* The book that this build ships (never NULL, not to be freed), and its date ("2026-11-22"). */
@@ -272,20 +282,86 @@ void meter_price_book_free(struct meter_price_book *book); /* NULL is fine; neve
 METER_MUST_CHECK char *meter_price_book_text(const struct meter_price_book *book,
                                              size_t *bytes_out);
 
-/* The price of a model at a time (seconds since the epoch, the request's start). Exact id or alias
- * first; then without one "models/" in front, a fine-tuned model as "ft:base", without one trailing
- * date ("-2026-03-05", "-20260305"). Nothing fuzzy. METER_NO_PRICE: none. */
+/* One row of a book as people see it. Text is the book's. */
+struct meter_price_line {
+    const char *provider;
+    const char *model;
+    const char *from;  /* "": it always held */
+    const char *hours; /* "mon-fri 01:00-04:00" (UTC); "": at all hours */
+    uint64_t prompt_from;
+    enum meter_tier tier;
+    bool regional;
+    bool free;
+    uint64_t context_tokens, output_tokens, hidden_tokens_per_second; /* 0: none */
+    struct meter_rates rates;
+};
+const char *meter_tier_text(enum meter_tier tier); /* "standard" */
+/* The name of a count's fee in a price file, "web_search"; NULL: it has none. *decimals_out: what
+ * turns its rate into USD as they stand there (tokens: METER_TOKEN_DECIMALS). */
+#define METER_TOKEN_DECIMALS 9u
+const char *meter_fee_name(enum meter_count count, unsigned *decimals_out);
+/* A rate / 10^decimals as decimal text without needless zeros. */
+const char *meter_rate_text(uint64_t rate, unsigned decimals, char out[METER_USD_TEXT]);
+/* Calls each(ctx, line) for every row, in the order of the book's text, until it says false. */
+void meter_price_book_each(const struct meter_price_book *book,
+                           bool (*each)(void *ctx, const struct meter_price_line *line), void *ctx);
+
+/* What an import says of one entry of LiteLLM's file. Text is valid during the call alone. */
+enum meter_import {
+    METER_IMPORT_TAKEN,
+    METER_IMPORT_SKIPPED, /* nothing of this build's: another provider, no price */
+    METER_IMPORT_WRONG,   /* a figure that no price can be */
+};
+struct meter_import_note {
+    enum meter_import result;
+    const char *key;      /* the entry's own name */
+    const char *provider; /* ours; "" unknown */
+    const char *model;    /* the id of requests; "" unknown */
+    const char *why;      /* column, value and the guess of what was meant; "" for TAKEN */
+};
+/* LiteLLM's model_prices_and_context_window.json as the text of a price file (free() it; only a
+ * header when nothing is taken). told is called for every entry, in the file's order. against: the
+ * book whose prices tell a figure that is 20 times too low; may be NULL. METER_BAD_PRICES: not such
+ * a file, *error says where. METER_NOMEM. */
+METER_MUST_CHECK enum meter_err
+meter_price_import(const char *json, size_t bytes, const struct meter_price_book *against,
+                   void (*told)(void *ctx, const struct meter_import_note *note), void *ctx,
+                   char **text_out, size_t *text_bytes_out, struct meter_error *error);
+
+/* The price of a model at a time (seconds since the epoch, the request's start). The id, lower case
+ * and percent-decoded, exactly or as an alias; then without what the provider's ids may carry
+ * beside the name (the table of meter/price_match.c: wrappers, routing, versions, one trailing
+ * date), an exact lookup after each step; then the provider's row '*', which is always free.
+ * Nothing fuzzy. METER_NO_PRICE: none. */
 METER_MUST_CHECK enum meter_err meter_price_find(const struct meter_price_book *book,
                                                  const struct meter_provider *provider,
                                                  const char *model, int64_t when_s,
                                                  struct meter_price *out);
+/* The same by the provider's name; the book may have providers that this build cannot meter. */
+METER_MUST_CHECK enum meter_err meter_price_find_named(const struct meter_price_book *book,
+                                                       const char *provider, const char *model,
+                                                       int64_t when_s, struct meter_price *out);
+/* What a model that the book does not have costs at most: the dearest of all rates, of each bucket
+ * and count, and the largest limits, of all rows that the provider has at that time.
+ * METER_NO_PRICE: it has none. */
+METER_MUST_CHECK enum meter_err meter_price_cap(const struct meter_price_book *book,
+                                                const struct meter_provider *provider,
+                                                int64_t when_s, struct meter_price *out);
 
-/* The rates for a prompt of this many tokens (all input buckets together; tiers are cliffs on the
- * whole prompt) at this service tier. tier_name_out: "" or "272000+ priority"; static or the
- * book's. A tier that the row does not list is priced, rate by rate, at the dearest listed one
- * ("dearest"); so is a listed one for a prompt tier that has the standard one alone. */
-void meter_price_rates(const struct meter_price *price, uint64_t prompt_tokens,
-                       enum meter_tier tier, struct meter_rates *out, const char **tier_name_out);
+/* What decides which rates of a price a call pays. */
+struct meter_price_key {
+    uint64_t prompt_tokens; /* all input buckets together; tiers are cliffs on the whole prompt */
+    enum meter_tier tier;
+    bool regional;  /* served in a region of the caller's choice */
+    int64_t when_s; /* the request's start: the hours of the day */
+};
+/* tier_name_out: "" or "272000+ priority regional hours"; static or the book's. A service that the
+ * price does not list is priced, rate by rate, at the dearest listed one ("dearest"); so is one
+ * that lacks the row of this prompt tier, or that lists its dimensions apart but not together. No
+ * regional row: the plain one. A row of the hours wins over the row of all hours. "estimated",
+ * "cap": see struct meter_price. */
+void meter_price_rates(const struct meter_price *price, const struct meter_price_key *key,
+                       struct meter_rates *out, const char **tier_name_out);
 
 /* The cost of disjoint buckets and counts: products in 128 bits, rounded up once, to the
  * pico-dollar. METER_NO_PRICE: a bucket that is not zero has no rate. METER_OVERFLOW: above
@@ -299,9 +375,7 @@ METER_MUST_CHECK enum meter_err meter_price_cost(const struct meter_rates *rates
 /* Decimal USD text ("0.0000000375", "5", "1e-7") to pico-dollars, rounded up; false when it is not
  * a number, negative, or too large. Never goes through a double. */
 bool meter_usd_parse(const char *text, size_t bytes, int64_t *pusd_out);
-/* Pico-dollars as decimal USD text without needless zeros ("0.000123", "5", "-0.5"). out needs 32.
- */
-#define METER_USD_TEXT 32u
+/* Pico-dollars as decimal USD text without needless zeros ("0.000123", "5", "-0.5"). */
 const char *meter_usd_text(int64_t pusd, char out[METER_USD_TEXT]);
 
 /* ---- holds -------------------------------------------------------------------------------- */
@@ -453,7 +527,7 @@ struct meter_bill {
     int64_t cost_pusd;          /* computed; -1: no price */
     int64_t provider_cost_pusd; /* reported; -1: none */
     int64_t charged_pusd;       /* what the ledger books; -1: no price and nothing reported */
-    char row[METER_MODEL_MAX + METER_NAME_MAX]; /* the price row used; "" none */
+    char row[METER_ROW_MAX];    /* the price row used; "" none */
     char row_from[16];
     char tier[METER_NAME_MAX];
 };
@@ -465,6 +539,7 @@ struct meter_settling {
     const struct meter_usage *usage; /* NULL: nothing was seen */
     const struct meter_price_book *book;
     int64_t when_s;
+    const struct meter_price *fallback; /* of a model that the book does not have; NULL: none */
     enum meter_end end;
     uint64_t sent_ms;
     uint64_t held_tokens;

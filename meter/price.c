@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looking up a price: a model's rows, the period of a date, the tier of a prompt. Lookups are
- * exact: a name that is merely alike is unknown, because a wrong price is worse than none. */
+/* Looking up a price: a model's rows, the period of a date, and which of its rows a call pays. */
 #include "meter/meter_int.h"
+
+#include <stdio.h>
+
+#define DAY_S 86400
 
 const char *meter_bucket_name(enum meter_bucket bucket)
 {
@@ -22,165 +25,45 @@ const char *meter_count_name(enum meter_count count)
     return names[count];
 }
 
-const char *const price_service_names[METER_TIERS] = {"standard", "priority", "flex", "batch",
-                                                      "fast"};
+const char *meter_tier_text(enum meter_tier tier)
+{
+    static const char *const names[METER_TIERS] = {"standard", "priority", "flex", "batch", "fast"};
+
+    return names[tier];
+}
 
 const char *meter_price_book_date(const struct meter_price_book *book)
 {
     return book->date;
 }
 
-/* ---- names -------------------------------------------------------------------------------- */
+/* ---- rates -------------------------------------------------------------------------------- */
 
-int price_name_order(const char *provider_a, const char *name_a, const char *provider_b,
-                     const char *name_b)
+static void rates_none(struct meter_rates *out)
 {
-    int order = strcmp(provider_a, provider_b);
-
-    return order != 0 ? order : strcmp(name_a, name_b);
+    for (unsigned bucket = 0; bucket < METER_BUCKETS; bucket++)
+        out->token[bucket] = METER_NO_RATE;
+    for (unsigned count = 0; count < METER_COUNTS; count++)
+        out->count[count] = count == METER_TOOL_CALLS ? 0 : METER_NO_RATE;
 }
 
-const struct price_name *price_name_find(const struct meter_price_book *book, const char *provider,
-                                         const char *name, size_t name_bytes)
+void price_row_rates(const struct meter_price_book *book, const struct price_row *row,
+                     struct meter_rates *out)
 {
-    char key[METER_MODEL_MAX];
-    size_t low = 0;
-    size_t high = book->name_count;
+    const uint64_t *value = &book->values[row->first];
 
-    if (name_bytes == 0 || name_bytes >= sizeof key)
-        return NULL;
-    memcpy(key, name, name_bytes);
-    key[name_bytes] = '\0';
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        const struct price_name *entry = &book->names[middle];
-        int order = price_name_order(provider, key, entry->provider, entry->name);
-
-        if (order == 0)
-            return entry;
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return NULL;
+    rates_none(out);
+    for (unsigned bucket = 0; bucket < METER_BUCKETS; bucket++)
+        if (row->has & 1u << bucket)
+            out->token[bucket] = *value++;
+    for (unsigned count = 0; count < METER_COUNTS; count++)
+        if (row->has & 1u << (METER_BUCKETS + count))
+            out->count[count] = *value++;
 }
 
-static bool digits_in_range(const char *text, unsigned low, unsigned high)
+bool price_fee_whole(enum meter_count count)
 {
-    if (text[0] < '0' || text[0] > '9' || text[1] < '0' || text[1] > '9')
-        return false;
-    unsigned value = (unsigned)(text[0] - '0') * 10 + (unsigned)(text[1] - '0');
-    return value >= low && value <= high;
-}
-
-/* Bytes of a trailing "-2026-03-05" or "-20260305"; 0: the name has none. */
-static size_t date_bytes(const char *name, size_t bytes)
-{
-    for (size_t dash = 0; dash <= 1; dash++) {
-        size_t length = 9 + 2 * dash;
-
-        if (bytes <= length)
-            continue;
-        const char *date = name + bytes - length;
-        if (date[0] == '-' && digits_in_range(date + 1, 20, 20) &&
-            digits_in_range(date + 3, 0, 99) && (!dash || (date[5] == '-' && date[8] == '-')) &&
-            digits_in_range(date + 5 + dash, 1, 12) && digits_in_range(date + 7 + 2 * dash, 1, 31))
-            return length;
-    }
-    return 0;
-}
-
-/* A fine-tuned model, "ft:<base>:<organisation>:<name>:<id>", is priced as "ft:<base>". */
-static size_t tuned_bytes(const char *name, size_t bytes)
-{
-    const char *end = NULL;
-
-    if (bytes > 3 && memcmp(name, "ft:", 3) == 0)
-        end = memchr(name + 3, ':', bytes - 3);
-    return end != NULL ? (size_t)(end - name) : bytes;
-}
-
-/* The steps of docs/PRICES.md, an exact lookup after each. */
-static const struct price_name *name_match(const struct meter_price_book *book,
-                                           const char *provider, const char *model)
-{
-    static const char wrapper[] = "models/";
-    size_t skip = strncmp(model, wrapper, sizeof wrapper - 1) == 0 ? sizeof wrapper - 1 : 0;
-    const struct price_name *found = price_name_find(book, provider, model, strlen(model));
-
-    model += skip;
-    size_t bytes = tuned_bytes(model, strlen(model));
-    if (found == NULL)
-        found = price_name_find(book, provider, model, bytes);
-    if (found == NULL && date_bytes(model, bytes) > 0)
-        found = price_name_find(book, provider, model, bytes - date_bytes(model, bytes));
-    return found;
-}
-
-/* ---- periods ------------------------------------------------------------------------------ */
-
-/* The rows of the latest price that has begun; *count_out 0: none has. */
-static const struct price_row *period_find(const struct price_row *rows, unsigned count,
-                                           int64_t when_s, unsigned *count_out)
-{
-    unsigned first = 0;
-    unsigned end = 0;
-
-    while (end < count && rows[end].from_s <= when_s) {
-        if (rows[end].from_s != rows[first].from_s)
-            first = end;
-        end++;
-    }
-    *count_out = end - first;
-    return &rows[first];
-}
-
-enum meter_err price_find(const struct meter_price_book *book, const char *provider,
-                          const char *model, int64_t when_s, struct meter_price *out)
-{
-    const struct price_name *name = name_match(book, provider, model);
-    unsigned count;
-
-    if (name == NULL)
-        return METER_NO_PRICE;
-    const struct price_row *rows =
-        period_find(&book->rows[name->first], name->count, when_s, &count);
-    if (count == 0)
-        return METER_NO_PRICE;
-    *out = (struct meter_price){
-        .row = name->row,
-        .from = rows->from,
-        .context_tokens = rows->context_tokens,
-        .output_tokens = rows->output_tokens,
-        .hidden_tokens_per_second = rows->hidden_tokens_per_second,
-        .free = rows->free,
-        .rows = rows,
-        .row_count = count,
-    };
-    return METER_OK;
-}
-
-enum meter_err meter_price_find(const struct meter_price_book *book,
-                                const struct meter_provider *provider, const char *model,
-                                int64_t when_s, struct meter_price *out)
-{
-    return price_find(book, meter_provider_name(provider), model, when_s, out);
-}
-
-/* ---- tiers -------------------------------------------------------------------------------- */
-
-/* The row of a service tier for a prompt; NULL: the price does not list the service. */
-static const struct price_row *tier_row(const struct meter_price *price, uint64_t prompt_tokens,
-                                        enum meter_tier tier)
-{
-    const struct price_row *rows = price->rows;
-    const struct price_row *found = NULL;
-
-    for (unsigned i = 0; i < price->row_count; i++)
-        if (rows[i].tier == tier && rows[i].prompt_from <= prompt_tokens)
-            found = &rows[i];
-    return found;
+    return count >= METER_IMAGES && count < METER_COUNTS;
 }
 
 /* What an absent rate of a cache stands for, rounded up; METER_NO_RATE: nothing. */
@@ -224,37 +107,218 @@ static void rates_raise(struct meter_rates *rates, const struct meter_rates *oth
         rates->count[count] = dearer(before.count[count], other->count[count]);
 }
 
-/* The dearest of the services that the price lists: all of them, or one and the standard one. */
-static void rates_dearest(const struct meter_price *price, uint64_t prompt_tokens,
-                          const struct price_row *listed, struct meter_rates *out)
+/* 6/5 of a rate, rounded up. */
+static void rate_estimate(uint64_t *rate)
 {
-    *out = tier_row(price, prompt_tokens, METER_TIER_STANDARD)->rates;
-    if (listed != NULL) {
+    if (*rate != METER_NO_RATE)
+        *rate = *rate / 5 * 6 + (*rate % 5 * 6 + 4) / 5;
+}
+
+static void rates_estimate(struct meter_rates *rates)
+{
+    for (unsigned bucket = 0; bucket < METER_BUCKETS; bucket++)
+        rate_estimate(&rates->token[bucket]);
+    for (unsigned count = 0; count < METER_COUNTS; count++)
+        rate_estimate(&rates->count[count]);
+}
+
+/* ---- periods ------------------------------------------------------------------------------ */
+
+static int64_t from_s(const struct price_row *row)
+{
+    return row->from_day == PRICE_ALWAYS ? INT64_MIN : (int64_t)row->from_day * DAY_S;
+}
+
+/* The rows of the latest price that has begun; *count_out 0: none has. */
+static const struct price_row *period_find(const struct price_row *rows, unsigned count,
+                                           int64_t when_s, unsigned *count_out)
+{
+    unsigned first = 0, end = 0;
+
+    while (end < count && from_s(&rows[end]) <= when_s) {
+        if (rows[end].from_day != rows[first].from_day)
+            first = end;
+        end++;
+    }
+    *count_out = end - first;
+    return &rows[first];
+}
+
+enum meter_err meter_price_find_named(const struct meter_price_book *book, const char *provider,
+                                      const char *model, int64_t when_s, struct meter_price *out)
+{
+    bool estimated;
+    const struct price_name *name = price_match(book, provider, model, &estimated);
+    const struct price_row *rows;
+    unsigned count;
+
+    if (name == NULL)
+        return METER_NO_PRICE;
+    rows = period_find(&book->rows[name->first], name->count, when_s, &count);
+    if (count == 0)
+        return METER_NO_PRICE;
+    *out = (struct meter_price){
+        .from = price_text(book, rows->from),
+        .when_s = when_s,
+        .context_tokens = rows->context_tokens,
+        .output_tokens = rows->output_tokens,
+        .hidden_tokens_per_second = rows->hidden_tokens_per_second,
+        .free = rows->free,
+        .estimated = estimated,
+        .book = book,
+        .rows = rows,
+        .row_count = count,
+    };
+    (void)snprintf(out->row, sizeof out->row, "%s/%s", provider, price_text(book, name->model));
+    return METER_OK;
+}
+
+enum meter_err meter_price_find(const struct meter_price_book *book,
+                                const struct meter_provider *provider, const char *model,
+                                int64_t when_s, struct meter_price *out)
+{
+    return meter_price_find_named(book, meter_provider_name(provider), model, when_s, out);
+}
+
+/* ---- the dearest of a provider ------------------------------------------------------------ */
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Takes in the rows of one model that hold at the time. */
+static void cap_raise(struct meter_price *cap, const struct price_name *name)
+{
+    unsigned count;
+    const struct price_row *rows =
+        period_find(&cap->book->rows[name->first], name->count, cap->when_s, &count);
+
+    for (unsigned i = 0; i < count && !rows->free; i++) {
+        struct meter_rates rates;
+
+        price_row_rates(cap->book, &rows[i], &rates);
+        rates_raise(&cap->most, &rates);
+        cap->context_tokens = larger(cap->context_tokens, rows[i].context_tokens);
+        cap->output_tokens = larger(cap->output_tokens, rows[i].output_tokens);
+        cap->hidden_tokens_per_second =
+            larger(cap->hidden_tokens_per_second, rows[i].hidden_tokens_per_second);
+        cap->row_count++;
+    }
+}
+
+enum meter_err meter_price_cap(const struct meter_price_book *book,
+                               const struct meter_provider *provider, int64_t when_s,
+                               struct meter_price *out)
+{
+    const char *name = meter_provider_name(provider);
+    const struct price_provider *rows_of = price_provider_find(book, name);
+    struct meter_price cap = {.from = "", .when_s = when_s, .capped = true, .book = book};
+
+    rates_none(&cap.most);
+    for (uint32_t i = 0; rows_of != NULL && i < rows_of->count; i++)
+        cap_raise(&cap, &book->names[rows_of->first + i]);
+    if (cap.row_count == 0)
+        return METER_NO_PRICE;
+    (void)snprintf(cap.row, sizeof cap.row, "%s/" METER_CAP_MODEL, name);
+    *out = cap;
+    return METER_OK;
+}
+
+/* ---- which rows a call pays --------------------------------------------------------------- */
+
+/* Whether a row is for calls like this one; others of its price may be for it more closely. */
+static bool row_applies(const struct meter_price *price, const struct price_row *row,
+                        const struct meter_price_key *key)
+{
+    return row->prompt_from <= key->prompt_tokens && (!row->regional || key->regional) &&
+           (row->hours == 0 || price_hours_hold(price_text(price->book, row->hours), key->when_s));
+}
+
+/* The rates of one service. */
+struct service {
+    bool listed;
+    bool whole;           /* one row has all dimensions of the call that the service lists */
+    uint32_t prompt_from; /* the largest that the prompt reaches */
+    const char *tier_name;
+    struct meter_rates rates; /* that row's; else the dearest of all that apply */
+};
+
+static void service_read(const struct meter_price *price, const struct meter_price_key *key,
+                         enum meter_tier tier, struct service *out)
+{
+    const struct price_row *rows = price->rows, *best = NULL;
+    unsigned fits = 0, regional = 0, hours = 0;
+
+    *out = (struct service){.tier_name = ""};
+    rates_none(&out->rates);
+    for (unsigned i = 0; i < price->row_count; i++) {
+        struct meter_rates rates;
+
+        if (rows[i].tier != tier || !row_applies(price, &rows[i], key))
+            continue;
+        price_row_rates(price->book, &rows[i], &rates);
+        rates_raise(&out->rates, &rates);
+        out->listed = true;
+        out->prompt_from = rows[i].prompt_from; /* they are sorted by it */
+        regional |= rows[i].regional;
+        hours |= rows[i].hours != 0;
+    }
+    for (unsigned i = 0; i < price->row_count; i++)
+        if (rows[i].tier == tier && row_applies(price, &rows[i], key) &&
+            rows[i].prompt_from == out->prompt_from && rows[i].regional == regional &&
+            (rows[i].hours != 0) == hours && fits++ == 0)
+            best = &rows[i];
+    out->whole = fits == 1;
+    if (out->whole) {
+        price_row_rates(price->book, best, &out->rates);
+        out->tier_name = price_text(price->book, best->tier_name);
+    }
+}
+
+/* The dearest of the services that the price lists: all of them, or one and the standard one. */
+static void rates_dearest(const struct meter_price *price, const struct meter_price_key *key,
+                          const struct service *listed, struct meter_rates *out)
+{
+    if (listed->listed) {
         rates_raise(out, &listed->rates);
         return;
     }
     for (unsigned tier = 0; tier < METER_TIERS; tier++) {
-        const struct price_row *row = tier_row(price, prompt_tokens, (enum meter_tier)tier);
+        struct service service;
 
-        if (row != NULL)
-            rates_raise(out, &row->rates);
+        service_read(price, key, (enum meter_tier)tier, &service);
+        rates_raise(out, &service.rates);
     }
 }
 
-void meter_price_rates(const struct meter_price *price, uint64_t prompt_tokens,
-                       enum meter_tier tier, struct meter_rates *out, const char **tier_name_out)
+void meter_price_rates(const struct meter_price *price, const struct meter_price_key *key,
+                       struct meter_rates *out, const char **tier_name_out)
 {
-    const struct price_row *row = tier_row(price, prompt_tokens, tier);
-    const struct price_row *standard = tier_row(price, prompt_tokens, METER_TIER_STANDARD);
+    struct service standard, service;
 
+    *tier_name_out = "";
+    if (price->capped) {
+        *out = price->most;
+        *tier_name_out = "cap";
+        return;
+    }
     if (price->free) {
         memset(out, 0, sizeof *out);
-        *tier_name_out = "";
-    } else if (row != NULL && row->prompt_from >= standard->prompt_from) {
-        *out = row->rates;
-        *tier_name_out = row->tier_name;
+        return;
+    }
+    service_read(price, key, METER_TIER_STANDARD, &standard);
+    service_read(price, key, key->tier, &service);
+    *out = standard.rates;
+    if (service.whole && service.prompt_from >= standard.prompt_from) {
+        *out = service.rates;
+        *tier_name_out = service.tier_name;
     } else {
-        rates_dearest(price, prompt_tokens, row, out);
+        rates_dearest(price, key, &service, out);
         *tier_name_out = "dearest";
+    }
+    if (price->estimated) {
+        rates_estimate(out);
+        *tier_name_out = "estimated";
     }
 }

@@ -1,28 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Makes a book of a price file's rows over a base book. A model of the file replaces the base's
- * model of that name as a whole, with all dates and tiers; its aliases in the base follow it. */
+ * model of that name as a whole, with all dates and tiers; its aliases in the base follow it. The
+ * base's strings, values and rows come first, so that its names keep their places. */
 #include "meter/meter_int.h"
 
 #include <stdio.h>
 
-#define TIER_NAME_MAX 48u /* "1000000000+ standard" and more */
+#define TIER_NAME_MAX 64u /* "1000000000+ standard regional hours" and more */
 
-/* A name of the file, with the line that gave it. */
-struct own_name {
-    struct price_name name;
+/* A name of the book being made; line: of the file, 0: of the base. */
+struct entry {
+    const char *provider;
+    const char *name;
+    uint32_t provider_text;
+    struct price_name at;
     unsigned line;
 };
 
 struct making {
-    const struct meter_price_book *base; /* may be NULL */
+    const struct meter_price_book *base; /* never NULL */
     struct price_lines lines;
     struct meter_error *error;
-    struct own_name *own;
+    struct entry *own;
     size_t own_count;
-    struct price_row *rows; /* the file's, then all of the base */
-    struct price_name *names;
+    struct entry *all; /* the file's, then those of the base that stay */
+    size_t all_count;
     char *strings;
-    size_t strings_bytes;
+    uint64_t *values;
+    struct price_row *rows;
+    struct price_name *names;
+    struct price_provider *providers;
+    size_t strings_bytes, value_count, row_count;
 };
 
 /* ---- order and repeats -------------------------------------------------------------------- */
@@ -32,9 +40,17 @@ static int order_u64(uint64_t a, uint64_t b)
     return (a > b) - (a < b);
 }
 
+static int name_order(const char *provider_a, const char *name_a, const char *provider_b,
+                      const char *name_b)
+{
+    int order = strcmp(provider_a, provider_b);
+
+    return order != 0 ? order : strcmp(name_a, name_b);
+}
+
 static int line_model_order(const struct price_line *a, const struct price_line *b)
 {
-    return price_name_order(a->provider, a->model, b->provider, b->model);
+    return name_order(a->row.provider, a->row.model, b->row.provider, b->row.model);
 }
 
 static int line_order(const void *left, const void *right)
@@ -44,12 +60,14 @@ static int line_order(const void *left, const void *right)
     int order = line_model_order(a, b);
 
     if (order == 0)
-        order = (a->row.from_s > b->row.from_s) - (a->row.from_s < b->row.from_s);
+        order = (a->from_day > b->from_day) - (a->from_day < b->from_day);
     if (order == 0)
         order = order_u64(a->row.prompt_from, b->row.prompt_from);
     if (order == 0)
         order = (int)a->row.tier - (int)b->row.tier;
-    return order;
+    if (order == 0)
+        order = (int)a->row.regional - (int)b->row.regional;
+    return order != 0 ? order : strcmp(a->row.hours, b->row.hours);
 }
 
 static bool complain(struct making *making, unsigned line, const char *what, const char *name,
@@ -65,68 +83,102 @@ static unsigned later(unsigned a, unsigned b)
     return a > b ? a : b;
 }
 
-/* A price is complete when its first row is the standard one for the smallest prompt. */
+/* A price is complete when its first row is the plain one for the smallest prompt. */
 static bool lines_check(struct making *making)
 {
     const struct price_line *items = making->lines.items;
 
     for (size_t i = 0; i < making->lines.count; i++) {
-        const struct price_row *row = &items[i].row;
+        const struct meter_price_line *row = &items[i].row;
         bool same_model = i > 0 && line_model_order(&items[i - 1], &items[i]) == 0;
 
         if (i > 0 && line_order(&items[i - 1], &items[i]) == 0)
-            return complain(making, later(items[i - 1].line, items[i].line), "model",
-                            items[i].model, "has this row (from, prompt_from, service) twice");
-        if (same_model && items[i - 1].row.from_s == row->from_s)
+            return complain(making, later(items[i - 1].line, items[i].line), "model", row->model,
+                            "has this row (from, prompt_from, service, region, hours) twice");
+        if (same_model && items[i - 1].from_day == items[i].from_day)
             continue;
-        if (row->prompt_from != 0 || row->tier != METER_TIER_STANDARD)
-            return complain(making, items[i].line, "model", items[i].model,
+        if (row->prompt_from != 0 || row->tier != METER_TIER_STANDARD || row->regional ||
+            *row->hours != '\0')
+            return complain(making, items[i].line, "model", row->model,
                             "has no standard row with prompt_from 0 at this date");
     }
     return true;
 }
 
-/* ---- strings ------------------------------------------------------------------------------ */
+/* ---- strings and rows --------------------------------------------------------------------- */
 
 static size_t strings_needed(const struct price_lines *lines)
 {
     size_t bytes = 1;
 
-    for (size_t i = 0; i < lines->count; i++)
-        bytes +=
-            strlen(lines->items[i].provider) + strlen(lines->items[i].model) + 2 + TIER_NAME_MAX;
+    for (size_t i = 0; i < lines->count; i++) {
+        const struct price_line *line = &lines->items[i];
+
+        bytes += strlen(line->row.provider) + strlen(line->row.model) + strlen(line->row.hours) +
+                 strlen(line->row.from) + 4 + TIER_NAME_MAX;
+        if (line->aliases != NULL)
+            bytes += strlen(line->aliases) + 1;
+    }
     return bytes;
 }
 
-/* The next string of the buffer that strings_needed measured. */
-static char *string_take(struct making *making, size_t bytes)
+/* The place of a new string in the block that strings_needed measured. */
+static uint32_t string_add(struct making *making, const char *text)
 {
-    char *string = making->strings + making->strings_bytes;
+    size_t at = making->strings_bytes, bytes = strlen(text) + 1;
 
+    if (bytes == 1)
+        return 0;
+    memcpy(making->strings + at, text, bytes);
     making->strings_bytes += bytes;
-    return string;
+    return (uint32_t)at;
 }
 
-static const char *row_string(struct making *making, const struct price_line *line)
+static uint32_t tier_string(struct making *making, const struct meter_price_line *row)
 {
-    size_t bytes = strlen(line->provider) + strlen(line->model) + 2;
-    char *string = string_take(making, bytes);
+    const char *service = row->tier == METER_TIER_STANDARD ? "" : meter_tier_text(row->tier);
+    char prompt[METER_USD_TEXT] = "", text[TIER_NAME_MAX];
+    int used;
 
-    (void)snprintf(string, bytes, "%s/%s", line->provider, line->model);
-    return string;
+    if (row->prompt_from != 0)
+        (void)snprintf(prompt, sizeof prompt, "%llu+", (unsigned long long)row->prompt_from);
+    used = snprintf(text, sizeof text, "%s%s%s%s%s", prompt, *service == '\0' ? "" : " ", service,
+                    row->regional ? " regional" : "", *row->hours == '\0' ? "" : " hours");
+    return string_add(making, used > 0 && text[0] == ' ' ? text + 1 : text);
 }
 
-static const char *tier_string(struct making *making, const struct price_row *row)
+static void values_add(struct making *making, const struct meter_rates *rates,
+                       struct price_row *row)
 {
-    const char *service = row->tier == METER_TIER_STANDARD ? "" : price_service_names[row->tier];
-    char *string = string_take(making, TIER_NAME_MAX);
+    row->first = (uint32_t)making->value_count;
+    for (unsigned i = 0; i < PRICE_RATES; i++) {
+        uint64_t rate = i < METER_BUCKETS ? rates->token[i] : rates->count[i - METER_BUCKETS];
 
-    if (row->prompt_from == 0)
-        (void)snprintf(string, TIER_NAME_MAX, "%s", service);
-    else
-        (void)snprintf(string, TIER_NAME_MAX, "%llu+%s%s", (unsigned long long)row->prompt_from,
-                       *service == '\0' ? "" : " ", service);
-    return string;
+        if (rate == METER_NO_RATE)
+            continue;
+        row->has |= 1u << i;
+        making->values[making->value_count++] = rate;
+    }
+}
+
+static void row_add(struct making *making, const struct price_line *line)
+{
+    struct price_row *row = &making->rows[making->row_count++];
+
+    *row = (struct price_row){
+        .from_day = line->from_day,
+        .from = string_add(making, line->row.from),
+        .hours = string_add(making, line->row.hours),
+        .tier_name = tier_string(making, &line->row),
+        .prompt_from = (uint32_t)line->row.prompt_from,
+        .context_tokens = (uint32_t)line->row.context_tokens,
+        .output_tokens = (uint32_t)line->row.output_tokens,
+        .hidden_tokens_per_second = (uint32_t)line->row.hidden_tokens_per_second,
+        .tier = (uint8_t)line->row.tier,
+        .regional = line->row.regional,
+        .free = line->row.free,
+    };
+    values_add(making, &line->row.rates, row);
 }
 
 /* ---- names -------------------------------------------------------------------------------- */
@@ -141,13 +193,14 @@ static size_t own_needed(const struct price_lines *lines)
     return count;
 }
 
-static void own_add(struct making *making, const struct price_name *name, const char *alias,
-                    unsigned line)
+static void alias_add(struct making *making, const struct entry *model, const char *name,
+                      unsigned line)
 {
-    struct own_name *own = &making->own[making->own_count++];
+    struct entry *own = &making->own[making->own_count++];
 
-    own->name = *name;
-    own->name.name = alias;
+    *own = *model;
+    own->name = name;
+    own->at.name = string_add(making, name);
     own->line = line;
 }
 
@@ -155,37 +208,29 @@ static void own_add(struct making *making, const struct price_name *name, const 
 static void model_add(struct making *making, size_t first, size_t end)
 {
     struct price_line *items = making->lines.items;
-    struct price_name name = {
-        .provider = items[first].provider,
-        .name = items[first].model,
-        .row = row_string(making, &items[first]),
-        .first = (uint32_t)first,
-        .count = (uint32_t)(end - first),
+    struct entry model = {
+        .provider = items[first].row.provider,
+        .name = items[first].row.model,
+        .at = {.first = (uint32_t)making->row_count, .count = (uint32_t)(end - first)},
+        .line = items[first].line,
     };
 
-    own_add(making, &name, name.name, items[first].line);
+    model.provider_text = string_add(making, model.provider);
+    model.at.name = model.at.model = string_add(making, model.name);
+    making->own[making->own_count++] = model;
     for (size_t i = first; i < end; i++) {
-        making->rows[i] = items[i].row;
-        making->rows[i].tier_name = tier_string(making, &items[i].row);
+        row_add(making, &items[i]);
         while (items[i].aliases != NULL)
-            own_add(making, &name, strsep(&items[i].aliases, ","), items[i].line);
+            alias_add(making, &model, strsep(&items[i].aliases, ","), items[i].line);
     }
 }
 
-static int name_order(const void *left, const void *right)
+static int entry_order(const void *left, const void *right)
 {
-    const struct price_name *a = left;
-    const struct price_name *b = right;
+    const struct entry *a = left;
+    const struct entry *b = right;
 
-    return price_name_order(a->provider, a->name, b->provider, b->name);
-}
-
-static int own_order(const void *left, const void *right)
-{
-    const struct own_name *a = left;
-    const struct own_name *b = right;
-
-    return name_order(&a->name, &b->name);
+    return name_order(a->provider, a->name, b->provider, b->name);
 }
 
 static bool own_make(struct making *making)
@@ -198,96 +243,128 @@ static bool own_make(struct making *making)
                 break;
         model_add(making, first, end);
     }
-    qsort(making->own, making->own_count, sizeof *making->own, own_order);
+    qsort(making->own, making->own_count, sizeof *making->own, entry_order);
     for (size_t i = 1; i < making->own_count; i++)
-        if (own_order(&making->own[i - 1], &making->own[i]) == 0)
+        if (entry_order(&making->own[i - 1], &making->own[i]) == 0)
             return complain(making, later(making->own[i - 1].line, making->own[i].line), "name",
-                            making->own[i].name.name, "stands for two models");
+                            making->own[i].name, "stands for two models");
     return true;
 }
 
-static const struct price_name *own_find(const struct making *making, const char *provider,
-                                         const char *name)
+static const struct entry *own_find(const struct making *making, const char *provider,
+                                    const char *name)
 {
-    struct own_name key = {.name = {.provider = provider, .name = name}};
-    const struct own_name *found =
-        bsearch(&key, making->own, making->own_count, sizeof key, own_order);
+    struct entry key = {.provider = provider, .name = name};
 
-    return found != NULL ? &found->name : NULL;
+    return bsearch(&key, making->own, making->own_count, sizeof key, entry_order);
 }
 
-/* The model that a base name stands for: its row string without the provider. */
-static const char *base_model(const struct price_name *name)
+/* A name of the base, unless the file takes it; an alias goes with its model. */
+static void base_add(struct making *making, uint32_t provider_text, const struct price_name *at)
 {
-    return name->row + strlen(name->provider) + 1;
-}
+    const char *provider = price_text(making->base, provider_text);
+    const char *name = price_text(making->base, at->name);
+    const struct entry *heir = own_find(making, provider, price_text(making->base, at->model));
+    struct entry *entry = &making->all[making->all_count];
 
-/* All names of the book: the file's, then those of the base that the file does not take. */
-static size_t names_fill(struct making *making)
-{
-    size_t count = 0;
-    size_t base_count = making->base != NULL ? making->base->name_count : 0;
-
-    for (; count < making->own_count; count++)
-        making->names[count] = making->own[count].name;
-    for (size_t i = 0; i < base_count; i++) {
-        struct price_name name = making->base->names[i];
-        const struct price_name *heir = own_find(making, name.provider, base_model(&name));
-
-        if (own_find(making, name.provider, name.name) != NULL)
-            continue;
-        name.first += (uint32_t)making->lines.count;
-        if (heir != NULL) {
-            name.row = heir->row;
-            name.first = heir->first;
-            name.count = heir->count;
-        }
-        making->names[count++] = name;
+    if (own_find(making, provider, name) != NULL)
+        return;
+    *entry = (struct entry){
+        .provider = provider, .name = name, .provider_text = provider_text, .at = *at};
+    if (heir != NULL) {
+        entry->at.model = heir->at.model;
+        entry->at.first = heir->at.first;
+        entry->at.count = heir->at.count;
     }
-    qsort(making->names, count, sizeof *making->names, name_order);
-    return count;
+    making->all_count++;
+}
+
+static void all_make(struct making *making)
+{
+    const struct meter_price_book *base = making->base;
+
+    for (size_t i = 0; i < making->own_count; i++)
+        making->all[making->all_count++] = making->own[i];
+    for (size_t p = 0; p < base->provider_count; p++)
+        for (uint32_t i = 0; i < base->providers[p].count; i++)
+            base_add(making, base->providers[p].name, &base->names[base->providers[p].first + i]);
+    qsort(making->all, making->all_count, sizeof *making->all, entry_order);
 }
 
 /* ---- the book ----------------------------------------------------------------------------- */
 
-static bool allocate(struct making *making)
+static void *copy_with_room(const void *from, size_t count, size_t more, size_t size)
 {
-    size_t base_rows = making->base != NULL ? making->base->row_count : 0;
-    size_t base_names = making->base != NULL ? making->base->name_count : 0;
-    size_t own = own_needed(&making->lines);
+    void *copy = calloc(count + more + 1, size);
 
-    making->own = calloc(own + 1, sizeof *making->own);
-    making->rows = calloc(making->lines.count + base_rows + 1, sizeof *making->rows);
-    making->names = calloc(own + base_names + 1, sizeof *making->names);
-    making->strings = malloc(strings_needed(&making->lines));
-    return making->own != NULL && making->rows != NULL && making->names != NULL &&
-           making->strings != NULL;
+    if (copy != NULL && count > 0)
+        memcpy(copy, from, count * size);
+    return copy;
 }
 
-/* The book owns what was made; *making is left with nothing to free but own. */
+static bool allocate(struct making *making)
+{
+    const struct meter_price_book *base = making->base;
+    size_t lines = making->lines.count, own = own_needed(&making->lines);
+
+    making->own = calloc(own + 1, sizeof *making->own);
+    making->all = calloc(own + base->name_count + 1, sizeof *making->all);
+    making->strings =
+        copy_with_room(base->strings, base->strings_bytes, strings_needed(&making->lines), 1);
+    making->values = copy_with_room(base->values, base->value_count, lines * PRICE_RATES,
+                                    sizeof *making->values);
+    making->rows = copy_with_room(base->rows, base->row_count, lines, sizeof *making->rows);
+    making->names = calloc(own + base->name_count + 1, sizeof *making->names);
+    making->providers = calloc(own + base->name_count + 1, sizeof *making->providers);
+    making->strings_bytes = base->strings_bytes;
+    making->value_count = base->value_count;
+    making->row_count = base->row_count;
+    return making->own != NULL && making->all != NULL && making->strings != NULL &&
+           making->values != NULL && making->rows != NULL && making->names != NULL &&
+           making->providers != NULL;
+}
+
+/* The names in their order, and where each provider's begin. */
+static void names_fill(struct making *making, struct meter_price_book *book)
+{
+    for (size_t i = 0; i < making->all_count; i++) {
+        const struct entry *entry = &making->all[i];
+        struct price_provider *provider = &making->providers[book->provider_count];
+
+        making->names[i] = entry->at;
+        if (i > 0 && strcmp(making->all[i - 1].provider, entry->provider) == 0) {
+            provider[-1].count++;
+            continue;
+        }
+        *provider = (struct price_provider){entry->provider_text, (uint32_t)i, 1};
+        book->provider_count++;
+    }
+    book->name_count = making->all_count;
+}
+
+/* The book owns what was made; *making is left with nothing to free but its lists. */
 static void book_fill(struct making *making, struct meter_price_book *book)
 {
-    size_t rows = making->lines.count;
-
-    book->date = "";
-    if (making->base != NULL) {
-        book->date = making->base->date;
-        memcpy(&making->rows[rows], making->base->rows,
-               making->base->row_count * sizeof *making->rows);
-        rows += making->base->row_count;
-    }
-    book->name_count = names_fill(making);
-    book->row_count = rows;
+    book->date = making->base->date;
+    names_fill(making, book);
+    book->strings = making->strings;
+    book->values = making->values;
     book->rows = making->rows;
     book->names = making->names;
-    book->owned[0] = making->rows;
-    book->owned[1] = making->names;
-    book->owned[2] = making->strings;
-    book->owned[3] = making->lines.text;
+    book->providers = making->providers;
+    book->strings_bytes = making->strings_bytes;
+    book->value_count = making->value_count;
+    book->row_count = making->row_count;
+    book->owned[0] = making->strings;
+    book->owned[1] = making->values;
+    book->owned[2] = making->rows;
+    book->owned[3] = making->names;
+    book->owned[4] = making->providers;
+    making->strings = NULL;
+    making->values = NULL;
     making->rows = NULL;
     making->names = NULL;
-    making->strings = NULL;
-    making->lines.text = NULL;
+    making->providers = NULL;
 }
 
 static enum meter_err make(struct making *making, const char *text, size_t bytes,
@@ -302,6 +379,7 @@ static enum meter_err make(struct making *making, const char *text, size_t bytes
     qsort(making->lines.items, making->lines.count, sizeof *making->lines.items, line_order);
     if (!lines_check(making) || !own_make(making))
         return METER_BAD_PRICES;
+    all_make(making);
     book_fill(making, book);
     return METER_OK;
 }
@@ -310,15 +388,20 @@ enum meter_err meter_price_book_parse(const char *text, size_t bytes,
                                       const struct meter_price_book *base,
                                       struct meter_price_book **book_out, struct meter_error *error)
 {
-    struct making making = {.base = base, .error = error};
+    static const struct meter_price_book nothing = {
+        .date = "", .strings = "", .strings_bytes = 1}; /* its one string is the empty one */
+    struct making making = {.base = base != NULL ? base : &nothing, .error = error};
     struct meter_price_book *book = calloc(1, sizeof *book);
     enum meter_err err = book != NULL ? make(&making, text, bytes, book) : METER_NOMEM;
 
     price_lines_release(&making.lines);
     free(making.own);
+    free(making.all);
+    free(making.strings);
+    free(making.values);
     free(making.rows);
     free(making.names);
-    free(making.strings);
+    free(making.providers);
     if (err != METER_OK) {
         free(book);
         return err;

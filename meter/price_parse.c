@@ -11,6 +11,20 @@
 #define MOST_TOKEN_NANO  (700 * NANO)     /* above any price so far: it is per something else */
 #define MOST_FEE_FUSD    (1000000 * NANO) /* 1 USD per call */
 #define TOKENS_MOST      UINT64_C(1000000000)
+#define FEMTO_DECIMALS   15u /* of USD */
+
+/* character is USD per 1,000,000 of them, as tokens are; the others are USD per one. */
+const struct price_fee price_fees[] = {
+    {METER_WEB_SEARCHES, "web_search", FEMTO_DECIMALS},
+    {METER_FILE_SEARCHES, "file_search", FEMTO_DECIMALS},
+    {METER_IMAGES, "image", FEMTO_DECIMALS},
+    {METER_PAGES, "page", FEMTO_DECIMALS},
+    {METER_SECONDS, "second", FEMTO_DECIMALS},
+    {METER_CHARACTERS, "character", FEMTO_DECIMALS - 6},
+    {METER_SEARCH_UNITS, "search_unit", FEMTO_DECIMALS},
+    {METER_REQUESTS, "request", FEMTO_DECIMALS},
+};
+const size_t price_fee_count = COUNT_OF(price_fees);
 
 struct column;
 
@@ -63,10 +77,18 @@ static bool is_name(const char *text, size_t room)
     return bytes > 0 && bytes < room;
 }
 
+/* Ids are looked up in lower case. */
+static void lower(char *text)
+{
+    for (; *text != '\0'; text++)
+        if (*text >= 'A' && *text <= 'Z')
+            *text |= 0x20;
+}
+
 static bool read_provider(struct reader *reader, const struct column *column, char *cell,
                           struct price_line *out)
 {
-    out->provider = cell;
+    out->row.provider = cell;
     return is_name(cell, METER_NAME_MAX) ||
            complain_cell(reader, column, cell, "is not a provider's name");
 }
@@ -74,7 +96,8 @@ static bool read_provider(struct reader *reader, const struct column *column, ch
 static bool read_model(struct reader *reader, const struct column *column, char *cell,
                        struct price_line *out)
 {
-    out->model = cell;
+    lower(cell);
+    out->row.model = cell;
     return (is_name(cell, METER_MODEL_MAX) && strchr(cell, ',') == NULL) ||
            complain_cell(reader, column, cell, "is not a model's name");
 }
@@ -82,6 +105,7 @@ static bool read_model(struct reader *reader, const struct column *column, char 
 static bool read_aliases(struct reader *reader, const struct column *column, char *cell,
                          struct price_line *out)
 {
+    lower(cell);
     out->aliases = cell;
     for (char *at = cell;; at++) {
         size_t bytes = strcspn(at, ",");
@@ -138,7 +162,7 @@ static bool read_from(struct reader *reader, const struct column *column, char *
         !date_valid(year, month, day))
         return complain_cell(reader, column, cell, "is not a date like 2026-08-21");
     out->row.from = cell;
-    out->row.from_s = date_days(year, month, day) * 86400;
+    out->from_day = (int32_t)date_days(year, month, day);
     return true;
 }
 
@@ -190,12 +214,27 @@ static bool read_service(struct reader *reader, const struct column *column, cha
                          struct price_line *out)
 {
     for (unsigned tier = 0; tier < METER_TIERS; tier++) {
-        if (strcmp(cell, price_service_names[tier]) == 0) {
+        if (strcmp(cell, meter_tier_text((enum meter_tier)tier)) == 0) {
             out->row.tier = (enum meter_tier)tier;
             return true;
         }
     }
     return complain_cell(reader, column, cell, "is none of standard, priority, flex, batch, fast");
+}
+
+static bool read_region(struct reader *reader, const struct column *column, char *cell,
+                        struct price_line *out)
+{
+    out->row.regional = strcmp(cell, "regional") == 0;
+    return out->row.regional || complain_cell(reader, column, cell, "is neither regional nor -");
+}
+
+static bool read_hours(struct reader *reader, const struct column *column, char *cell,
+                       struct price_line *out)
+{
+    out->row.hours = cell;
+    return price_hours_valid(cell) ||
+           complain_cell(reader, column, cell, "is not like mon-fri 01:00-04:00,06:00-10:00 (UTC)");
 }
 
 static bool read_free(struct reader *reader, const struct column *column, char *cell,
@@ -258,20 +297,38 @@ static bool read_rate(struct reader *reader, const struct column *column, char *
                     column->name, cell, money_text_of(*rate, 12, guess));
 }
 
+/* column->index: a row of price_fees. */
 static bool read_fee(struct reader *reader, const struct column *column, char *cell,
                      struct price_line *out)
 {
-    uint64_t *fee = &out->row.rates.count[column->index];
+    const struct price_fee *row = &price_fees[column->index];
+    uint64_t *fee = &out->row.rates.count[row->count];
     char guess[METER_USD_TEXT];
 
-    if (!read_decimal(reader, column, cell, 15, fee))
+    if (!read_decimal(reader, column, cell, row->scale, fee))
         return false;
-    if (*fee <= MOST_FEE_FUSD)
+    if (row->scale != FEMTO_DECIMALS || *fee <= MOST_FEE_FUSD)
         return true;
     return complain(reader,
-                    ", column %s: \"%.60s\" is above 1 USD per call; if it is per 1000 calls write "
-                    "%s",
-                    column->name, cell, money_text_of(*fee / 1000, 15, guess));
+                    ", column %s: \"%.60s\" is above 1 USD for one; if it is per 1000 write %s",
+                    column->name, cell, money_text_of(*fee / 1000, FEMTO_DECIMALS, guess));
+}
+
+/* Per 1,000,000 characters: the digits of a price for one are the guess, as for tokens. */
+static bool read_characters(struct reader *reader, const struct column *column, char *cell,
+                            struct price_line *out)
+{
+    uint64_t *fee = &out->row.rates.count[price_fees[column->index].count];
+    char guess[METER_USD_TEXT];
+
+    if (looks_per_token(reader, column, cell) || !read_fee(reader, column, cell, out))
+        return false;
+    if (*fee <= MOST_TOKEN_NANO)
+        return true;
+    return complain(reader,
+                    ", column %s: \"%.60s\" is above 700 USD per 1,000,000; if it is per "
+                    "1,000,000,000 write %s",
+                    column->name, cell, money_text_of(*fee, 12, guess));
 }
 
 static const struct column columns[] = {
@@ -281,6 +338,8 @@ static const struct column columns[] = {
     {"from", read_from, 0, false},
     {"prompt_from", read_prompt_from, 0, false},
     {"service", read_service, 0, false},
+    {"region", read_region, 0, false},
+    {"hours", read_hours, 0, false},
     {"input", read_rate, METER_INPUT, true},
     {"cache_read", read_rate, METER_CACHE_READ, false},
     {"cache_write_5m", read_rate, METER_CACHE_WRITE_5M, false},
@@ -290,8 +349,14 @@ static const struct column columns[] = {
     {"output", read_rate, METER_OUTPUT, true},
     {"audio_out", read_rate, METER_AUDIO_OUT, false},
     {"image_out", read_rate, METER_IMAGE_OUT, false},
-    {"web_search", read_fee, METER_WEB_SEARCHES, false},
-    {"file_search", read_fee, METER_FILE_SEARCHES, false},
+    {"web_search", read_fee, 0, false},
+    {"file_search", read_fee, 1, false},
+    {"image", read_fee, 2, false},
+    {"page", read_fee, 3, false},
+    {"second", read_fee, 4, false},
+    {"character", read_characters, 5, false},
+    {"search_unit", read_fee, 6, false},
+    {"request", read_fee, 7, false},
     {"context_tokens", read_context, 0, false},
     {"output_tokens", read_output_tokens, 0, false},
     {"hidden_tps", read_hidden, 0, false},
@@ -300,43 +365,12 @@ static const struct column columns[] = {
 
 /* ---- the header --------------------------------------------------------------------------- */
 
-static unsigned least(unsigned a, unsigned b, unsigned c)
-{
-    unsigned smaller = a < b ? a : b;
-
-    return smaller < c ? smaller : c;
-}
-
-/* Edits between two names (Levenshtein); names beyond 31 bytes count as far. */
-static unsigned edits(const char *a, const char *b)
-{
-    size_t length = strlen(b);
-    unsigned row[32];
-
-    if (length >= COUNT_OF(row) || strlen(a) >= COUNT_OF(row))
-        return UINT32_MAX;
-    for (unsigned j = 0; j <= length; j++)
-        row[j] = j;
-    for (unsigned i = 1; a[i - 1] != '\0'; i++) {
-        unsigned corner = row[0];
-
-        row[0] = i;
-        for (size_t j = 1; j <= length; j++) {
-            unsigned above = row[j];
-
-            row[j] = least(row[j] + 1, row[j - 1] + 1, corner + (a[i - 1] != b[j - 1]));
-            corner = above;
-        }
-    }
-    return row[length];
-}
-
 static const struct column *nearest_column(const char *name)
 {
     const struct column *nearest = &columns[0];
 
     for (size_t i = 1; i < COUNT_OF(columns); i++)
-        if (edits(name, columns[i].name) < edits(name, nearest->name))
+        if (price_edits(name, columns[i].name) < price_edits(name, nearest->name))
             nearest = &columns[i];
     return nearest;
 }
@@ -382,48 +416,70 @@ static bool header_read(struct reader *reader, char **cells, unsigned count)
 static void line_init(struct price_line *line, unsigned number)
 {
     *line = (struct price_line){
-        .row = {.from = "", .from_s = INT64_MIN, .tier_name = ""},
+        .row = {.from = "", .hours = ""},
+        .from_day = PRICE_ALWAYS,
         .line = number,
     };
     for (unsigned bucket = 0; bucket < METER_BUCKETS; bucket++)
         line->row.rates.token[bucket] = METER_NO_RATE;
     for (unsigned i = 0; i < METER_COUNTS; i++)
-        line->row.rates.count[i] = i == METER_TOOL_CALLS ? 0 : METER_NO_RATE;
+        line->row.rates.count[i] = METER_NO_RATE;
+}
+
+/* The rate that a column has read; METER_NO_RATE: it is no column of rates. */
+static uint64_t rate_of(const struct column *column, const struct meter_rates *rates)
+{
+    if (column->read == read_rate)
+        return rates->token[column->index];
+    if (column->read == read_fee || column->read == read_characters)
+        return rates->count[price_fees[column->index].count];
+    return METER_NO_RATE;
 }
 
 /* A zero must be meant: free=yes. */
 static bool zeros_meant(struct reader *reader, const struct price_line *line)
 {
-    for (unsigned i = 0; i < reader->column_count; i++) {
-        const struct column *column = reader->columns[i];
-        bool zero = (column->read == read_rate && line->row.rates.token[column->index] == 0) ||
-                    (column->read == read_fee && line->row.rates.count[column->index] == 0);
-
-        if (zero && !line->row.free)
+    for (unsigned i = 0; i < reader->column_count; i++)
+        if (rate_of(reader->columns[i], &line->row.rates) == 0 && !line->row.free)
             return complain(reader,
                             ", column %s: 0 is a price only with free=yes; write - for none",
-                            column->name);
-    }
+                            reader->columns[i]->name);
     return true;
 }
 
 /* free=yes with some price above zero means the zeros alone: the row as a whole is not free. */
-static void free_settle(struct price_row *row)
+static void free_settle(struct meter_price_line *row)
 {
-    for (unsigned bucket = 0; bucket < METER_BUCKETS; bucket++)
-        if (row->rates.token[bucket] != 0 && row->rates.token[bucket] != METER_NO_RATE)
+    for (size_t i = 0; i < COUNT_OF(columns); i++) {
+        uint64_t rate = rate_of(&columns[i], &row->rates);
+
+        if (rate != 0 && rate != METER_NO_RATE)
             row->free = false;
+    }
+}
+
+/* What a call costs has to be told by its tokens, or by a fee that can be its whole price. */
+static bool is_priced(const struct meter_price_line *row)
+{
+    bool priced = row->free || row->rates.token[METER_INPUT] != METER_NO_RATE;
+
+    for (unsigned i = 0; i < METER_COUNTS; i++)
+        priced = priced ||
+                 (price_fee_whole((enum meter_count)i) && row->rates.count[i] != METER_NO_RATE);
+    return priced;
 }
 
 static bool line_check(struct reader *reader, struct price_line *line)
 {
-    if (line->provider == NULL || line->model == NULL)
+    if (line->row.provider == NULL || line->row.model == NULL)
         return complain(reader, ": a row needs a provider and a model");
     if (!zeros_meant(reader, line))
         return false;
     free_settle(&line->row);
-    if (line->row.rates.token[METER_INPUT] == METER_NO_RATE && !line->row.free)
+    if (!is_priced(&line->row))
         return complain(reader, ", column input: a row needs a price, or free=yes");
+    if (strcmp(line->row.model, "*") == 0 && !line->row.free)
+        return complain(reader, ", column model: \"*\" stands for all others, which must be free");
     return true;
 }
 

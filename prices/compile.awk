@@ -3,7 +3,8 @@
 #   LC_ALL=C awk -f prices/compile.awk prices/book.tsv > price_rows.inc
 # POSIX awk. Money never becomes a number here: a decimal text in USD per 1,000,000 tokens turns
 # into an integer of nano-dollars (= femto-dollars per token) by moving digits; a fee in USD per
-# call into femto-dollars. What does not fit exactly stops the build with line, column and value.
+# one into femto-dollars. What does not fit exactly stops the build with line, column and value.
+# Texts go into one block of strings, rates into one list; rows and names have their places there.
 
 function fail(why)
 {
@@ -74,10 +75,10 @@ function days(column, value,    y, m, d, era, shifted)
         - int((y - era * 400) / 100) + int((153 * shifted + 2) / 5) + d - 1 - 719468
 }
 
-# When a price begins, as a C constant.
-function seconds(from)
+# The day a price begins, as a C constant.
+function first_day(from)
 {
-    return from == "-" ? "INT64_MIN" : "INT64_C(" days("from", from) ") * 86400"
+    return from == "-" ? "PRICE_ALWAYS" : days("from", from)
 }
 
 function month_days(y, m)
@@ -87,52 +88,121 @@ function month_days(y, m)
     return m == 4 || m == 6 || m == 9 || m == 11 ? 30 : 31
 }
 
-function add_name(name)
+# The place of a text in the block of strings; 0 is the empty one.
+function text(value)
 {
-    if (name !~ /^[!-~]+$/ || name ~ /["\\?]/ || length(name) > 127)
-        refuse("model", name, "is not a model's name")
+    if (!(value in place)) {
+        place[value] = string_bytes
+        strings[string_count++] = value
+        string_bytes += length(value) + 1
+    }
+    return place[value]
+}
+
+function check_name(column, name)
+{
+    if (name !~ /^[!-~]+$/ || name ~ /["\\?,A-Z]/ || length(name) > 127)
+        refuse(column, name, "is not a model's name")
     if ((provider, name) in owner)
         fail("the name " name " stands for two models of " provider)
     owner[provider, name] = model_count
-    names[++name_count] = provider "\t" name
-    name_owner[name_count] = model_count
+}
+
+# An alias, into its place among those of its provider so far: there are few.
+function add_alias(name,    i)
+{
+    check_name("aliases", name)
+    for (i = alias_count++; i > alias_first && aliases[i - 1] > name; i--) {
+        aliases[i] = aliases[i - 1]
+        alias_owner[i] = alias_owner[i - 1]
+    }
+    aliases[i] = name
+    alias_owner[i] = model_count
 }
 
 # A row that begins a model: it ends the model before.
 function begin_model(    parts, n, i)
 {
-    model_count++
-    model_row[model_count] = provider "/" model
+    model_name[++model_count] = model
     model_first[model_count] = row_count
-    add_name(model)
+    check_name("model", model)
     n = cell("aliases") == "-" ? 0 : split(cell("aliases"), parts, ",")
     for (i = 1; i <= n; i++)
-        add_name(parts[i])
+        add_alias(parts[i])
 }
 
-function tier_name(start, service,    name)
+function add_entry(name, mine)
+{
+    name_text[name_count++] = sprintf("{%d, %d, %d, %d},", text(name), text(model_name[mine]), \
+        model_first[mine], model_first[mine + 1] - model_first[mine])
+}
+
+# The names of the provider that ends here: its models stand in order, its aliases as well.
+function end_provider(    first, i, a)
+{
+    if (last_provider == "")
+        return
+    model_first[model_count + 1] = row_count
+    first = name_count
+    a = alias_first
+    for (i = provider_first; i <= model_count; i++) {
+        for (; a < alias_count && aliases[a] < model_name[i]; a++)
+            add_entry(aliases[a], alias_owner[a])
+        add_entry(model_name[i], i)
+    }
+    for (; a < alias_count; a++)
+        add_entry(aliases[a], alias_owner[a])
+    provider_text[provider_count++] = sprintf("{%d, %d, %d},", text(last_provider), first, \
+        name_count - first)
+    provider_first = model_count + 1
+    alias_first = alias_count
+}
+
+function tier_name(start, service, region, hours,    name)
 {
     name = start == "0" ? "" : start "+"
     if (service != "standard")
-        name = name (name == "" ? "" : " ") service
+        name = name " " service
+    if (region != "-")
+        name = name " regional"
+    if (hours != "-")
+        name = name " hours"
+    sub(/^ /, "", name)
     return name
 }
 
-# Text that sorts as (from, prompt_from, service) must.
-function row_key(start, service)
+# Text that sorts as (from, prompt_from, service, region, hours) must.
+function row_key(start, service, region, hours)
 {
-    return sprintf("%-10s %015d %d", from == "-" ? "" : from, start, tier_number[service])
+    return sprintf("%-10s %015d %d %d %s", from == "-" ? "" : from, start, tier_number[service], \
+        region != "-", hours == "-" ? "" : hours)
+}
+
+function check_hours(hours,    day, time)
+{
+    day = "(mon|tue|wed|thu|fri|sat|sun)"
+    time = "([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
+    if (hours !~ "^(" day "(-" day ")? )?" time "(," time ")*$")
+        refuse("hours", hours, "is not like mon-fri 01:00-04:00")
 }
 
 BEGIN {
     FS = "\t"
-    bucket_count = split("input cache_read cache_write_5m cache_write_1h audio_in image_in " \
-        "output audio_out image_out", buckets, " ")
+    # The columns of rates in the order of enum meter_bucket, then of enum meter_count, where
+    # tool calls have none; and the decimals that make a femto-dollar of one unit.
+    rate_count = split("input cache_read cache_write_5m cache_write_1h audio_in image_in output " \
+        "audio_out image_out web_search file_search - image page second character search_unit " \
+        "request", rates, " ")
+    for (i = 1; i <= rate_count; i++)
+        scales[i] = i <= 9 || rates[i] == "character" ? 9 : 15
     service_count = split("standard priority flex batch fast", services, " ")
     for (i = 1; i <= service_count; i++) {
         tier_number[services[i]] = i
         tier_constant[services[i]] = "METER_TIER_" toupper(services[i])
     }
+    row_count = name_count = provider_count = alias_count = alias_first = value_count = 0
+    provider_first = 1
+    text("")
 }
 
 /^#/ {
@@ -145,10 +215,11 @@ BEGIN {
     header = 1
     for (i = 1; i <= NF; i++)
         at[$i] = i
-    wanted = split("provider model aliases from prompt_from service web_search file_search " \
-        "context_tokens output_tokens hidden_tps free", columns, " ")
-    for (i = 1; i <= bucket_count; i++)
-        columns[++wanted] = buckets[i]
+    wanted = split("provider model aliases from prompt_from service region hours context_tokens " \
+        "output_tokens hidden_tps free", columns, " ")
+    for (i = 1; i <= rate_count; i++)
+        if (rates[i] != "-")
+            columns[++wanted] = rates[i]
     for (i = 1; i <= wanted; i++)
         if (!(columns[i] in at))
             fail("no column " columns[i])
@@ -164,62 +235,80 @@ BEGIN {
     from = cell("from")
     start = count("prompt_from", cell("prompt_from"))
     service = cell("service")
+    region = cell("region")
+    hours = cell("hours")
     if (!(service in tier_number))
         refuse("service", service, "is no service tier")
+    if (region != "-" && region != "regional")
+        refuse("region", region, "is neither regional nor -")
+    if (hours != "-")
+        check_hours(hours)
     if (provider "\t" model != last_model) {
         if (provider "\t" model < last_model)
             fail("rows are not sorted by provider and model")
+        if (provider != last_provider)
+            end_provider()
         begin_model()
         last_key = ""
-    } else if (row_key(start, service) <= last_key) {
+    } else if (row_key(start, service, region, hours) <= last_key) {
         fail("rows of one model are not sorted, or one stands twice")
     }
     if (from != last_from || provider "\t" model != last_model)
-        if (start != "0" || service != "standard")
+        if (start != "0" || service != "standard" || region != "-" || hours != "-")
             fail("the first row of a price is not its standard one")
+    last_provider = provider
     last_model = provider "\t" model
     last_from = from
-    last_key = row_key(start, service)
+    last_key = row_key(start, service, region, hours)
 
     add_row()
 }
 
-function add_row(    free, hidden, line, i)
+# The values of this row in the list of all: where the same ones stand already, there.
+function add_values(    sequence, bits, i)
+{
+    sequence = ""
+    bits = 0
+    for (i = 1; i <= rate_count; i++) {
+        if (rates[i] == "-" || cell(rates[i]) == "-")
+            continue
+        sequence = sequence scaled(rates[i], cell(rates[i]), scales[i]) ", "
+        bits += 2 ^ (i - 1)
+    }
+    if (!(sequence in sequence_first)) {
+        sequence_first[sequence] = value_count
+        value_text[value_lines++] = sequence
+        value_count += gsub(/,/, ",", sequence)
+        sequence = value_text[value_lines - 1]
+    }
+    return sprintf("0x%x, %d", bits, sequence_first[sequence])
+}
+
+function add_row(    free, hidden, values, i)
 {
     free = cell("free")
     if (free != "yes" && free != "-")
         refuse("free", free, "is neither yes nor -")
+    if (model == "*" && free != "yes")
+        refuse("model", model, "stands for all others, which must be free")
     hidden = cell("hidden_tps")
-    line = "{.from = \"" (from == "-" ? "" : from) "\", .from_s = " seconds(from) \
-        ", .prompt_from = " start ",\n .tier = " tier_constant[service] ", .tier_name = \"" \
-        tier_name(start, service) "\",\n .rates.token = {"
-    for (i = 1; i <= bucket_count; i++)
-        line = line (i > 1 ? ", " : "") scaled(buckets[i], cell(buckets[i]), 9)
-    if (free == "-" && service == "standard" && start == "0" && cell("input") == "-")
-        refuse("input", "-", "is missing")
-    line = line "},\n .rates.count = {" scaled("web_search", cell("web_search"), 15) ", " \
-        scaled("file_search", cell("file_search"), 15) \
-        ", 0, METER_NO_RATE, METER_NO_RATE, METER_NO_RATE, METER_NO_RATE, METER_NO_RATE, METER_NO_RATE},\n .context_tokens = " \
-        count("context_tokens", cell("context_tokens")) ", .output_tokens = " \
-        count("output_tokens", cell("output_tokens")) ",\n .hidden_tokens_per_second = " \
-        (hidden == "yes" ? "PRICE_HIDDEN_TPS" : count("hidden_tps", hidden)) ", .free = " \
-        (free == "yes" ? "true" : "false") "},"
-    row_text[row_count++] = line
+    values = add_values()
+    if (free == "-" && values ~ /^0x0,/)
+        fail("a row without a price")
+    row_text[row_count++] = sprintf("{%s, %d, %d, %d, %s, %s, %s, %s, %s, %s, %d, %d},", \
+        first_day(from), text(from == "-" ? "" : from), text(hours == "-" ? "" : hours), \
+        text(tier_name(start, service, region, hours)), start, \
+        count("context_tokens", cell("context_tokens")), \
+        count("output_tokens", cell("output_tokens")), \
+        hidden == "yes" ? "PRICE_HIDDEN_TPS" : count("hidden_tps", hidden), values, \
+        tier_constant[service], region != "-", free == "yes")
 }
 
-# Insertion sort: a few hundred names, nearly in order.
-function sort_names(    i, j, name, mine)
+function print_all(what, list, n,    i)
 {
-    for (i = 2; i <= name_count; i++) {
-        name = names[i]
-        mine = name_owner[i]
-        for (j = i - 1; j >= 1 && names[j] > name; j--) {
-            names[j + 1] = names[j]
-            name_owner[j + 1] = name_owner[j]
-        }
-        names[j + 1] = name
-        name_owner[j + 1] = mine
-    }
+    print "#elif defined(PRICE_WANT_" what ")"
+    for (i = 0; i < n; i++)
+        print list[i]
 }
 
 END {
@@ -227,21 +316,16 @@ END {
         exit 1
     if (!date || !row_count)
         fail("no date in the comments, or no rows")
-    sort_names()
-    model_first[model_count + 1] = row_count
+    end_provider()
+    for (i = 0; i < string_count; i++)
+        string_text[i] = "\"" strings[i] "\\0\""
     print "/* Generated by prices/compile.awk from prices/book.tsv. */"
     print "#if defined(PRICE_WANT_DATE)"
     print "\"" date "\""
-    print "#elif defined(PRICE_WANT_ROWS)"
-    for (i = 0; i < row_count; i++)
-        print row_text[i]
-    print "#elif defined(PRICE_WANT_NAMES)"
-    for (i = 1; i <= name_count; i++) {
-        tab = index(names[i], "\t")
-        mine = name_owner[i]
-        printf "{.provider = \"%s\", .name = \"%s\", .row = \"%s\", .first = %d, .count = %d},\n", \
-            substr(names[i], 1, tab - 1), substr(names[i], tab + 1), model_row[mine], \
-            model_first[mine], model_first[mine + 1] - model_first[mine]
-    }
+    print_all("ROWS", row_text, row_count)
+    print_all("VALUES", value_text, value_lines)
+    print_all("NAMES", name_text, name_count)
+    print_all("PROVIDERS", provider_text, provider_count)
+    print_all("STRINGS", string_text, string_count)
     print "#endif"
 }

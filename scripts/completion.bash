@@ -21,11 +21,16 @@ _flyball() {
     --on-exhausted) mapfile -t COMPREPLY < <(compgen -W "deny terminate pause" -- "$word") ;;
     --limits) mapfile -t COMPREPLY < <(compgen -W "conservative balanced extended" -- "$word") ;;
     --kind) mapfile -t COMPREPLY < <(compgen -W "admission settlement" -- "$word") ;;
-    --config | --summary) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    --provider) mapfile -t COMPREPLY < <(compgen -W "$("$1" prices list 2>/dev/null | awk -F'\t' 'NR > 1 {print $1}' | sort -u)" -- "$word") ;;
+    --config | --summary | --output) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     *)
         if [[ $word == -* ]]; then
             mapfile -t COMPREPLY < <(compgen -W "-- $("$1" "${COMP_WORDS[1]}" --help 2>/dev/null | grep -oE '^  --[a-z-]+' | tr -d ' ')" -- "$word")
-        elif [[ ${COMP_WORDS[1]} == meter || ${COMP_WORDS[1]} == estimate ]]; then
+        elif [[ ${COMP_WORDS[1]} == prices ]] && ((COMP_CWORD == 2)); then
+            mapfile -t COMPREPLY < <(compgen -W "list show import check date" -- "$word")
+        elif [[ ${COMP_WORDS[1]} == prices && $before == show ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "$("$1" prices list 2>/dev/null | awk -F'\t' 'NR > 1 {print $2}' | sort -u)" -- "$word")
+        elif [[ ${COMP_WORDS[1]} == prices || ${COMP_WORDS[1]} == meter || ${COMP_WORDS[1]} == estimate ]]; then
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
         fi
         ;;

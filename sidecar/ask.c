@@ -68,26 +68,40 @@ static void bound_by_lead(struct side_call *call)
 
 /* ---- to the writer ------------------------------------------------------------------------ */
 
+/* The row that the user named, "provider/model". */
+static bool price_of_row(const struct side_call *call, int64_t when_s, struct meter_price *out)
+{
+    const char *row = call->run->spec.unknown_row, *slash = strchr(row, '/');
+    char provider[METER_NAME_MAX];
+
+    if (slash == NULL || (size_t)(slash - row) >= sizeof provider)
+        return false;
+    memcpy(provider, row, (size_t)(slash - row));
+    provider[slash - row] = '\0';
+    return meter_price_find_named(side_run_book(call->run), provider, slash + 1, when_s, out) ==
+           METER_OK;
+}
+
+bool side_price_unknown(const struct side_call *call, int64_t when_s, struct meter_price *out)
+{
+    if (call->request.kind == METER_UNKNOWN) /* nobody has read the body */
+        return false;
+    if (call->run->spec.unknown_model == SIDE_UNKNOWN_ROW)
+        return price_of_row(call, when_s, out);
+    return call->run->spec.unknown_model == SIDE_UNKNOWN_CAP &&
+           meter_price_cap(side_run_book(call->run), call->request.provider, when_s, out) ==
+               METER_OK;
+}
+
 static bool price_of(const struct side_call *call, struct meter_price *out)
 {
-    const struct side_spec *spec = &call->run->spec;
     const struct meter_price_book *book = side_run_book(call->run);
     int64_t now_s = side_now_ns() / 1000000000;
-    const char *slash;
-    char provider[METER_NAME_MAX];
-    const struct meter_provider *named;
 
     if (call->request.kind != METER_UNKNOWN &&
         meter_price_find(book, call->request.provider, call->request.model, now_s, out) == METER_OK)
         return true;
-    slash = strchr(spec->unknown_row, '/');
-    if (call->request.kind == METER_UNKNOWN || spec->unknown_model != SIDE_UNKNOWN_ROW ||
-        slash == NULL || (size_t)(slash - spec->unknown_row) >= sizeof provider)
-        return false;
-    memcpy(provider, spec->unknown_row, (size_t)(slash - spec->unknown_row));
-    provider[slash - spec->unknown_row] = '\0';
-    named = meter_provider_by_name(provider);
-    return named != NULL && meter_price_find(book, named, slash + 1, now_s, out) == METER_OK;
+    return side_price_unknown(call, now_s, out);
 }
 
 /* The line of a model without a price: unknown, unless the user has said that it may go. */
@@ -135,7 +149,7 @@ static void admission_fill(struct side_call *call, const struct meter_price *pri
         (request->kind == METER_READ_ONLY || request->kind == METER_POLLED ? STORE_READ_ONLY_CALL
                                                                            : 0) |
         (request->cache_write_5m ? STORE_WRITES_5M : 0) |
-        (request->cache_write_1h ? STORE_WRITES_1H : 0);
+        (request->cache_write_1h ? STORE_WRITES_1H : 0) | (request->regional ? STORE_REGIONAL : 0);
 }
 
 static void ask_writer(struct side_call *call)

@@ -303,6 +303,7 @@ static void request_restore(struct side_call *call, const struct store_admission
         request->counts[i] = admission->counts[i];
     request->cache_write_5m = (admission->flags & STORE_WRITES_5M) != 0;
     request->cache_write_1h = (admission->flags & STORE_WRITES_1H) != 0;
+    request->regional = (admission->flags & STORE_REGIONAL) != 0;
     request->estimated_input_tokens = admission->input_tokens;
 }
 

@@ -145,13 +145,15 @@ static bool prices_unknown(struct side_reader *reader, const yaml_node_t *value)
         reader->spec->unknown_model = SIDE_UNKNOWN_DENY;
     } else if (strcmp(text, "warn") == 0) {
         reader->spec->unknown_model = SIDE_UNKNOWN_WARN;
+    } else if (strcmp(text, "cap") == 0) {
+        reader->spec->unknown_model = SIDE_UNKNOWN_CAP;
     } else if (strncmp(text, "price=", 6) == 0 && strchr(text, '/') != NULL &&
                strlen(text + 6) < room) {
         reader->spec->unknown_model = SIDE_UNKNOWN_ROW;
         (void)snprintf(reader->spec->unknown_row, room, "%s", text + 6);
     } else {
-        return side_read_fail(reader, value, "'%s' is none of deny, warn, price=PROVIDER/MODEL",
-                              text);
+        return side_read_fail(reader, value,
+                              "'%s' is none of deny, cap, warn, price=PROVIDER/MODEL", text);
     }
     return true;
 }

@@ -174,6 +174,8 @@ static void bill(struct side_call *call, const struct side_ending *ending,
                  struct meter_usage *usage, struct meter_bill *out)
 {
     const struct meter_usage *seen = NULL;
+    int64_t when_s = call->admitted_ns / 1000000000;
+    struct meter_price fallback;
     struct meter_settling settling;
 
     if (call->stream != NULL) {
@@ -187,7 +189,8 @@ static void bill(struct side_call *call, const struct side_ending *ending,
         .request = &call->request,
         .usage = seen,
         .book = side_run_book(call->run),
-        .when_s = call->admitted_ns / 1000000000,
+        .when_s = when_s,
+        .fallback = side_price_unknown(call, when_s, &fallback) ? &fallback : NULL,
         .end = end_of(call, ending),
         .sent_ms = ending->sent_ms > 0 ? ending->sent_ms
                    : call->sent        ? (uint64_t)(side_now_ms() - call->sent_mono_ms)

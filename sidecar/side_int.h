@@ -378,6 +378,9 @@ void side_calls_restore(struct side *side);
 void side_calls_heartbeat(struct side *side);
 /* ask.c: reads the question and gives it to the writer. */
 void side_call_ask(struct side_call *call);
+/* What the user wants a model to be priced at that the book does not have (unknown_model: a row, or
+ * the dearest of its provider). False: nothing. */
+bool side_price_unknown(const struct side_call *call, int64_t when_s, struct meter_price *out);
 /* verdict.c: what the writer said. */
 void side_call_decided(struct side *side, struct side_op *op);
 void side_call_refuse(struct side_call *call, enum gov_reason reason, const char *detail);

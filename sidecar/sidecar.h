@@ -35,7 +35,7 @@ bool side_fail(struct side_error *error, const char *format, ...)
 enum side_source { SIDE_NOWHERE, SIDE_FILE, SIDE_FLAG, SIDE_ENV };
 
 enum side_exhausted { SIDE_DENY, SIDE_TERMINATE, SIDE_PAUSE };
-enum side_unknown { SIDE_UNKNOWN_DENY, SIDE_UNKNOWN_WARN, SIDE_UNKNOWN_ROW };
+enum side_unknown { SIDE_UNKNOWN_DENY, SIDE_UNKNOWN_WARN, SIDE_UNKNOWN_ROW, SIDE_UNKNOWN_CAP };
 
 struct side_window {
     enum gov_window window;

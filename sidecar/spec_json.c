@@ -186,7 +186,7 @@ bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_err
         !providers_read(json_object_get(json, "providers"), spec) ||
         !number_read(json, "on_exhausted", SIDE_DENY, SIDE_PAUSE, &on_exhausted) ||
         !number_read(json, "busy_wait_ms", 0, INT64_MAX / 2, &busy_wait) ||
-        !number_read(json, "unknown_model", SIDE_UNKNOWN_DENY, SIDE_UNKNOWN_ROW, &unknown) ||
+        !number_read(json, "unknown_model", SIDE_UNKNOWN_DENY, SIDE_UNKNOWN_CAP, &unknown) ||
         !flag_read(json, "bare", &spec->bare) ||
         !flag_read(json, "meter_only", &spec->meter_only) ||
         !flag_read(json, "clamp", &spec->clamp) ||

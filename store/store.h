@@ -167,7 +167,8 @@ enum store_call_flag {
     STORE_WARNED = 1 << 4,    /* a limit's ratio was at 80 % or above */
     STORE_WRITES_5M = 1 << 5, /* the request may write to a cache */
     STORE_WRITES_1H = 1 << 6,
-    STORE_COUNTED = 1 << 7, /* what it reported was counted before, with another call */
+    STORE_COUNTED = 1 << 7,  /* what it reported was counted before, with another call */
+    STORE_REGIONAL = 1 << 8, /* served in a region of the caller's choice */
 };
 
 struct store_admission {

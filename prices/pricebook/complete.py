@@ -2,8 +2,9 @@
 """What follows the merge: gaps that have one safe answer, snapshots that need no row, aliases."""
 
 import re
+from decimal import Decimal
 
-from .tables import FEES, number
+from .tables import BASE, FEES, TOKEN_BUCKETS, number
 
 DATE = re.compile(r"-(\d{8}|\d{4}-\d\d-\d\d)$")
 CHEAPER = ("batch", "flex")
@@ -25,10 +26,10 @@ class Completer:
     def fill_fees(self, model, rows):
         """Fees are the provider's, not the row's: the default of the hand table where none is
         listed, and the standard row's in every other."""
-        base = rows[0, "standard"]
+        base = rows[BASE]
         for fee in FEES:
             line = self.cleared.find("default", self.provider.name, model, None, fee)
-            if fee not in base and line is not None:
+            if fee not in base and "input" in base and line is not None:
                 base[fee] = number(line, "value")
             if fee in base:
                 for rates in rows.values():
@@ -37,7 +38,7 @@ class Completer:
     def fill_kinds(self, model, since, rows):
         """A model that takes images or sound and lists one input rate charges it for them."""
         for bucket, kind in (("image_in", "image"), ("audio_in", "audio")):
-            if kind not in self.evidence.takes[model] or bucket in rows[0, "standard"]:
+            if kind not in self.evidence.takes[model] or bucket in rows[BASE]:
                 continue
             for key, rates in rows.items():
                 if "input" in rates and bucket not in rates:
@@ -56,9 +57,9 @@ class Completer:
     def fill_discounts(self, model, since, rows):
         """A discounted row without a cache or kind rate takes the standard row's, which is never
         less, but no cache read above its own input."""
-        for (start, service), rates in rows.items():
-            base = rows.get((start, "standard"), {})
-            if service not in CHEAPER:
+        for key, rates in rows.items():
+            base = rows.get(key._replace(service="standard"), {})
+            if key.service not in CHEAPER:
                 continue
             for bucket, rate in base.items():
                 if bucket in rates:
@@ -66,24 +67,52 @@ class Completer:
                 if bucket == "cache_read":
                     rate = min(rate, rates.get("input", rate))
                 rates[bucket] = rate
-                self.note(model, since, (start, service), bucket, "the standard row's rate")
+                self.note(model, since, key, bucket, "the standard row's rate")
 
     def fill_tiers(self, rows):
         """A tier row without a rate that its base has, and without an input rate to default to,
         would be free: it takes the base's."""
-        for (start, service), rates in rows.items():
-            if start:
-                for bucket, rate in rows.get((0, service), {}).items():
+        for key, rates in rows.items():
+            if key.start:
+                for bucket, rate in rows.get(key._replace(start=0), {}).items():
                     if bucket in ("input", "output"):
                         rates.setdefault(bucket, rate)
 
     def fill_ceiling(self, model):
         """No answer is longer than the context window; a ceiling that no source lists is that."""
-        base = model.periods[min(model.periods)][0, "standard"]
+        base = model.periods[min(model.periods)][BASE]
         window = model.limits.get("context_tokens")
         if window and "output_tokens" not in model.limits and "output" in base:
             model.limits["output_tokens"] = window
-            self.note(model.name, "", (0, "standard"), "output_tokens", "the context window")
+            self.note(model.name, "", BASE, "output_tokens", "the context window")
+
+    def factor(self, name):
+        """What a region of the caller's choice costs by the hand table's rule, or None. A rule with
+        a day holds for models released on it or later."""
+        released = (self.evidence.released.get(name)
+                    or self.evidence.released.get(DATE.sub("", name), ""))
+        for line in self.cleared.each("regional", self.provider.name):
+            ratio, _, day = line["value"].partition(" ")
+            if self.cleared.covers(line, name) and released >= day:
+                above, below = ratio.split("/")
+                return Decimal(above) / Decimal(below)
+        return None
+
+    def fill_regions(self, model, since, rows):
+        """Regional rows by the rule, the dearer where a catalogue lists one too."""
+        factor = self.factor(model.name)
+        if factor is None:
+            return
+        for key in [key for key, rates in rows.items()
+                    if not key.region and any(bucket in rates for bucket in TOKEN_BUCKETS)]:
+            rates = {bucket: rate * factor if bucket in TOKEN_BUCKETS else rate
+                     for bucket, rate in rows[key].items()}
+            listed = rows.setdefault(key._replace(region="regional"), rates)
+            for bucket, rate in rates.items():
+                if listed.get(bucket, rate) != rate:
+                    self.notes.regions.append((self.provider.name, model.name, since) + key
+                                              + (bucket, listed[bucket], rate))
+                listed[bucket] = max(rate, listed.get(bucket, 0))
 
     def complete(self, model):
         """All gaps of one model."""
@@ -96,6 +125,7 @@ class Completer:
             self.fill_kinds(model.name, since, rows)
             self.fill_sound(model.name, since, rows)
             self.fill_discounts(model.name, since, rows)
+            self.fill_regions(model, since, rows)
 
 
 def agrees(model, base):

@@ -5,10 +5,10 @@ import collections
 import statistics
 
 from . import decimals
-from .tables import BUCKETS, FEES, LIMITS, number
+from .tables import BASE, BUCKETS, FEES, LIMITS, WHOLE, Key, number
 
 CACHES = ("cache_read", "cache_write_5m", "cache_write_1h")
-# What is known of one model: periods maps 'from' ("" first) to {(start, service): {bucket: rate}}.
+# What is known of one model: periods maps 'from' ("" first) to {Key: {bucket: rate}}.
 Model = collections.namedtuple("Model", "name periods limits free hidden")
 
 
@@ -18,17 +18,17 @@ class Notes:
     def __init__(self):
         for name in ("disagreements", "agreed", "outvoted", "rejected", "lone_caches", "singles",
                      "tiers", "ignored", "filled", "carried", "uncarried", "limits", "unpriced",
-                     "snapshots", "incomplete"):
+                     "snapshots", "incomplete", "regions"):
             setattr(self, name, [])
 
     def keep(self, provider, models):
         """Forgets what was noted on ids that the book does not carry in the end."""
         for name in ("disagreements", "agreed", "outvoted", "lone_caches", "singles", "tiers",
-                     "filled", "carried", "uncarried", "limits", "incomplete"):
+                     "filled", "carried", "uncarried", "limits", "incomplete", "regions"):
             setattr(self, name, [note for note in getattr(self, name)
                                  if note[0] != provider or note[1] in models])
         self.singles = [note for note in self.singles if note[0] != provider
-                        or note[3:5] in models[note[1]].periods.get(note[2], ())]
+                        or Key(*note[3:7]) in models[note[1]].periods.get(note[2], ())]
 
 
 class Merger:
@@ -43,6 +43,9 @@ class Merger:
         for row in supplement:
             if row["provider"] == self.provider.name:
                 self.by_hand[row["model"]].append(row)
+        self.offers = collections.defaultdict(list)
+        for offer in evidence.offers:
+            self.offers[offer.model].append(offer)
 
     # ---- what may speak ------------------------------------------------------------------
 
@@ -50,16 +53,18 @@ class Merger:
         """The rate of an offer in the book's unit, or None: zero, ignored by hand, or absurd."""
         where = (self.provider.name, offer.model, bucket)
         line = self.cleared.find("ignore", self.provider.name, offer.model, offer.source, bucket,
-                                 offer.service)
+                                 offer.key.service)
         if line is not None:
             self.notes.ignored.append((self.provider.name, line["model"], offer.source,
                                        line["reason"], bucket, rate))
             return None
         if rate == 0:
             return None
-        exact = decimals.snap(rate)
-        ceiling = decimals.FEE_CEILING if bucket in FEES else decimals.TOKEN_CEILING
-        if exact is None or exact > ceiling or rate < 0:
+        fee = bucket in FEES and bucket != "character"
+        exact = decimals.snap_up(rate) if fee else decimals.snap(rate)
+        ceiling = decimals.FEE_CEILING if fee else decimals.TOKEN_CEILING
+        floor = 0 if fee else decimals.TOKEN_FLOOR
+        if exact is None or not floor <= exact <= ceiling:
             why = "not a whole nano-dollar" if exact is None else "outside any true price"
             self.notes.rejected.append(where + (offer.source, rate, why))
             return None
@@ -74,19 +79,21 @@ class Merger:
         return max(since for since in froms if since == "" or since < day)
 
     def votes(self, model):
-        """{from: {(start, service): {bucket: [(source, rate)]}}} of one model's offers."""
-        offers = [offer for offer in self.evidence.offers if offer.model == model]
+        """{from: {Key: {bucket: [(source, rate)]}}} of one model's offers. A catalogue that lists a
+        model twice, for two ways to reach it, speaks with its higher price."""
+        offers = self.offers[model]
         froms = {""} | {offer.since for offer in offers if offer.dated}
         froms |= {row["from"] or "" for row in self.by_hand[model]}
-        table = {since: collections.defaultdict(lambda: collections.defaultdict(list))
-                 for since in sorted(froms)}
+        said = {since: collections.defaultdict(lambda: collections.defaultdict(dict))
+                for since in sorted(froms)}
         for offer in offers:
-            row = table[self.period_of(offer, froms)][offer.start, offer.service]
+            row = said[self.period_of(offer, froms)][offer.key]
             for bucket, rate in offer.rates.items():
                 exact = self.usable(offer, bucket, rate)
                 if exact is not None:
-                    row[bucket].append((offer.source, exact))
-        return table
+                    row[bucket][offer.source] = max(exact, row[bucket].get(offer.source, 0))
+        return {since: {key: {bucket: list(votes.items()) for bucket, votes in row.items()}
+                        for key, row in table.items()} for since, table in said.items()}
 
     # ---- one rate ------------------------------------------------------------------------
 
@@ -105,7 +112,7 @@ class Merger:
         """A cache rate of one source, where two others price the row without one, is not believed:
         absent means the dearer default."""
         sources = {source for source, _ in votes}
-        without = {source for source, _ in row["input"]} - sources
+        without = {source for source, _ in row.get("input", ())} - sources
         if where[-1] not in CACHES or len(sources) != 1 or len(without) < 2:
             return False
         line = self.cleared.find("agreed", self.provider.name, where[1], None, where[-1])
@@ -119,11 +126,10 @@ class Merger:
         votes = self.guarded(where, votes)
         if not votes or self.lone_cache(where, votes, row):
             return None
-        votes = list(dict.fromkeys(votes))
         values = collections.Counter(rate for _, rate in votes)
         highest = max(values)
         if len(values) == 1:
-            if len(votes) == 1 and where[-1] not in FEES:
+            if len(votes) == 1 and where[-1] not in ("web_search", "file_search"):
                 self.notes.singles.append(where + votes[0])
             return highest
         shared = [rate for rate, count in values.items() if count >= 2]
@@ -155,7 +161,8 @@ class Merger:
         for row in self.by_hand[model]:
             if (row["from"] or "") != since:
                 continue
-            key = (int(row["prompt_from"] or 0), row["service"] or "standard")
+            key = Key(int(row["prompt_from"] or 0), row["service"] or "standard", "",
+                      row.get("hours") or "")
             rates = rows.setdefault(key, {})
             for bucket in BUCKETS:
                 rate = number(row, bucket)
@@ -166,19 +173,20 @@ class Merger:
         """Rows that nobody repeats in a later period go on, unless the price rose (a discount on a
         lower price must not outlive it) or the row is a context tier of a service that has a new
         price without one."""
-        base, priced = (0, "standard"), {service for start, service in rows if start == 0}
-        rose = any(rows.get(base, {}).get(bucket, 0) > rate
-                   for bucket, rate in before.get(base, {}).items())
+        priced = {key for key in rows if key.start == 0}
+        rose = any(rows.get(BASE, {}).get(bucket, 0) > rate
+                   for bucket, rate in before.get(BASE, {}).items())
         for key, rates in before.items():
             if key not in rows:
                 note = (self.provider.name, model, since) + key
-                ended = key[0] > 0 and key[1] in priced     # a tier that the new price has not
-                if ended or (rose and key != base):
+                # a tier that the new price has not
+                ended = key.start > 0 and key._replace(start=0) in priced
+                if ended or (rose and key != BASE):
                     self.notes.uncarried.append(note)
                 else:
                     rows[key] = dict(rates)
                     self.notes.carried.append(note)
-            elif key == base:
+            elif key == BASE:
                 self.carry_buckets(rates, rows[key], rose)
 
     @staticmethod
@@ -201,29 +209,40 @@ class Merger:
             if not rows:
                 continue
             self.carry(model, since, before, rows)
-            self.drop_idle_tiers(rows)
+            self.drop_idle(rows)
             self.drop_incomplete(model, since, rows)
+            self.drop_alternatives(rows)
             periods[since] = before = rows
         return periods
 
     def drop_incomplete(self, model, since, rows):
-        """A service row that lacks the input or output rate of its standard row would be free."""
-        base = rows.get((0, "standard"), {})
+        """A row that lacks the input or output rate of its standard row would be free."""
+        base = rows.get(BASE, {})
         for key in sorted(rows):
             lacks = [bucket for bucket in ("input", "output")
                      if bucket in base and bucket not in rows[key]]
-            if lacks and key[0] == 0:
+            if lacks and key.start == 0:
                 self.notes.incomplete.append((self.provider.name, model, since) + key + (lacks[0],))
                 del rows[key]
 
     @staticmethod
-    def drop_idle_tiers(rows):
-        """A context tier that costs no more than its base is none."""
-        for start, service in sorted(rows, reverse=True):
-            base = rows.get((0, service), {})
-            rates = rows[start, service]
-            if start and all(rate <= base.get(bucket, -1) for bucket, rate in rates.items()):
-                del rows[start, service]
+    def drop_idle(rows):
+        """A context tier or region that costs no more than its base is none."""
+        for key in sorted(rows, reverse=True):
+            for plain in (key._replace(start=0), key._replace(region="")):
+                base, rates = rows.get(plain, {}), rows.get(key, {})
+                if plain != key and all(rate <= base.get(bucket, -1)
+                                        for bucket, rate in rates.items()):
+                    rows.pop(key, None)
+
+    @staticmethod
+    def drop_alternatives(rows):
+        """Where tokens are the price, a price per picture or second is another way to say it."""
+        for rates in rows.values():
+            for fee, tokens in (("image", ("image_out", "output")), ("second", ("input",)),
+                                ("page", ("input",)), ("character", ("input",))):
+                if any(bucket in rates for bucket in tokens):
+                    rates.pop(fee, None)
 
     def limits(self, model):
         """The larger where sources differ, so that a hold is never too small."""
@@ -245,22 +264,23 @@ class Merger:
 
     def note_tiers(self, model, periods):
         """Context tiers that some catalogues list and others, which price the model, do not."""
-        offers = [offer for offer in self.evidence.offers if offer.model == model]
-        present = {key[0] for rows in periods.values() for key in rows if key[0]}
+        offers = self.offers[model]
+        present = {key.start for rows in periods.values() for key in rows if key.start}
         for start in sorted(present):
-            for_it = {offer.source for offer in offers if offer.start == start}
-            against = {offer.source for offer in offers if offer.service == "standard"} - for_it
+            for_it = {offer.source for offer in offers if offer.key.start == start}
+            against = {offer.source for offer in offers
+                       if offer.key.service == "standard"} - for_it
             if for_it and against:
                 self.notes.tiers.append((self.provider.name, model, start, sorted(for_it),
                                          sorted(against)))
 
     def merge(self, model):
-        """One model, or None: no catalogue prices its input tokens."""
+        """One model, or None: no catalogue prices its input tokens, or whole calls of it."""
         free = self.cleared.find("free", self.provider.name, model) is not None
-        periods = {"": {(0, "standard"): {}}} if free else self.periods(model)
-        for since in [since for since, rows in periods.items()
-                      if not free and "input" not in rows.get((0, "standard"), {})]:
-            del periods[since]
+        periods = {"": {BASE: {}}} if free else self.periods(model)
+        for since, rows in list(periods.items()):
+            if not free and not any(name in rows.get(BASE, {}) for name in ("input",) + WHOLE):
+                del periods[since]
         if not periods:
             self.notes.unpriced.append((self.provider.name, model,
                                         sorted(self.evidence.listed[model])))
@@ -270,10 +290,10 @@ class Merger:
         return Model(model, periods, self.limits(model), free, hidden[0] if hidden else None)
 
     def models(self):
-        """All models that a catalogue or a person lists."""
+        """All models that a catalogue or a person lists; '*' stands for all others, free."""
         names = sorted(set(self.evidence.listed) | set(self.by_hand)
                        | {row["model"] for row in self.cleared.each("free", self.provider.name)
-                          if "*" not in row["model"]})
+                          if "*" not in row["model"] or row["model"] == "*"})
         wanted = [name for name in names
                   if not self.cleared.find("ignore", self.provider.name, name, None, "model")]
         merged = [self.merge(name) for name in wanted]

@@ -9,6 +9,8 @@ from . import decimals
 
 MODELS_DEV = ("id", "cost", "limit", "modalities", "reasoning", "release_date", "status")
 GENAI = ("id", "match", "prices", "context_window", "price_comments")
+PI = ("contextWindow", "cost", "maxTokens")
+PORTKEY = ("pay_as_you_go", "batch_config", "fixed_cost")
 LITELLM = ("litellm_provider", "mode", "max_input_tokens", "max_output_tokens", "deprecation_date",
            "supported_modalities", "supports_vision", "search_context_cost_per_query",
            "web_search_billing_unit")
@@ -20,12 +22,16 @@ def keep(entry, names):
 
 
 def reduce_models_dev(catalogue, names):
-    """Modes are kept only where they have a price or a request body."""
+    """Modes are kept only where they have a price or a request body; costs that repeat a tier are
+    not."""
     reduced = {}
     for name in names:
         models = {}
         for model, entry in catalogue[name]["models"].items():
             models[model] = keep(entry, MODELS_DEV)
+            if entry.get("cost"):
+                models[model]["cost"] = {key: value for key, value in entry["cost"].items()
+                                         if key != "context_over_200k"}
             modes = (entry.get("experimental") or {}).get("modes")
             if modes:
                 models[model]["experimental"] = {"modes": modes}
@@ -41,16 +47,15 @@ def reduce_genai(catalogue, names):
 
 
 def reduce_portkey(catalogue):
-    """One region: the default."""
+    """Prices, without how to multiply them."""
     reduced = {}
     for model, entry in catalogue.items():
         if model == "default":
             continue
-        kept = keep(entry, ("pricing_config",))
-        regions = entry.get("custom_pricing", {}).get("regions", {})
-        if "default" in regions:
-            kept["custom_pricing"] = {"regions": {"default": regions["default"]}}
-        reduced[model] = kept
+        reduced[model] = {"pricing_config": keep(entry.get("pricing_config") or {}, PORTKEY)}
+        regions = (entry.get("custom_pricing") or {}).get("regions")
+        if regions:
+            reduced[model]["custom_pricing"] = {"regions": regions}
     return reduced
 
 
@@ -59,7 +64,7 @@ def reduce_litellm(catalogue, names):
     reduced = {}
     for model, entry in catalogue.items():
         if entry.get("litellm_provider") in names:
-            costs = {key for key in entry if "cost" in key}
+            costs = {key for key in entry if "cost" in key or key == "tiered_pricing"}
             reduced[model] = keep(entry, sorted(costs.union(LITELLM)))
     return reduced
 
@@ -93,7 +98,8 @@ def reduce_source(source, path, providers):
         return {"providers.json": reduce_genai(whole, names)}
     if source == "litellm":
         return {"models.json": reduce_litellm(whole, names)}
-    return {"models.json": {name: whole[name] for name in names}}
+    return {"models.json": {name: {model: keep(entry, PI) for model, entry in whole[name].items()}
+                            for name in names}}
 
 
 def reduce_all(snapshots, folder, out, providers):

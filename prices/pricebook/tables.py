@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hand-kept tables (tab-separated, '#' comments, a header line) and what they mean."""
 
+import collections
 import fnmatch
 import os
 import re
@@ -9,12 +10,30 @@ from decimal import Decimal, InvalidOperation
 
 TOKEN_BUCKETS = ("input", "cache_read", "cache_write_5m", "cache_write_1h", "audio_in", "image_in",
                  "output", "audio_out", "image_out")
-FEES = ("web_search", "file_search")
+FEES = ("web_search", "file_search", "image", "page", "second", "character", "search_unit",
+        "request")
+# Fees that alone can be the price of a call: a row with one of them needs no price per token.
+WHOLE = ("image", "page", "second", "character", "search_unit", "request")
 BUCKETS = TOKEN_BUCKETS + FEES
 LIMITS = ("context_tokens", "output_tokens")
 SERVICES = ("standard", "priority", "flex", "batch", "fast")
-COLUMNS = ("provider", "model", "aliases", "from", "prompt_from", "service") + BUCKETS + LIMITS + (
-    "hidden_tps", "free")
+COLUMNS = ("provider", "model", "aliases", "from", "prompt_from", "service", "region",
+           "hours") + BUCKETS + LIMITS + ("hidden_tps", "free")
+
+# Which row of one price: the first prompt size of its tier, the service, "regional" or "", and the
+# UTC hours or "".
+Key = collections.namedtuple("Key", "start service region hours",
+                             defaults=(0, "standard", "", ""))
+BASE = Key()
+
+
+def key_order(key):
+    """Rows of one price stand in this order."""
+    return (key.start, SERVICES.index(key.service), key.region, key.hours)
+
+
+# What an id may consist of: the book's cells, lists of aliases and C strings can hold it.
+NAME = re.compile(r"[!#-+\-->@-\[\]-~]{1,127}")
 
 
 class TableError(Exception):
@@ -60,24 +79,30 @@ def number(row, column):
 class Cleared:
     """cleared.tsv: what a person decided about the catalogues' rows, with reason and source."""
 
-    VERBS = ("ignore", "alias", "also", "free", "default", "agreed")
+    VERBS = ("ignore", "alias", "also", "free", "default", "agreed", "regional")
 
     def __init__(self, path):
         self.rows = read_table(path, ("verb", "source", "provider", "model", "service", "bucket",
                                       "value", "reason", "reference"))
         self.used = set()
+        self.by_verb = collections.defaultdict(list)
         for row in self.rows:
+            self.by_verb[row["verb"], row["provider"]].append(row)
             if row["verb"] not in self.VERBS:
                 raise TableError(f"{row['_at']}: verb {row['verb']!r} is none of "
                                  + ", ".join(self.VERBS))
             if not row["reason"] or not row["reference"]:
                 raise TableError(f"{row['_at']}: every line needs a reason and a reference")
 
+    @staticmethod
+    def covers(row, model):
+        """Whether a line is about this model; '*' is a wildcard in its cell."""
+        return fnmatch.fnmatchcase(model, row["model"] or "*")
+
     def find(self, verb, provider, model, source=None, bucket=None, service=None):
-        """The first line that applies; '-' in a line applies to all, '*' is a wildcard in model."""
-        for row in self.rows:
-            if (row["verb"] == verb and row["provider"] == provider
-                    and fnmatch.fnmatchcase(model, row["model"] or "*")
+        """The first line that applies; '-' in a line applies to all."""
+        for row in self.by_verb.get((verb, provider), ()):
+            if (self.covers(row, model)
                     and row["source"] in (None, source) and row["bucket"] in (None, bucket)
                     and row["service"] in (None, service)):
                 self.used.add(row["_at"])
@@ -86,7 +111,7 @@ class Cleared:
 
     def each(self, verb, provider):
         """All lines of one verb, counted as used."""
-        found = [row for row in self.rows if row["verb"] == verb and row["provider"] == provider]
+        found = self.by_verb.get((verb, provider), [])
         self.used.update(row["_at"] for row in found)
         return found
 
@@ -98,11 +123,15 @@ class Cleared:
 class Provider:
     """A line of providers.tsv."""
 
+    OURS = ("provider", "tier", "versions", "report", "hidden", "not", "_at")
+
     def __init__(self, row):
         self.name = row["provider"]
         self.inclusive = row["tier"] == "ge"
-        self.names = {source: (cell or "").split(",") for source, cell in row.items()
-                      if source not in ("provider", "tier", "hidden", "not", "_at")}
+        self.versioned = row.get("versions") == "yes"
+        self.brief = row.get("report") == "brief"
+        self.names = {source: cell.split(",") if cell else [] for source, cell in row.items()
+                      if source not in self.OURS}
         self._hidden = re.compile(row["hidden"] or "(?!)")
         self._not = re.compile(row["not"] or "(?!)")
 
@@ -118,9 +147,36 @@ class Provider:
         return bool(self._hidden.fullmatch(model)) and not self._not.fullmatch(model)
 
 
+class Spellings:
+    """names.tsv: how a catalogue's spelling of an id becomes the id of requests."""
+
+    def __init__(self, rows):
+        self.rules = collections.defaultdict(list)
+        for row in rows:
+            pattern = re.compile(row["pattern"])
+            self.rules[row["provider"]].append((row["source"], pattern, row["becomes"],
+                                                row["region"] or ""))
+
+    def spell(self, provider, source, name):
+        """(id, region) of a catalogue's name, lower case; (None, "") when it is no id."""
+        name, region = name.lower(), ""
+        for theirs, pattern, becomes, where in self.rules[provider]:
+            if theirs not in (None, source) or not pattern.fullmatch(name):
+                continue
+            if becomes is None:
+                return None, ""
+            name, region = pattern.sub(becomes, name, count=1), region or where
+        return (name if NAME.fullmatch(name) else None), region
+
+
 def read_providers(path):
     """The providers, in the order of the table."""
     return [Provider(row) for row in read_table(path, ("provider", "tier", "hidden", "not"))]
+
+
+def read_spellings(path):
+    """names.tsv."""
+    return Spellings(read_table(path, ("provider", "source", "pattern", "becomes", "region")))
 
 
 def warn(message):

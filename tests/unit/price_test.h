@@ -123,7 +123,17 @@ static int drop_book(void **state)
 static enum meter_err find(const struct meter_price_book *in, const char *provider,
                            const char *model, const char *when, struct meter_price *out)
 {
-    return meter_price_find(in, meter_provider_by_name(provider), model, at(when), out);
+    return meter_price_find_named(in, provider, model, at(when), out);
+}
+
+/* The rates of a price for a plain call of this size. */
+static inline void plain_rates(const struct meter_price *price, uint64_t prompt_tokens,
+                               struct meter_rates *out)
+{
+    const struct meter_price_key key = {.prompt_tokens = prompt_tokens, .when_s = price->when_s};
+    const char *name;
+
+    meter_price_rates(price, &key, out, &name);
 }
 
 #endif

@@ -160,8 +160,8 @@ static const struct {
      "'http://h/' is not a host or host:port"},
     {"an empty host", "providers: [ { name: openai, hosts: [''] } ]\n", "1:38", "is not a host"},
     {"a price file that is not there", "prices: { override: none.tsv }\n", "1:21", "none.tsv"},
-    {"what to do with unknown models", "prices: { unknown_model: cap }\n", "1:26",
-     "'cap' is none of deny, warn, price=PROVIDER/MODEL"},
+    {"what to do with unknown models", "prices: { unknown_model: most }\n", "1:26",
+     "'most' is none of deny, cap, warn, price=PROVIDER/MODEL"},
     {"a price row that is none", "prices: { unknown_model: price=gpt }\n", "1:26",
      "'price=gpt' is"},
     {"how to refuse", "refuse: reset\n", "1:9", "'reset' is none of curl-error, http"},
@@ -312,6 +312,8 @@ static void other_values_mean_the_other_thing(void **state)
     assert_true(spec.clamp);
     assert_false(spec.refuse_curl);
     assert_int_equal(spec.unknown_model, SIDE_UNKNOWN_DENY);
+    read_well(&spec, "prices: { unknown_model: cap }\n");
+    assert_int_equal(spec.unknown_model, SIDE_UNKNOWN_CAP);
     read_well(&spec, "prices: { unknown_model: price=openai/gpt-5-nano }\nwindows:\n"
                      "  - { window: daily, steps: 1 }\n");
     assert_int_equal(spec.unknown_model, SIDE_UNKNOWN_ROW);

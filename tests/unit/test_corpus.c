@@ -31,6 +31,7 @@
 #define PIECES    8u
 #define HELD_PUSD 1000000000000
 #define TEXT_ROOM 4096u
+#define WHEN_S    INT64_C(1795000000)
 
 static glob_t files;
 
@@ -47,7 +48,7 @@ static void bill_of(const struct recorded *r, const struct meter_usage *usage, b
         .request = &r->request,
         .usage = usage,
         .book = meter_price_book_shipped(),
-        .when_s = INT64_C(1795000000),
+        .when_s = WHEN_S,
         .end = whole && usage->complete ? METER_END_WHOLE : METER_END_BROKEN,
         .sent_ms = 1000,
         .held_tokens = 1000000,
@@ -182,11 +183,14 @@ static size_t boundary_after(const struct recorded *r, size_t at)
     return line != NULL ? (size_t)(line - r->body) + 1 : r->bytes;
 }
 
-/* What costs nothing at all. */
+/* What costs nothing at all, as the price book has it. */
 static bool is_free(const struct meter_request *request)
 {
-    return strcmp(meter_provider_name(request->provider), "ollama") == 0 ||
-           strcmp(meter_api_name(request->api), "moderations") == 0;
+    struct meter_price price;
+
+    return meter_price_find(meter_price_book_shipped(), request->provider, request->model, WHEN_S,
+                            &price) == METER_OK &&
+           price.free;
 }
 
 static void check_broken(const char *name, const struct recorded *r, size_t at, bool whole)

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Price files: reading them back, laying them over a base book, and what they must not say. */
+#include <stdio.h>
+
+#include "meter/meter_int.h"
 #include "tests/unit/price_test.h"
 
 /* A book's text gives the same text again: nothing is lost, nothing stands twice. */
@@ -28,6 +31,66 @@ static void books_are_read_back_unchanged(void **state)
     check_read_back("the shipped book", meter_price_book_shipped());
     check_read_back("the tests' book", book);
     assert_int_equal(strlen(meter_price_book_date(meter_price_book_shipped())), 10);
+}
+
+static void check_row(const struct meter_price_book *made, const struct meter_price_book *read,
+                      size_t i)
+{
+    const struct price_row *a = &made->rows[i], *b = &read->rows[i];
+    struct meter_rates rates_a, rates_b;
+
+    price_row_rates(made, a, &rates_a);
+    price_row_rates(read, b, &rates_b);
+    if (a->from_day != b->from_day || a->prompt_from != b->prompt_from || a->tier != b->tier ||
+        a->regional != b->regional || a->free != b->free ||
+        a->context_tokens != b->context_tokens || a->output_tokens != b->output_tokens ||
+        a->hidden_tokens_per_second != b->hidden_tokens_per_second ||
+        strcmp(price_text(made, a->from), price_text(read, b->from)) != 0 ||
+        strcmp(price_text(made, a->hours), price_text(read, b->hours)) != 0 ||
+        strcmp(price_text(made, a->tier_name), price_text(read, b->tier_name)) != 0 ||
+        memcmp(&rates_a, &rates_b, sizeof rates_a) != 0)
+        fail_msg("row %zu of the shipped book (\"%s\") is not what its text says", i,
+                 price_text(made, a->tier_name));
+}
+
+/* The whole file, as the book that is made of it. */
+static struct meter_price_book *file_read(const char *path)
+{
+    FILE *file = fopen(path, "re");
+    struct meter_price_book *read = NULL;
+    struct meter_error error = {""};
+    char *text = NULL;
+    size_t room = 0;
+    ssize_t bytes = file != NULL ? getdelim(&text, &room, '\0', file) : -1;
+
+    if (bytes < 0 || meter_price_book_parse(text, (size_t)bytes, NULL, &read, &error) != METER_OK)
+        fail_msg("%s: %s", path, error.text);
+    (void)fclose(file);
+    free(text);
+    return read;
+}
+
+/* The tables that awk makes are those that the reader of price files makes of the same text. */
+static void the_compiled_book_is_the_one_that_is_read(void **state)
+{
+    const struct meter_price_book *made = meter_price_book_shipped();
+    struct meter_price_book *read = file_read("prices/book.tsv");
+
+    (void)state;
+    assert_int_equal(made->provider_count, read->provider_count);
+    assert_int_equal(made->name_count, read->name_count);
+    assert_int_equal(made->row_count, read->row_count);
+    for (size_t i = 0; i < made->name_count; i++) {
+        const struct price_name *a = &made->names[i], *b = &read->names[i];
+
+        assert_string_equal(price_text(made, a->name), price_text(read, b->name));
+        assert_string_equal(price_text(made, a->model), price_text(read, b->model));
+        assert_int_equal(a->first, b->first);
+        assert_int_equal(a->count, b->count);
+    }
+    for (size_t i = 0; i < made->row_count; i++)
+        check_row(made, read, i);
+    meter_price_book_free(read);
 }
 
 #define HEAD "provider|model|input|output\n"
@@ -60,10 +123,9 @@ static void override_replaces_whole_models(void **state)
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct meter_price price;
         struct meter_rates rates;
-        const char *tier;
 
         assert_int_equal(find(over, "openai", cases[i].model, NOW, &price), METER_OK);
-        meter_price_rates(&price, 1000000, STD, &rates, &tier);
+        plain_rates(&price, 1000000, &rates);
         if (strcmp(price.row, cases[i].want) != 0 || price.row_count != cases[i].rows ||
             rates.token[METER_INPUT] != cases[i].input)
             fail_msg("%s: %s gave %s, want %s", cases[i].why, cases[i].model, price.row,
@@ -104,8 +166,15 @@ static const struct {
      "line 2, column input: \"2500\" is above 700 USD per 1,000,000 tokens; "
      "if it is per 1,000,000,000 tokens write 2.5"},
     {"a fee per thousand", "provider|model|input|output|web_search\nopenai|x|1|2|10\n",
-     "line 2, column web_search: \"10\" is above 1 USD per call; "
-     "if it is per 1000 calls write 0.01"},
+     "line 2, column web_search: \"10\" is above 1 USD for one; if it is per 1000 write 0.01"},
+    {"a fee per million", "provider|model|input|output|page\nopenai|x|-|-|4000\n",
+     "line 2, column page: \"4000\" is above 1 USD for one; if it is per 1000 write 4"},
+    {"a character's price", "provider|model|input|output|character\nopenai|x|-|-|0.000015\n",
+     "line 2, column character: \"0.000015\" looks like USD per token; "
+     "per 1,000,000 tokens write 15"},
+    {"characters by the billion", "provider|model|input|output|character\nopenai|x|-|-|15000\n",
+     "line 2, column character: \"15000\" is above 700 USD per 1,000,000; "
+     "if it is per 1,000,000,000 write 15"},
     {"a zero", HEAD "openai|x|0|2\n",
      "line 2, column input: 0 is a price only with free=yes; write - for none"},
     {"no input price", HEAD "openai|x|-|2\n",
@@ -119,11 +188,23 @@ static const struct {
      "line 2, column prompt_from: \"200k\" is not a whole number of tokens"},
     {"no tier", "provider|model|input|output|service\nopenai|x|1|2|turbo\n",
      "line 2, column service: \"turbo\" is none of standard, priority, flex, batch, fast"},
+    {"no region", "provider|model|input|output|region\nopenai|x|1|2|eu\n",
+     "line 2, column region: \"eu\" is neither regional nor -"},
+    {"no hours", "provider|model|input|output|hours\nopenai|x|1|2|9-17\n",
+     "line 2, column hours: \"9-17\" is not like mon-fri 01:00-04:00,06:00-10:00 (UTC)"},
+    {"all others at a price", HEAD "openai|*|1|2\n",
+     "line 2, column model: \"*\" stands for all others, which must be free"},
+    {"a search alone", "provider|model|input|output|web_search\nopenai|x|-|-|0.01\n",
+     "line 2, column input: a row needs a price, or free=yes"},
     {"neither", "provider|model|input|output|free\nopenai|x|1|2|maybe\n",
      "line 2, column free: \"maybe\" is neither yes nor no"},
     {"a row twice", HEAD "openai|y|1|2\nopenai|x|1|2\n\nopenai|x|1|3\n",
-     "line 5, model \"x\" has this row (from, prompt_from, service) twice"},
+     "line 5, model \"x\" has this row (from, prompt_from, service, region, hours) twice"},
     {"no base row", "provider|model|input|output|prompt_from\nopenai|x|1|2|9\n",
+     "line 2, model \"x\" has no standard row with prompt_from 0 at this date"},
+    {"no plain row", "provider|model|input|output|region\nopenai|x|1|2|regional\n",
+     "line 2, model \"x\" has no standard row with prompt_from 0 at this date"},
+    {"hours alone", "provider|model|input|output|hours\nopenai|x|1|2|sat 00:00-24:00\n",
      "line 2, model \"x\" has no standard row with prompt_from 0 at this date"},
     {"an alias twice", "provider|model|input|output|aliases\nopenai|x|1|2|z\nopenai|y|1|2|a,z\n",
      "line 3, name \"z\" stands for two models"},
@@ -150,7 +231,6 @@ static void override_zero_is_free_only_when_said(void **state)
     struct meter_error error = {""};
     struct meter_price price;
     struct meter_rates rates;
-    const char *tier;
 
     (void)state;
     assert_int_equal(parse("provider|model|input|output|cache_read|free\n"
@@ -162,7 +242,7 @@ static void override_zero_is_free_only_when_said(void **state)
     assert_true(price.free);
     assert_int_equal(find(over, "openai", "partly", NOW, &price), METER_OK);
     assert_false(price.free);
-    meter_price_rates(&price, 1, STD, &rates, &tier);
+    plain_rates(&price, 1, &rates);
     assert_int_equal(rates.token[METER_CACHE_READ], 0);
     assert_true(rates.token[METER_AUDIO_IN] == METER_NO_RATE);
     check_read_back("a book of zeros", over);
@@ -174,6 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(books_are_read_back_unchanged),
+        cmocka_unit_test(the_compiled_book_is_the_one_that_is_read),
         cmocka_unit_test(override_replaces_whole_models),
         cmocka_unit_test(override_errors_name_line_column_and_value),
         cmocka_unit_test(override_zero_is_free_only_when_said),

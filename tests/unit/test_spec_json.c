@@ -64,7 +64,7 @@ static void spec_make(struct chance *chance, struct side_spec *out)
         text_make(chance, out->providers[i].host, sizeof out->providers[i].host);
     }
     text_make(chance, out->price_file, sizeof out->price_file);
-    out->unknown_model = (enum side_unknown)chance_below(chance, 3);
+    out->unknown_model = (enum side_unknown)chance_below(chance, 4);
     text_make(chance, out->unknown_row, sizeof out->unknown_row);
 }
 
@@ -177,7 +177,7 @@ static const struct {
     {"providers", "[{\"name\":\"nobody\",\"host\":\"h\"}]"},
     {"providers", "[{\"name\":\"openai\"}]"},
     {"providers", "7"},
-    {"unknown_model", "3"},
+    {"unknown_model", "4"},
     {"unknown_row", NULL},
     {"bare", NULL},
     {"clamp", "1"},
