@@ -113,7 +113,10 @@ static void output_line(struct estimate *estimate)
 {
     const struct meter_hold_line *hold = &estimate->hold;
     uint64_t tokens = meter_hold_tokens(hold, hold->full_cap) - hold->input_tokens;
-    const char *why = estimate->request.request.output_cap >= 0 ? "the cap that the request sets"
+    int64_t cap = estimate->request.request.output_cap;
+    const char *why = cap >= 0 && hold->full_cap > (uint64_t)cap
+                          ? "the cap, and the model's own for the reasoning, which the cap spares"
+                      : cap >= 0 ? "the cap that the request sets"
                       : hold->full_cap != UINT64_MAX
                           ? "no cap in the request: the model's own"
                           : "no cap in the request, and none is known of the model";

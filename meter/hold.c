@@ -133,6 +133,22 @@ static uint64_t window_of(const struct meter_price *price)
     return price != NULL && price->context_tokens > 0 ? price->context_tokens : UINT64_MAX;
 }
 
+/* Reasoning that the cap does not count is bounded by the model alone, and no cap that is set would
+ * change that. */
+static bool reasons_beyond(const struct meter_request *request, const struct meter_price *price)
+{
+    return request->cap_of_text && (price == NULL || price->hidden_tokens_per_second > 0);
+}
+
+static uint64_t output_bound(const struct meter_request *request, const struct meter_price *price)
+{
+    uint64_t own = price != NULL && price->output_tokens > 0 ? price->output_tokens : UINT64_MAX;
+
+    if (request->output_cap < 0)
+        return own;
+    return meter_add((uint64_t)request->output_cap, reasons_beyond(request, price) ? own : 0);
+}
+
 void meter_hold_line_make(const struct meter_request *request, const struct meter_price *price,
                           struct meter_hold_line *out)
 {
@@ -142,14 +158,14 @@ void meter_hold_line_make(const struct meter_request *request, const struct mete
     line.input_tokens = request->input_tokens;
     if (request->context_window || line.input_tokens > window)
         line.input_tokens = window;
-    line.full_cap = UINT64_MAX;
-    if (request->output_cap >= 0)
-        line.full_cap = (uint64_t)request->output_cap;
-    else if (price != NULL && price->output_tokens > 0)
-        line.full_cap = price->output_tokens;
+    line.full_cap = output_bound(request, price);
     if (request->thinking_budget > 0)
         least = meter_add(least, (uint64_t)request->thinking_budget);
     line.smallest_cap = line.full_cap < least ? line.full_cap : least;
+    if (reasons_beyond(request, price)) {
+        line.rewritable = false;
+        line.smallest_cap = line.full_cap;
+    }
     if (price != NULL)
         line_price(request, price, &line);
     *out = line;

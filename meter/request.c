@@ -423,6 +423,9 @@ static void recognise(const struct meter_target *target, struct meter_request *o
     out->api = meter_route(out->provider, method, known->path, &out->kind);
     known->model_fixed = false;
     (void)meter_path_model(known->path, out->model, sizeof out->model, &known->model_fixed);
+    /* A cap of 10 gave 10 tokens and 125 of reasoning: recorded, of grok-4. */
+    out->cap_of_text = provider_id_of(out->provider) == PROVIDER_XAI && out->api != NULL &&
+                       strcmp(out->api->name, "chat.completions") == 0;
     out->regional = is_regional(out, host, known->path);
     out->stream = out->api != NULL && out->api->streams;
 }

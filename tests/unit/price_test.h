@@ -47,6 +47,8 @@ static const char book_text[] =
     "openai|ft:gpt-4o-mini|-|-|0|standard|0.3|0.15|-|-|-|-|1.2|-|-|-|-|128000|16384|-|-\n"
     "openai|text-embedding-3-small|-|-|0|standard|0.02|-|-|-|-|-|-|-|-|-|-|8192|-|-|-\n"
     "openai|omni-moderation-latest|-|-|0|standard|-|-|-|-|-|-|-|-|-|-|-|-|-|-|yes\n"
+    "xai|grok-3|-|-|0|standard|3|0.75|-|-|-|-|15|-|-|-|-|131072|131072|-|-\n"
+    "xai|grok-4|-|-|0|standard|3|0.75|-|-|-|-|15|-|-|-|-|256000|256000|yes|-\n"
     "anthropic|claude-haiku-4-5|-|-|0|standard|1|0.1|1.25|2|-|1|5|-|-|0.01|-|200000|64000|-|-\n"
     "anthropic|claude-3-haiku|-|-|0|standard|0.25|0.03|0.3|0.5|-|-|1.25|-|-|-|-|200000|4096|-|-\n"
     "anthropic|claude-sonnet-4-5|-|-|0|standard|3|0.3|3.75|6|-|-|15|-|-|-|-|200000|64000|-|-\n"
