@@ -11,8 +11,26 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char *const told_headers[] = {"content-type", "content-encoding", "retry-after",
-                                           "date", "x-should-retry"};
+/* What meter/answer.c and the ledger want to know. */
+static const char *const told_headers[] = {
+    "content-type",
+    "content-encoding",
+    "retry-after",
+    "date",
+    "x-should-retry",
+    "x-amzn-bedrock-input-token-count",
+    "x-amzn-bedrock-output-token-count",
+    "x-amzn-bedrock-cache-read-input-token-count",
+    "x-amzn-bedrock-cache-write-input-token-count",
+    "x-prompt-tokens",
+    "x-generated-tokens",
+    "x-litellm-response-cost",
+};
+#define TOLD_HEADERS (sizeof told_headers / sizeof told_headers[0])
+#define LINE_BYTES   512u
+#define HEAD_BYTES   8192u
+_Static_assert((sizeof(struct wire_field) + LINE_BYTES) * TOLD_HEADERS + 64 <= HEAD_BYTES,
+               "all of them fit a frame");
 
 /* ---- frames ------------------------------------------------------------------------------- */
 
@@ -20,7 +38,7 @@ static void put_headers(struct shim_call *call, struct wire_writer *w)
 {
     const struct shim_curl *curl = call->handle->curl;
     struct curl_header *header;
-    char line[512];
+    char line[LINE_BYTES];
     char *type = NULL;
 
     if (curl->easy_header == NULL) {
@@ -29,7 +47,7 @@ static void put_headers(struct shim_call *call, struct wire_writer *w)
         wire_put_text(w, WIRE_HEADER, line);
         return;
     }
-    for (size_t i = 0; i < sizeof told_headers / sizeof told_headers[0]; i++) {
+    for (size_t i = 0; i < TOLD_HEADERS; i++) {
         if (curl->easy_header(call->handle->easy, told_headers[i], 0, CURLH_HEADER, -1, &header) !=
             CURLHE_OK)
             continue;
@@ -56,7 +74,7 @@ static long header_bytes(const struct shim_call *call)
 
 static enum client_result send_head(struct shim_call *call)
 {
-    unsigned char frame[4096];
+    unsigned char frame[HEAD_BYTES];
     struct wire_writer w;
     long status = 0;
     enum client_result result;
