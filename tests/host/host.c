@@ -2,8 +2,10 @@
 /* A program that uses libcurl in every way that the shim has to live with, with the shim's own code
  * linked into it: so the sanitizers, which cannot live in a preloaded object, see that code at
  * work. Its directory has flyballd; $HOST_URL is a governed URL that answers 200 with the bytes of
- * the file $HOST_ANSWER, $HOST_PLAIN a plain one that redirects there. Every way is a row of a
- * table; `host NAME` runs one, `host` all. Exit code 1: a line per finding. */
+ * the file $HOST_ANSWER, $HOST_PLAIN a plain one that redirects there. $HOST_ASKED is one whose
+ * stream is asked for its usage: the program must see $HOST_ASKED_ANSWER, which lacks the chunk;
+ * $HOST_HALF the same, with a stream that ends in an event, after $HOST_HALF_ANSWER. Every way is a
+ * row of a table; `host NAME` runs one, `host` all. Exit code 1: a line per finding. */
 #include <curl/curl.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -21,9 +23,13 @@
 
 static const char body[] = "{\"model\":\"gpt-4o-mini\",\"max_tokens\":64,"
                            "\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}";
-static const char *url, *plain_url;
-static char *answer;
-static size_t answer_bytes;
+static const char stream_body[] = "{\"model\":\"gpt-4o-mini\",\"max_tokens\":64,\"stream\":true,"
+                                  "\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}";
+static const char *url, *plain_url, *asked_url, *half_url;
+static struct answer {
+    char *bytes;
+    size_t count;
+} plain, asked, half;
 static atomic_int findings;
 
 __attribute__((format(printf, 2, 3))) static void expect(bool ok, const char *format, ...)
@@ -45,8 +51,12 @@ struct transfer {
     CURL *easy;
     char *got;
     size_t used;
+    const struct answer *want;
     size_t stop_after; /* the write callback says no; 0: never */
     bool pause_once;
+    bool pause_often; /* every second time */
+    CURLM *leaves;    /* tries to leave this multi handle from its callback */
+    unsigned calls;
     size_t sent; /* of a body from the read callback */
     char error[CURL_ERROR_SIZE];
 };
@@ -56,10 +66,14 @@ static size_t take(char *bytes, size_t size, size_t count, void *data)
     struct transfer *transfer = data;
     size_t more = size * count;
 
-    if (transfer->pause_once) {
+    if (transfer->pause_once || (transfer->pause_often && transfer->calls++ % 2 == 0)) {
         transfer->pause_once = false;
         return CURL_WRITEFUNC_PAUSE;
     }
+    if (transfer->leaves != NULL)
+        expect(curl_multi_remove_handle(transfer->leaves, transfer->easy) ==
+                   CURLM_RECURSIVE_API_CALL,
+               "left its multi handle from a callback");
     if (transfer->stop_after > 0 && transfer->used + more > transfer->stop_after)
         return 0;
     transfer->got = realloc(transfer->got, transfer->used + more + 1);
@@ -87,6 +101,7 @@ static struct transfer *transfer_new(const char *to)
     struct transfer *transfer = calloc(1, sizeof *transfer);
 
     transfer->easy = curl_easy_init();
+    transfer->want = &plain;
     curl_easy_setopt(transfer->easy, CURLOPT_URL, to);
     curl_easy_setopt(transfer->easy, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(transfer->easy, CURLOPT_WRITEDATA, transfer);
@@ -104,6 +119,15 @@ static struct transfer *post_new(const char *to)
     return transfer;
 }
 
+static struct transfer *stream_new(const char *to, const struct answer *want)
+{
+    struct transfer *transfer = transfer_new(to);
+
+    curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, stream_body);
+    transfer->want = want;
+    return transfer;
+}
+
 static void transfer_free(struct transfer *transfer)
 {
     curl_easy_cleanup(transfer->easy);
@@ -118,8 +142,9 @@ static void expect_answer(const struct transfer *transfer, CURLcode code, const 
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     expect(code == CURLE_OK && status == 200, "%s: code %d (%s), status %ld: %s", what, code,
            transfer->error, status, transfer->got != NULL ? transfer->got : "");
-    expect(transfer->used == answer_bytes && memcmp(transfer->got, answer, answer_bytes) == 0,
-           "%s: %zu bytes, not the recorded %zu", what, transfer->used, answer_bytes);
+    expect(transfer->used == transfer->want->count &&
+               memcmp(transfer->got, transfer->want->bytes, transfer->used) == 0,
+           "%s: %zu bytes, not the recorded %zu", what, transfer->used, transfer->want->count);
 }
 
 static void once(struct transfer *transfer, const char *what)
@@ -170,6 +195,8 @@ static void way_reuse(void)
 static void way_twin(void)
 {
     struct transfer *transfer = transfer_new(url), *twin = calloc(1, sizeof *twin);
+
+    twin->want = transfer->want;
 
     curl_easy_setopt(transfer->easy, CURLOPT_COPYPOSTFIELDS, body);
     twin->easy = curl_easy_duphandle(transfer->easy);
@@ -263,7 +290,7 @@ static void drain(CURLM *multi, unsigned *ended)
 }
 
 /* late: the messages are read when everything is over, as many programs do. */
-static void flock(bool late)
+static void flock(bool late, const struct answer *want)
 {
     CURLM *multi = curl_multi_init();
     struct transfer *flock[FLOCK];
@@ -271,7 +298,7 @@ static void flock(bool late)
     int running = 1;
 
     for (int i = 0; i < FLOCK; i++) {
-        flock[i] = post_new(url);
+        flock[i] = want == &plain ? post_new(url) : stream_new(asked_url, want);
         curl_easy_setopt(flock[i]->easy, CURLOPT_PRIVATE, flock[i]);
         curl_multi_add_handle(multi, flock[i]->easy);
     }
@@ -293,12 +320,12 @@ static void flock(bool late)
 
 static void way_multi(void)
 {
-    flock(false);
+    flock(false, &plain);
 }
 
 static void way_multi_late(void)
 {
-    flock(true);
+    flock(true, &plain);
 }
 
 static void way_leave(void)
@@ -318,14 +345,14 @@ static void way_leave(void)
     transfer_free(c);
 }
 
-static void way_pause(void)
+/* In a multi handle of its own, which goes on when it has paused. */
+static void alone(struct transfer *transfer, CURLcode want, const char *what)
 {
     CURLM *multi = curl_multi_init();
-    struct transfer *transfer = post_new(url);
     int running = 1, left;
     CURLMsg *message;
 
-    transfer->pause_once = true;
+    transfer->leaves = transfer->leaves != NULL ? multi : NULL;
     curl_multi_add_handle(multi, transfer->easy);
     while (running > 0) {
         curl_multi_perform(multi, &running);
@@ -334,12 +361,82 @@ static void way_pause(void)
         curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
     }
     message = curl_multi_info_read(multi, &left);
-    expect(message != NULL, "no message of a paused transfer");
-    if (message != NULL)
-        expect_answer(transfer, message->data.result, "paused once");
+    expect(message != NULL, "%s: no message", what);
+    if (message != NULL && want == CURLE_OK)
+        expect_answer(transfer, message->data.result, what);
+    else if (message != NULL)
+        expect(message->data.result == want, "%s: code %d", what, message->data.result);
     curl_multi_remove_handle(multi, transfer->easy);
     transfer_free(transfer);
     curl_multi_cleanup(multi);
+}
+
+static void way_pause(void)
+{
+    struct transfer *transfer = post_new(url);
+
+    transfer->pause_once = true;
+    alone(transfer, CURLE_OK, "paused once");
+}
+
+/* ---- streams that are asked for their usage ----------------------------------------------- */
+
+static void way_asked(void)
+{
+    once(stream_new(asked_url, &asked), "a stream that is asked");
+}
+
+static void way_asked_multi(void)
+{
+    flock(false, &asked);
+    flock(true, &asked);
+}
+
+static void way_asked_pause(void)
+{
+    struct transfer *transfer = stream_new(asked_url, &asked);
+
+    transfer->pause_often = true;
+    alone(transfer, CURLE_OK, "a stream that is asked, with pauses");
+}
+
+/* What it has taken is the beginning of what it would have. */
+static void way_asked_stop(void)
+{
+    for (size_t stop = 1; stop < asked.count; stop += asked.count / 9) {
+        struct transfer *transfer = stream_new(asked_url, &asked);
+
+        transfer->stop_after = stop;
+        expect(curl_easy_perform(transfer->easy) == CURLE_WRITE_ERROR, "stopped by the program");
+        expect(transfer->used <= stop && memcmp(transfer->got != NULL ? transfer->got : "",
+                                                asked.bytes, transfer->used) == 0,
+               "stopped after %zu bytes: %zu others", stop, transfer->used);
+        transfer_free(transfer);
+    }
+}
+
+static void way_half(void)
+{
+    struct transfer *transfer;
+
+    once(stream_new(half_url, &half), "a half stream");
+    transfer = stream_new(half_url, &half);
+    transfer->leaves = (CURLM *)transfer;
+    alone(transfer, CURLE_OK, "a half stream in a multi handle");
+}
+
+/* The rest is given when libcurl has no part in it any more; a no still counts. */
+static void way_half_stop(void)
+{
+    struct transfer *transfer = stream_new(half_url, &half);
+
+    transfer->stop_after = half.count - 1;
+    expect(curl_easy_perform(transfer->easy) == CURLE_WRITE_ERROR, "no to a rest");
+    expect(strstr(transfer->error, "destination") != NULL, "no to a rest: %s", transfer->error);
+    transfer_free(transfer);
+    transfer = stream_new(half_url, &half);
+    transfer->stop_after = half.count - 1;
+    alone(transfer, CURLE_WRITE_ERROR, "no to a rest in a multi handle");
 }
 
 /* ---- threads and processes ---------------------------------------------------------------- */
@@ -397,44 +494,69 @@ static const struct {
     const char *name;
     void (*go)(void);
 } ways[] = {
-    {"post", way_post},       {"copy", way_copy},
-    {"read", way_read},       {"reuse", way_reuse},
-    {"twin", way_twin},       {"reset", way_reset},
-    {"stop", way_stop},       {"redirect", way_redirect},
-    {"mime", way_mime},       {"unreadable", way_unreadable},
-    {"multi", way_multi},     {"multi-late", way_multi_late},
-    {"leave", way_leave},     {"pause", way_pause},
-    {"threads", way_threads}, {"fork", way_fork},
+    {"post", way_post},
+    {"copy", way_copy},
+    {"read", way_read},
+    {"reuse", way_reuse},
+    {"twin", way_twin},
+    {"reset", way_reset},
+    {"stop", way_stop},
+    {"redirect", way_redirect},
+    {"mime", way_mime},
+    {"unreadable", way_unreadable},
+    {"multi", way_multi},
+    {"multi-late", way_multi_late},
+    {"leave", way_leave},
+    {"pause", way_pause},
+    {"threads", way_threads},
+    {"fork", way_fork},
+    {"asked", way_asked},
+    {"asked-multi", way_asked_multi},
+    {"asked-pause", way_asked_pause},
+    {"asked-stop", way_asked_stop},
+    {"half", way_half},
+    {"half-stop", way_half_stop},
 };
 
-static void read_answer(const char *path)
+static const char *needed(const char *name)
 {
-    FILE *file = fopen(path, "re");
+    const char *value = getenv(name);
+
+    if (value == NULL) {
+        (void)fprintf(stderr, "host: $%s is needed\n", name);
+        exit(2);
+    }
+    return value;
+}
+
+static void read_answer(const char *name, struct answer *answer)
+{
+    FILE *file = fopen(needed(name), "re");
     char *grown;
     size_t count;
 
     if (file == NULL) {
-        perror(path);
+        perror(name);
         exit(2);
     }
     do {
-        grown = realloc(answer, answer_bytes + 65536);
-        count = fread(grown + answer_bytes, 1, 65536, file);
-        answer = grown;
-        answer_bytes += count;
+        grown = realloc(answer->bytes, answer->count + 65536);
+        count = fread(grown + answer->count, 1, 65536, file);
+        answer->bytes = grown;
+        answer->count += count;
     } while (count > 0);
     (void)fclose(file);
 }
 
 int main(int argc, char **argv)
 {
-    url = getenv("HOST_URL");
-    plain_url = getenv("HOST_PLAIN");
-    if (url == NULL || plain_url == NULL || getenv("HOST_ANSWER") == NULL) {
-        (void)fputs("host: HOST_URL, HOST_PLAIN and HOST_ANSWER are needed\n", stderr);
-        return 2;
-    }
-    read_answer(getenv("HOST_ANSWER"));
+    url = needed("HOST_URL");
+    plain_url = needed("HOST_PLAIN");
+    asked_url = needed("HOST_ASKED");
+    half_url = needed("HOST_HALF");
+    read_answer("HOST_ANSWER", &plain);
+    read_answer("HOST_ASKED_ANSWER", &asked);
+    read_answer("HOST_HALF_ANSWER", &half);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
         int before = atomic_load(&findings);
@@ -446,6 +568,8 @@ int main(int argc, char **argv)
         (void)fflush(stdout);
     }
     curl_global_cleanup();
-    free(answer);
+    free(plain.bytes);
+    free(asked.bytes);
+    free(half.bytes);
     return atomic_load(&findings) > 0;
 }
