@@ -123,7 +123,7 @@ test: $(UNIT) ## the unit tests of this flavour
 	@for t in $(UNIT); do echo "== $$t"; $$t || exit 1; done
 
 # The shim's code in a program of its own, for the sanitizers.
-$(B)/host: $(call objects,tests/host/host.c $(filter %.c,$(SRC_shim)))
+$(B)/host: $(call objects,$(wildcard tests/host/*.c) $(filter %.c,$(SRC_shim)))
 	@echo "  $@"
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(shell $(PC) --libs libcurl) -lpthread -o $@
 

@@ -2,15 +2,13 @@
 /* A program that uses libcurl in every way that the shim has to live with, with the shim's own code
  * linked into it: so the sanitizers, which cannot live in a preloaded object, see that code at
  * work. Its directory has flyballd; $HOST_URL is a governed URL that answers 200 with the bytes of
- * the file $HOST_ANSWER, $HOST_PLAIN a plain one that redirects there. $HOST_ASKED is one whose
- * stream is asked for its usage: the program must see $HOST_ASKED_ANSWER, which lacks the chunk;
- * $HOST_HALF the same, with a stream that ends in an event, after $HOST_HALF_ANSWER. Every way is a
- * row of a table; `host NAME` runs one, `host` all. Exit code 1: a line per finding. */
-#include <curl/curl.h>
+ * the file $HOST_ANSWER, $HOST_PLAIN a plain one that redirects there; asked.c has the rest. Every
+ * way is a row of a table; `host NAME` runs one, `host` all. Exit code 1: a line per finding. */
+#include "tests/host/host.h"
+
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,16 +21,11 @@
 
 static const char body[] = "{\"model\":\"gpt-4o-mini\",\"max_tokens\":64,"
                            "\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}";
-static const char stream_body[] = "{\"model\":\"gpt-4o-mini\",\"max_tokens\":64,\"stream\":true,"
-                                  "\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}";
-static const char *url, *plain_url, *asked_url, *half_url;
-static struct answer {
-    char *bytes;
-    size_t count;
-} plain, asked, half;
+static const char *url, *plain_url;
+static struct answer plain;
 static atomic_int findings;
 
-__attribute__((format(printf, 2, 3))) static void expect(bool ok, const char *format, ...)
+void expect(bool ok, const char *format, ...)
 {
     va_list arguments;
 
@@ -47,35 +40,22 @@ __attribute__((format(printf, 2, 3))) static void expect(bool ok, const char *fo
 
 /* ---- a transfer and what came of it ------------------------------------------------------- */
 
-struct transfer {
-    CURL *easy;
-    char *got;
-    size_t used;
-    const struct answer *want;
-    size_t stop_after; /* the write callback says no; 0: never */
-    bool pause_once;
-    bool pause_often; /* every second time */
-    CURLM *leaves;    /* tries to leave this multi handle from its callback */
-    unsigned calls;
-    size_t sent; /* of a body from the read callback */
-    char error[CURL_ERROR_SIZE];
-};
-
 static size_t take(char *bytes, size_t size, size_t count, void *data)
 {
     struct transfer *transfer = data;
     size_t more = size * count;
+    bool last = transfer->spares_last && transfer->used + more >= transfer->want->count;
 
-    if (transfer->pause_once || (transfer->pause_often && transfer->calls++ % 2 == 0)) {
+    if (transfer->pause_once || (transfer->pause_often && !last && transfer->calls++ % 2 == 0)) {
         transfer->pause_once = false;
         return CURL_WRITEFUNC_PAUSE;
     }
-    if (transfer->leaves != NULL)
-        expect(curl_multi_remove_handle(transfer->leaves, transfer->easy) ==
+    if (transfer->stop_after > 0 && transfer->used + more > transfer->stop_after)
+        return transfer->stop_by;
+    if (transfer->leaves)
+        expect(curl_multi_remove_handle(transfer->multi, transfer->easy) ==
                    CURLM_RECURSIVE_API_CALL,
                "left its multi handle from a callback");
-    if (transfer->stop_after > 0 && transfer->used + more > transfer->stop_after)
-        return 0;
     transfer->got = realloc(transfer->got, transfer->used + more + 1);
     memcpy(transfer->got + transfer->used, bytes, more);
     transfer->used += more;
@@ -96,7 +76,7 @@ static size_t give(char *buffer, size_t size, size_t count, void *data)
     return more;
 }
 
-static struct transfer *transfer_new(const char *to)
+struct transfer *transfer_new(const char *to)
 {
     struct transfer *transfer = calloc(1, sizeof *transfer);
 
@@ -119,23 +99,14 @@ static struct transfer *post_new(const char *to)
     return transfer;
 }
 
-static struct transfer *stream_new(const char *to, const struct answer *want)
-{
-    struct transfer *transfer = transfer_new(to);
-
-    curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, stream_body);
-    transfer->want = want;
-    return transfer;
-}
-
-static void transfer_free(struct transfer *transfer)
+void transfer_free(struct transfer *transfer)
 {
     curl_easy_cleanup(transfer->easy);
     free(transfer->got);
     free(transfer);
 }
 
-static void expect_answer(const struct transfer *transfer, CURLcode code, const char *what)
+void expect_answer(const struct transfer *transfer, CURLcode code, const char *what)
 {
     long status = 0;
 
@@ -147,7 +118,7 @@ static void expect_answer(const struct transfer *transfer, CURLcode code, const 
            "%s: %zu bytes, not the recorded %zu", what, transfer->used, transfer->want->count);
 }
 
-static void once(struct transfer *transfer, const char *what)
+void once(struct transfer *transfer, const char *what)
 {
     expect_answer(transfer, curl_easy_perform(transfer->easy), what);
     transfer_free(transfer);
@@ -289,8 +260,7 @@ static void drain(CURLM *multi, unsigned *ended)
     }
 }
 
-/* late: the messages are read when everything is over, as many programs do. */
-static void flock(bool late, const struct answer *want)
+void flock_of(struct transfer *(*make)(void), bool late)
 {
     CURLM *multi = curl_multi_init();
     struct transfer *flock[FLOCK];
@@ -298,7 +268,7 @@ static void flock(bool late, const struct answer *want)
     int running = 1;
 
     for (int i = 0; i < FLOCK; i++) {
-        flock[i] = want == &plain ? post_new(url) : stream_new(asked_url, want);
+        flock[i] = make();
         curl_easy_setopt(flock[i]->easy, CURLOPT_PRIVATE, flock[i]);
         curl_multi_add_handle(multi, flock[i]->easy);
     }
@@ -318,14 +288,19 @@ static void flock(bool late, const struct answer *want)
     curl_multi_cleanup(multi);
 }
 
+static struct transfer *post_there(void)
+{
+    return post_new(url);
+}
+
 static void way_multi(void)
 {
-    flock(false, &plain);
+    flock_of(post_there, false);
 }
 
 static void way_multi_late(void)
 {
-    flock(true, &plain);
+    flock_of(post_there, true);
 }
 
 static void way_leave(void)
@@ -345,14 +320,13 @@ static void way_leave(void)
     transfer_free(c);
 }
 
-/* In a multi handle of its own, which goes on when it has paused. */
-static void alone(struct transfer *transfer, CURLcode want, const char *what)
+void alone(struct transfer *transfer, CURLcode want, const char *what)
 {
     CURLM *multi = curl_multi_init();
     int running = 1, left;
     CURLMsg *message;
 
-    transfer->leaves = transfer->leaves != NULL ? multi : NULL;
+    transfer->multi = multi;
     curl_multi_add_handle(multi, transfer->easy);
     while (running > 0) {
         curl_multi_perform(multi, &running);
@@ -377,66 +351,6 @@ static void way_pause(void)
 
     transfer->pause_once = true;
     alone(transfer, CURLE_OK, "paused once");
-}
-
-/* ---- streams that are asked for their usage ----------------------------------------------- */
-
-static void way_asked(void)
-{
-    once(stream_new(asked_url, &asked), "a stream that is asked");
-}
-
-static void way_asked_multi(void)
-{
-    flock(false, &asked);
-    flock(true, &asked);
-}
-
-static void way_asked_pause(void)
-{
-    struct transfer *transfer = stream_new(asked_url, &asked);
-
-    transfer->pause_often = true;
-    alone(transfer, CURLE_OK, "a stream that is asked, with pauses");
-}
-
-/* What it has taken is the beginning of what it would have. */
-static void way_asked_stop(void)
-{
-    for (size_t stop = 1; stop < asked.count; stop += asked.count / 9) {
-        struct transfer *transfer = stream_new(asked_url, &asked);
-
-        transfer->stop_after = stop;
-        expect(curl_easy_perform(transfer->easy) == CURLE_WRITE_ERROR, "stopped by the program");
-        expect(transfer->used <= stop && memcmp(transfer->got != NULL ? transfer->got : "",
-                                                asked.bytes, transfer->used) == 0,
-               "stopped after %zu bytes: %zu others", stop, transfer->used);
-        transfer_free(transfer);
-    }
-}
-
-static void way_half(void)
-{
-    struct transfer *transfer;
-
-    once(stream_new(half_url, &half), "a half stream");
-    transfer = stream_new(half_url, &half);
-    transfer->leaves = (CURLM *)transfer;
-    alone(transfer, CURLE_OK, "a half stream in a multi handle");
-}
-
-/* The rest is given when libcurl has no part in it any more; a no still counts. */
-static void way_half_stop(void)
-{
-    struct transfer *transfer = stream_new(half_url, &half);
-
-    transfer->stop_after = half.count - 1;
-    expect(curl_easy_perform(transfer->easy) == CURLE_WRITE_ERROR, "no to a rest");
-    expect(strstr(transfer->error, "destination") != NULL, "no to a rest: %s", transfer->error);
-    transfer_free(transfer);
-    transfer = stream_new(half_url, &half);
-    transfer->stop_after = half.count - 1;
-    alone(transfer, CURLE_WRITE_ERROR, "no to a rest in a multi handle");
 }
 
 /* ---- threads and processes ---------------------------------------------------------------- */
@@ -490,10 +404,7 @@ static void way_fork(void)
 
 /* ---- all of them -------------------------------------------------------------------------- */
 
-static const struct {
-    const char *name;
-    void (*go)(void);
-} ways[] = {
+static const struct way ways[] = {
     {"post", way_post},
     {"copy", way_copy},
     {"read", way_read},
@@ -510,15 +421,10 @@ static const struct {
     {"pause", way_pause},
     {"threads", way_threads},
     {"fork", way_fork},
-    {"asked", way_asked},
-    {"asked-multi", way_asked_multi},
-    {"asked-pause", way_asked_pause},
-    {"asked-stop", way_asked_stop},
-    {"half", way_half},
-    {"half-stop", way_half_stop},
+    {NULL, NULL},
 };
 
-static const char *needed(const char *name)
+const char *needed(const char *name)
 {
     const char *value = getenv(name);
 
@@ -529,7 +435,7 @@ static const char *needed(const char *name)
     return value;
 }
 
-static void read_answer(const char *name, struct answer *answer)
+void read_answer(const char *name, struct answer *answer)
 {
     FILE *file = fopen(needed(name), "re");
     char *grown;
@@ -548,28 +454,30 @@ static void read_answer(const char *name, struct answer *answer)
     (void)fclose(file);
 }
 
+static void go_ways(const struct way *way, const char *only)
+{
+    for (; way->name != NULL; way++) {
+        int before = atomic_load(&findings);
+
+        if (only != NULL && strcmp(only, way->name) != 0)
+            continue;
+        way->go();
+        (void)printf("%s %s\n", atomic_load(&findings) == before ? "ok" : "not ok", way->name);
+        (void)fflush(stdout);
+    }
+}
+
 int main(int argc, char **argv)
 {
     url = needed("HOST_URL");
     plain_url = needed("HOST_PLAIN");
-    asked_url = needed("HOST_ASKED");
-    half_url = needed("HOST_HALF");
     read_answer("HOST_ANSWER", &plain);
-    read_answer("HOST_ASKED_ANSWER", &asked);
-    read_answer("HOST_HALF_ANSWER", &half);
+    asked_begin();
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
-        int before = atomic_load(&findings);
-
-        if (argc > 1 && strcmp(argv[1], ways[i].name) != 0)
-            continue;
-        ways[i].go();
-        (void)printf("%s %s\n", atomic_load(&findings) == before ? "ok" : "not ok", ways[i].name);
-        (void)fflush(stdout);
-    }
+    go_ways(ways, argc > 1 ? argv[1] : NULL);
+    go_ways(asked_ways, argc > 1 ? argv[1] : NULL);
     curl_global_cleanup();
     free(plain.bytes);
-    free(asked.bytes);
-    free(half.bytes);
+    asked_end();
     return atomic_load(&findings) > 0;
 }
