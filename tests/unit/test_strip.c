@@ -500,7 +500,8 @@ struct tally {
     unsigned with_chunk, others;
 };
 
-/* Every split near the chunk; elsewhere one in so many. $STRIP_STEP=1: every one of all streams. */
+/* Every split near the chunk; elsewhere one in so many. $STRIP_STEP=1: every one of the streams
+ * that have it. */
 #define NEAR 300u
 #define STEP 499u
 
@@ -522,7 +523,8 @@ static void recorded_stream(const char *name, const char *bytes, size_t count, s
         }
         at = end;
     }
-    at_splits(name, bytes, count, want, made, 0, count, chance_rounds("STRIP_STEP", STEP));
+    at_splits(name, bytes, count, want, made, 0, count,
+              to > 0 ? chance_rounds("STRIP_STEP", STEP) : STEP);
     if (to > 0)
         at_splits(name, bytes, count, want, made, from > NEAR ? from - NEAR : 0,
                   to + NEAR < count ? to + NEAR : count, 1);
