@@ -116,13 +116,14 @@ UNIT      := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*
 $(B)/tests/%: $(B)/tests/unit/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
+$(B)/tests/test_strip: $(B)/shim/strip.o
 
 .PHONY: test
 test: $(UNIT) ## the unit tests of this flavour
 	@for t in $(UNIT); do echo "== $$t"; $$t || exit 1; done
 
 # The shim's code in a program of its own, for the sanitizers.
-$(B)/host: $(call objects,tests/host/host.c $(filter %.c,$(SRC_shim)))
+$(B)/host: $(call objects,$(wildcard tests/host/*.c) $(filter %.c,$(SRC_shim)))
 	@echo "  $@"
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(shell $(PC) --libs libcurl) -lpthread -o $@
 
@@ -150,6 +151,7 @@ $(B)/replay: $(call objects,$(SRC_replay))
 $(B)/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -fsanitize=fuzzer $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+$(B)/fuzz/fuzz_strip: $(B)/shim/strip.o
 $(B)/fuzz/peer: $(B)/tests/fuzz/peer.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
@@ -175,7 +177,7 @@ check-lint:
 	clang-format --dry-run -Werror $(C_FILES)
 	scripts/lint
 check-build: # both compilers, warnings are errors; what is preloaded needs libc and shows its hooks alone
-	$(SELF) -j2 all replay $(UNIT) $(B)/bench/admissions $(B)/bench/transfers $(B)/bench/meter
+	$(SELF) -j2 all replay $(UNIT) $(addprefix $(B)/bench/,admissions transfers strip meter)
 	$(SELF) -j2 FLAVOUR=asan all replay build/asan/host build/asan/fuzz/peer $(UNIT:$(B)/%=build/asan/%)
 	tests/exports $(B)/libflyball.so
 check-unit:
@@ -244,8 +246,11 @@ $(B)/bench/transfers: $(B)/tests/bench/transfers.o
 $(B)/bench/meter: $(B)/tests/bench/meter.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+$(B)/bench/strip: $(B)/tests/bench/strip.o $(B)/shim/strip.o
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ -o $@
 
 .PHONY: bench
-bench: all replay $(B)/bench/admissions $(B)/bench/transfers $(B)/bench/meter ## ratios, bare against hooked, in one run
+bench: all replay $(addprefix $(B)/bench/,admissions transfers strip meter) ## ratios, bare against hooked, in one run
 	scripts/bench $(B)
 	$(B)/bench/meter

@@ -173,7 +173,7 @@ struct meter_request {
     uint64_t audio_input_tokens; /* the part of input_tokens that is audio: dearer on some models */
     uint64_t counts[METER_COUNTS]; /* upper bounds of what is billed by number; 0: none */
     bool cap_of_text; /* the output cap does not count reasoning: a model that reasons may go on */
-    bool regional; /* served in a region of the caller's choice: dearer with some providers */
+    bool regional;    /* served in a region of the caller's choice: dearer with some providers */
     /* Where the output cap stands in the body: [cap_at, cap_at + cap_bytes) is the number;
      * cap_bytes 0: it may be inserted at cap_at with cap_prefix before and cap_suffix after the
      * number. rewritable false: neither. */

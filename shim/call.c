@@ -345,6 +345,7 @@ static void end(struct shim_handle *handle, CURLcode code)
     handle->call = NULL;
     shim_body_release(&call->body);
     shim_tap_release(&call->tap);
+    strip_free(call->strip);
     free(call->answer);
     free(call);
 }

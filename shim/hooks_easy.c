@@ -83,7 +83,7 @@ static CURLcode perform(struct shim_handle *handle)
     if (handle->call == NULL || !handle->call->blocked) {
         errno = saved_errno;
         handle->performing = true;
-        code = handle->curl->easy_perform(handle->easy);
+        code = shim_tap_rest(handle, handle->curl->easy_perform(handle->easy));
         handle->performing = false;
         saved_errno = errno;
     }
@@ -100,6 +100,8 @@ SHIM_EXPORT CURLcode curl_easy_perform(CURL *easy)
 
     if (handle == NULL)
         return CURLE_BAD_FUNCTION_ARGUMENT;
+    if (handle->giving) /* its own callback, which libcurl would know of */
+        return CURLE_RECURSIVE_API_CALL;
     /* In a multi handle, or in its own callback: libcurl refuses, and the call there goes on. */
     return handle->multi != NULL || handle->performing ? handle->curl->easy_perform(easy)
                                                        : perform(handle);

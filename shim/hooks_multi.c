@@ -108,6 +108,8 @@ SHIM_EXPORT CURLMcode curl_multi_add_handle(CURLM *multi_handle, CURL *easy)
     multi = known(multi_handle, SHIM_CALLER());
     if (multi == NULL)
         return CURLM_BAD_HANDLE;
+    if (handle != NULL && handle->giving) /* we are in its callback, as libcurl would know */
+        return CURLM_RECURSIVE_API_CALL;
     if (handle == NULL && easy != NULL) {
         handle = shim_handle_add(easy, multi->curl);
         if (handle != NULL)
@@ -131,9 +133,11 @@ SHIM_EXPORT CURLMcode curl_multi_remove_handle(CURLM *multi_handle, CURL *easy)
     multi = known(multi_handle, SHIM_CALLER());
     if (multi == NULL)
         return CURLM_BAD_HANDLE;
+    handle = shim_handle_find(easy);
+    if (handle != NULL && handle->giving)
+        return CURLM_RECURSIVE_API_CALL;
     code = multi->curl->multi_remove_handle(multi_handle, easy);
     saved_errno = errno;
-    handle = shim_handle_find(easy);
     if (code == CURLM_OK && handle != NULL && handle->multi == multi_handle) {
         /* Its message was not read, or it was not over: what was seen of the answer decides. */
         shim_call_end(handle, CURLE_ABORTED_BY_CALLBACK);

@@ -86,6 +86,7 @@ static void ended(CURLMsg *message)
         return;
     if (handle->call != NULL && handle->call->blocked)
         message->data.result = CURLE_ABORTED_BY_CALLBACK;
+    message->data.result = shim_tap_rest(handle, message->data.result);
     shim_call_end(handle, message->data.result);
 }
 

@@ -4,8 +4,9 @@
  * The model. hooks_*.c export libcurl's names as thin doors. bind.c finds the real libcurl of every
  * caller. handle.c keeps, beside each easy handle, what libcurl will not tell (option.c). A
  * governed transfer is a call (call.c): its body is collected (body.c), the sidecar asked (link.c,
- * start.c), then either the answer is copied to the sidecar as the application takes it (tap.c) or
- * libcurl is pointed at ourselves and fed a refusal (answer.c).
+ * start.c), then either the answer is copied to the sidecar as the application takes it (tap.c),
+ * without the chunk that it did not ask for (strip.c), or libcurl is pointed at ourselves and fed a
+ * refusal (answer.c).
  *
  * Caveats. We are a guest: no thread, no stdio of our own, no signal, no lock held across a call of
  * libcurl or of the application, errno kept, every descriptor close-on-exec and high, DT_NEEDED
@@ -32,6 +33,7 @@
 
 #include "shim/client.h"
 #include "shim/refusal.h"
+#include "shim/strip.h"
 #include "shim/wire.h"
 
 #define SHIM_EXPORT __attribute__((visibility("default")))
@@ -120,6 +122,7 @@ struct shim_handle {
     enum shim_method method;
     bool no_body; /* CURLOPT_NOBODY */
     bool performing;
+    bool giving; /* what was held back, to its write callback, when the transfer has ended */
     struct shim_value slots[SHIM_SLOTS];
     uint64_t overridden; /* bit per slot: libcurl holds our value, the shadow the application's */
     void *mime;          /* CURLOPT_MIMEPOST */
@@ -277,6 +280,7 @@ struct shim_call {
     struct shim_target target;
     struct shim_body body;
     struct shim_tap tap;
+    struct strip *strip; /* keeps the usage chunk from the application; NULL: nothing is kept */
     bool sent;
     bool settled;      /* END has left; the transfer may go on elsewhere */
     bool hop;          /* began in the middle of a transfer: libcurl has the body already */
@@ -321,6 +325,11 @@ void shim_call_refuse(struct shim_call *call, const char *reason, const char *de
 /* tap.c. What the write callback is while a governed transfer runs; data: struct shim_handle. */
 size_t shim_tap_write(char *bytes, size_t size, size_t count, void *data);
 size_t shim_tap_header(char *bytes, size_t size, size_t count, void *data);
+/* The transfer has ended with this code, and nobody knows yet: gives the application what was held
+ * back. Returns the code that it ends with, which is another one when that is not taken. */
+CURLcode shim_tap_rest(struct shim_handle *handle, CURLcode code);
+/* libcurl undoes Content-Encoding for the application. */
+bool shim_tap_decodes(const struct shim_handle *handle);
 /* A new request of the same transfer (a redirect, a retry): its answer starts anew. */
 void shim_tap_restart(struct shim_call *call);
 /* Reports the end. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tap: what the application accepted of a governed answer is copied to the sidecar. Bytes count
- * once they are accepted: on PAUSE libcurl delivers them again. Sending never blocks the host; what
+/* The tap: what the application accepted of a governed answer is copied to the sidecar, and what
+ * was held back, or kept, from it (strip.c). Bytes count once they are accepted: on PAUSE libcurl
+ * delivers them again. Sending never blocks the host; what
  * does not fit the socket is kept, and when too much is kept for too long the call is marked, so
  * that the sidecar charges its hold. Delivered bytes are kept until the sidecar says that a
  * restarted one would know them (at most SHIM_TAP_KEEP). */
@@ -9,10 +10,29 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
-static const char *const told_headers[] = {"content-type", "content-encoding", "retry-after",
-                                           "date", "x-should-retry"};
+/* What meter/answer.c and the ledger want to know. */
+static const char *const told_headers[] = {
+    "content-type",
+    "content-encoding",
+    "retry-after",
+    "date",
+    "x-should-retry",
+    "x-amzn-bedrock-input-token-count",
+    "x-amzn-bedrock-output-token-count",
+    "x-amzn-bedrock-cache-read-input-token-count",
+    "x-amzn-bedrock-cache-write-input-token-count",
+    "x-prompt-tokens",
+    "x-generated-tokens",
+    "x-litellm-response-cost",
+};
+#define TOLD_HEADERS (sizeof told_headers / sizeof told_headers[0])
+#define LINE_BYTES   512u
+#define HEAD_BYTES   8192u
+_Static_assert((sizeof(struct wire_field) + LINE_BYTES) * TOLD_HEADERS + 64 <= HEAD_BYTES,
+               "all of them fit a frame");
 
 /* ---- frames ------------------------------------------------------------------------------- */
 
@@ -20,7 +40,7 @@ static void put_headers(struct shim_call *call, struct wire_writer *w)
 {
     const struct shim_curl *curl = call->handle->curl;
     struct curl_header *header;
-    char line[512];
+    char line[LINE_BYTES];
     char *type = NULL;
 
     if (curl->easy_header == NULL) {
@@ -29,7 +49,7 @@ static void put_headers(struct shim_call *call, struct wire_writer *w)
         wire_put_text(w, WIRE_HEADER, line);
         return;
     }
-    for (size_t i = 0; i < sizeof told_headers / sizeof told_headers[0]; i++) {
+    for (size_t i = 0; i < TOLD_HEADERS; i++) {
         if (curl->easy_header(call->handle->easy, told_headers[i], 0, CURLH_HEADER, -1, &header) !=
             CURLHE_OK)
             continue;
@@ -38,9 +58,8 @@ static void put_headers(struct shim_call *call, struct wire_writer *w)
     }
 }
 
-/* libcurl undoes Content-Encoding when the application asked for encodings and did not forbid it.
- */
-static bool decoded(const struct shim_handle *handle)
+/* When the application asked for encodings and did not forbid it. */
+bool shim_tap_decodes(const struct shim_handle *handle)
 {
     return shim_option_text(handle, SLOT_ENCODING) != NULL &&
            shim_option(handle, SLOT_DECODING) != 0;
@@ -56,7 +75,7 @@ static long header_bytes(const struct shim_call *call)
 
 static enum client_result send_head(struct shim_call *call)
 {
-    unsigned char frame[4096];
+    unsigned char frame[HEAD_BYTES];
     struct wire_writer w;
     long status = 0;
     enum client_result result;
@@ -66,7 +85,7 @@ static enum client_result send_head(struct shim_call *call)
         (void)call->handle->curl->easy_getinfo(call->handle->easy, CURLINFO_RESPONSE_CODE, &status);
     wire_begin(&w, frame, sizeof frame, WIRE_RESPONSE);
     wire_put_number(&w, WIRE_STATUS, (uint64_t)status);
-    wire_put_number(&w, WIRE_FLAGS, decoded(call->handle) ? WIRE_DECODED : 0);
+    wire_put_number(&w, WIRE_FLAGS, shim_tap_decodes(call->handle) ? WIRE_DECODED : 0);
     put_headers(call, &w);
     result = client_send(&call->link, frame, w.used, -1);
     call->tap.head_sent = result == CLIENT_OK;
@@ -198,27 +217,24 @@ static bool flow(struct shim_call *call)
 
 /* With CURLOPT_HEADER the write callback gets the header lines first, a line a call, and again for
  * every further response. A JSON or SSE body never starts like a status line. */
-static bool is_header(struct shim_call *call, const char *bytes, size_t count)
+static bool is_header(const struct shim_call *call, const char *bytes, size_t count)
 {
-    struct shim_tap *tap = &call->tap;
+    const struct shim_tap *tap = &call->tap;
 
-    if (shim_option(call->handle, SLOT_HEADER_IN_BODY) == 0)
-        return false;
-    if (!tap->in_headers && tap->passed == 0 && count >= 5 && memcmp(bytes, "HTTP/", 5) == 0)
-        tap->in_headers = true;
-    if (!tap->in_headers)
-        return false;
-    if (count <= 2 && (bytes[0] == '\r' || bytes[0] == '\n'))
-        tap->in_headers = false;
-    return true;
+    return shim_option(call->handle, SLOT_HEADER_IN_BODY) != 0 &&
+           (tap->in_headers || (tap->passed == 0 && count >= 5 && memcmp(bytes, "HTTP/", 5) == 0));
 }
 
 static bool take(struct shim_call *call, const char *bytes, size_t count)
 {
     struct shim_tap *tap = &call->tap;
 
-    if (count == 0 || call->settled || call->pid != getpid() || is_header(call, bytes, count))
+    if (count == 0 || call->settled || call->pid != getpid())
         return true;
+    if (is_header(call, bytes, count)) {
+        tap->in_headers = count > 2 || (bytes[0] != '\r' && bytes[0] != '\n');
+        return true;
+    }
     tap->passed += count;
     if (tap->lost)
         return true;
@@ -226,6 +242,8 @@ static bool take(struct shim_call *call, const char *bytes, size_t count)
         tap_lose(tap);
     return tap->lost || flow(call);
 }
+
+/* ---- to the application ------------------------------------------------------------------- */
 
 static size_t to_application(const struct shim_handle *handle, void *data, char *bytes, size_t size,
                              size_t count)
@@ -239,18 +257,140 @@ static size_t to_application(const struct shim_handle *handle, void *data, char 
     return writer(bytes, size, count, data);
 }
 
+/* A piece of a delivery, or what was held back of earlier ones, and what came of it. */
+struct giving {
+    const struct shim_handle *handle;
+    const char *bytes;
+    size_t count, taken;
+};
+
+static enum strip_gave give(void *data, const char *bytes, size_t count)
+{
+    struct giving *giving = data;
+
+    giving->bytes = bytes;
+    giving->count = count;
+    giving->taken =
+        to_application(giving->handle, shim_option_pointer(giving->handle, SLOT_WRITE_DATA),
+                       (char *)(uintptr_t)bytes, 1, count);
+    if (giving->taken == CURL_WRITEFUNC_PAUSE)
+        return STRIP_PAUSED;
+    return giving->taken == count ? STRIP_TAKEN : STRIP_REFUSED;
+}
+
+/* Nobody asked for an encoding; if it comes in one, it is the application's to undo. */
+static bool arrives_encoded(const struct shim_handle *handle)
+{
+    struct curl_header *header;
+
+    return !shim_tap_decodes(handle) && handle->curl->easy_header != NULL &&
+           handle->curl->easy_header(handle->easy, "content-encoding", 0, CURLH_HEADER, -1,
+                                     &header) == CURLHE_OK &&
+           strcasecmp(header->value, "identity") != 0;
+}
+
+static bool strips(struct shim_call *call, const char *bytes, size_t count)
+{
+    if (call == NULL || call->strip == NULL || count == 0 || call->settled ||
+        is_header(call, bytes, count))
+        return false;
+    if (call->tap.passed == 0 && arrives_encoded(call->handle)) {
+        strip_free(call->strip);
+        call->strip = NULL;
+        return false;
+    }
+    return true;
+}
+
+/* A delivery of which the application refused a piece. Adds to done what it took of that, and
+ * returns what libcurl is told: never that all was taken. */
+static size_t refused(const struct giving *giving, const char *bytes, size_t count,
+                      struct strip_done *done)
+{
+    bool held = giving->bytes != bytes + done->to;
+
+    if (giving->taken > giving->count) { /* an error code of its own */
+        done->to += held ? 0 : giving->count;
+        return giving->taken != count ? giving->taken : 0;
+    }
+    done->to += held ? 0 : giving->taken;
+    return done->to;
+}
+
+/* The application may end the call from its callback (curl_easy_reset): the filter is ours
+ * meanwhile. */
+static size_t write_stripped(struct shim_handle *handle, const char *bytes, size_t count,
+                             struct strip_done *done)
+{
+    struct shim_call *call = handle->call;
+    struct strip *strip = call->strip;
+    struct giving giving = {.handle = handle};
+
+    call->strip = NULL;
+    *done = strip_write(strip, bytes, count, give, &giving);
+    if (handle->call == call)
+        call->strip = strip;
+    else
+        strip_free(strip);
+    switch (done->gave) {
+    case STRIP_PAUSED:
+        return CURL_WRITEFUNC_PAUSE;
+    case STRIP_REFUSED:
+        return refused(&giving, bytes, count, done);
+    case STRIP_TAKEN:
+        break;
+    }
+    return count;
+}
+
+static size_t write_whole(const struct shim_handle *handle, char *bytes, size_t size, size_t count,
+                          struct strip_done *done)
+{
+    size_t taken =
+        to_application(handle, shim_option_pointer(handle, SLOT_WRITE_DATA), bytes, size, count);
+
+    *done = (struct strip_done){STRIP_TAKEN, 0, taken < size * count ? taken : size * count};
+    if (taken == CURL_WRITEFUNC_PAUSE)
+        done->to = 0;
+    return taken;
+}
+
 size_t shim_tap_write(char *bytes, size_t size, size_t count, void *data)
 {
     struct shim_handle *handle = data;
-    size_t taken =
-        to_application(handle, shim_option_pointer(handle, SLOT_WRITE_DATA), bytes, size, count);
+    struct strip_done done;
+    size_t taken = strips(handle->call, bytes, size * count)
+                       ? write_stripped(handle, bytes, size * count, &done)
+                       : write_whole(handle, bytes, size, count, &done);
     int saved_errno = errno;
     bool go_on = true;
 
-    if (handle->call != NULL && taken != CURL_WRITEFUNC_PAUSE)
-        go_on = take(handle->call, bytes, taken < size * count ? taken : size * count);
+    if (handle->call != NULL)
+        go_on = take(handle->call, bytes + done.from, done.to - done.from);
     errno = saved_errno;
     return go_on || taken != size * count ? taken : 0;
+}
+
+/* There is no libcurl any more that would deliver them again: a pause now is a refusal. */
+CURLcode shim_tap_rest(struct shim_handle *handle, CURLcode code)
+{
+    struct strip *strip = handle->call != NULL ? handle->call->strip : NULL;
+    struct giving giving = {.handle = handle};
+    char *buffer = shim_option_pointer(handle, SLOT_ERROR_BUFFER);
+    enum strip_gave gave;
+
+    if (strip == NULL)
+        return code;
+    handle->call->strip = NULL;
+    handle->giving = true;
+    gave = strip_end(strip, give, &giving);
+    handle->giving = false;
+    strip_free(strip);
+    if (gave == STRIP_TAKEN || code != CURLE_OK)
+        return code;
+    if (buffer != NULL)
+        (void)snprintf(buffer, CURL_ERROR_SIZE, "Failure writing output to destination");
+    return CURLE_WRITE_ERROR;
 }
 
 /* Without a header callback, libcurl gives header lines to the write callback with
@@ -268,6 +408,8 @@ void shim_tap_restart(struct shim_call *call)
 {
     call->tap.head_sent = false;
     call->tap.in_headers = false;
+    if (call->strip != NULL)
+        strip_restart(call->strip);
     call->header_bytes = header_bytes(call);
 }
 

@@ -68,6 +68,34 @@ static bool must_not_rewrite(const struct shim_handle *handle)
     return handle->method == SHIM_MIME || handle->method == SHIM_FORM;
 }
 
+/* Does this line of the application's ask for an encoding that libcurl will not undo? */
+static bool is_encoding(const char *line)
+{
+    static const char name[] = "accept-encoding:";
+    const char *value = line + sizeof name - 1;
+
+    if (strncasecmp(line, name, sizeof name - 1) != 0)
+        return false;
+    value += strspn(value, " \t");
+    return *value != '\0' && strcasecmp(value, "identity") != 0;
+}
+
+/* The chunk of a stream that the application did not ask for can be kept from it where the bytes
+ * come plain: no encoding that it undoes itself, no framing that it reads itself. */
+static bool can_strip(const struct shim_handle *handle)
+{
+    const struct curl_slist *line = shim_option_pointer(handle, SLOT_HEADERS);
+
+    if (handle->blind || shim_option(handle, SLOT_UNCHUNKING) == 0)
+        return false;
+    if (shim_tap_decodes(handle))
+        return true;
+    for (; line != NULL; line = line->next)
+        if (is_encoding(line->data))
+            return false;
+    return shim_option_text(handle, SLOT_ENCODING) == NULL;
+}
+
 static void put_content_type(const struct shim_handle *handle, struct wire_writer *w)
 {
     static const char name[] = "content-type:";
@@ -121,6 +149,8 @@ static void put_question(const struct shim_call *call, struct wire_writer *w, ui
         flags |= WIRE_NO_REWRITE;
     if (shim_option(handle, SLOT_CONNECT_ONLY) != 0)
         flags |= WIRE_RAW_SOCKET;
+    if (can_strip(handle))
+        flags |= WIRE_CAN_STRIP;
     wire_put(w, WIRE_CALL_ID, call->id, sizeof call->id);
     put_run(w);
     wire_put_text(w, WIRE_METHOD, target->method);
@@ -199,8 +229,15 @@ static void take_refusal(struct shim_call *call, const struct wire_value *answer
     call->answer_bytes = answer->count;
 }
 
-static void take_admission(struct shim_call *call, uint64_t body_bytes, int *fd)
+static void take_admission(struct shim_call *call, uint64_t flags, uint64_t body_bytes, int *fd)
 {
+    if ((flags & WIRE_STRIP_USAGE) != 0) {
+        call->strip = strip_new();
+        if (call->strip == NULL) {
+            shim_call_refuse(call, "ledger_read_failure", "out of memory");
+            return;
+        }
+    }
     if (*fd >= 0) {
         int memfd = client_fd_away(*fd);
 
@@ -217,7 +254,7 @@ static void take_admission(struct shim_call *call, uint64_t body_bytes, int *fd)
 static void take_verdict(struct shim_call *call, struct wire_reader *r, int *fd)
 {
     struct wire_value value, answer = {0, NULL, 0};
-    uint64_t decision = 0, body_bytes = 0;
+    uint64_t decision = 0, body_bytes = 0, flags = 0;
 
     while (wire_next(r, &value)) {
         if (value.tag == WIRE_DECISION)
@@ -226,13 +263,15 @@ static void take_verdict(struct shim_call *call, struct wire_reader *r, int *fd)
             answer = value;
         else if (value.tag == WIRE_BODY_BYTES)
             body_bytes = wire_number(&value);
+        else if (value.tag == WIRE_FLAGS)
+            flags = wire_number(&value);
         else if (value.tag == WIRE_TEXT)
             (void)wire_text(&value, call->text, sizeof call->text);
     }
     if (decision == WIRE_ADMITTED && body_bytes > 0 && *fd < 0) {
         shim_call_refuse(call, "ledger_read_failure", "the rewritten request was lost on its way");
     } else if (decision == WIRE_ADMITTED) {
-        take_admission(call, body_bytes, fd);
+        take_admission(call, flags, body_bytes, fd);
     } else if (decision == WIRE_REFUSED || decision == WIRE_REFUSED_CURL) {
         call->curl_error = decision == WIRE_REFUSED_CURL;
         take_refusal(call, &answer);

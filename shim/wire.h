@@ -98,6 +98,8 @@ enum wire_flag {
     WIRE_BODY_UNREADABLE = 1 << 6, /* ADMIT: the application could not hand its body out */
     WIRE_BODY_TOO_LARGE = 1 << 7,  /* ADMIT: above WIRE_BODY_MAX */
     WIRE_RAW_SOCKET = 1 << 8,      /* ADMIT: the application wants the socket: bytes unseen */
+    WIRE_CAN_STRIP = 1 << 9,       /* ADMIT: a usage chunk can be kept from the application */
+    WIRE_STRIP_USAGE = 1 << 10,    /* VERDICT: the body asks for one, and it is to be kept */
 };
 
 enum wire_decision {

@@ -173,6 +173,11 @@ static bool read_clamp(struct side_reader *reader, const yaml_node_t *value)
     return read_choice(reader, value, "fit", "off", &reader->spec->clamp);
 }
 
+static bool read_ask(struct side_reader *reader, const yaml_node_t *value)
+{
+    return read_choice(reader, value, "on", "off", &reader->spec->ask_usage);
+}
+
 static bool read_refuse(struct side_reader *reader, const yaml_node_t *value)
 {
     return read_choice(reader, value, "curl-error", "http", &reader->spec->refuse_curl);
@@ -200,13 +205,13 @@ static bool read_top(struct side_reader *reader, const yaml_node_t *node)
         {"providers", read_providers},
         {"prices", read_prices},
         {"clamp_output", read_clamp},
+        {"ask_usage", read_ask},
         {"busy_wait", read_busy_wait},
         {"refuse", read_refuse},
         {"timezone", NULL},
         {"ceilings", NULL},
         {"guardrails", NULL},
         {"quality", NULL},
-        {"ask_usage", NULL},
         {"approval_timeout", NULL},
         {"routing", NULL},
         {"agents", NULL},

@@ -344,8 +344,8 @@ static void on_open(struct side *side, struct side_op *op)
     side_op_free(op);
 }
 
-/* A run within a run may have limits of its own, not prices of its own: the outer limits are kept
- * by them. Its book is the outer one's (side_run_book). */
+/* A run within a run may have limits of its own, not prices of its own, nor streams that do not
+ * report: the outer limits are kept by them. Its book is the outer one's (side_run_book). */
 static void inherit(struct side_spec *spec, const struct side_spec *outer)
 {
     memcpy(spec->providers, outer->providers, sizeof spec->providers);
@@ -353,6 +353,7 @@ static void inherit(struct side_spec *spec, const struct side_spec *outer)
     spec->price_file[0] = '\0';
     spec->unknown_model = outer->unknown_model;
     memcpy(spec->unknown_row, outer->unknown_row, sizeof spec->unknown_row);
+    spec->ask_usage = outer->ask_usage;
 }
 
 bool side_run_open(struct side *side, struct side_conn *conn, const json_t *request,

@@ -10,11 +10,13 @@
 
 /* ---- the answer's head -------------------------------------------------------------------- */
 
+#define HEAD_LINES 16u /* more than callers tell */
+
 struct head {
     int status;
     bool decoded;
-    char lines[8][512];
-    const char *headers[9];
+    char lines[HEAD_LINES][512];
+    const char *headers[HEAD_LINES + 1];
     const char *type, *encoding;
     unsigned count;
 };
@@ -33,7 +35,7 @@ static void head_line(struct head *head, const struct wire_value *value)
 {
     char *line = head->lines[head->count];
 
-    if (head->count == 8 || !wire_text(value, line, sizeof head->lines[0]))
+    if (head->count == HEAD_LINES || !wire_text(value, line, sizeof head->lines[0]))
         return;
     head->headers[head->count++] = line;
     if (value_of(line, "content-type") != NULL)

@@ -26,6 +26,7 @@
 #include "store/store.h"
 
 #define SIDE_WORK_ABOVE  (256u * 1024) /* request bodies above this are read by the worker */
+#define SIDE_ASK_MOST    (8u << 20)    /* a larger body is not rewritten for asking alone */
 #define SIDE_IDLE_MS     60000         /* an idle sidecar that was started on demand ends */
 #define SIDE_ACK_BYTES   65536u        /* of an answer, between two acknowledgements */
 #define SIDE_SLICE       200u          /* records that a listing reads at a time */

@@ -56,6 +56,7 @@ struct side_spec {
     bool bare;                       /* nothing was asked for: the default table holds */
     bool meter_only;
     bool clamp;       /* clamp_output: fit */
+    bool ask_usage;   /* ask_usage: on */
     bool refuse_curl; /* refuse: curl-error */
     enum side_exhausted on_exhausted;
     int64_t busy_wait_ms;

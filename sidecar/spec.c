@@ -49,6 +49,7 @@ void side_spec_init(struct side_spec *spec)
 {
     memset(spec, 0, sizeof *spec);
     spec->clamp = true;
+    spec->ask_usage = true;
     spec->busy_wait_ms = SIDE_BUSY_WAIT_MS;
     spec->percents[0] = 50;
     spec->percents[1] = 80;

@@ -49,14 +49,14 @@ json_t *side_spec_json(const struct side_spec *spec)
     for (unsigned i = 0; i < SIDE_PERCENTS; i++)
         (void)json_array_append_new(percents, json_integer(spec->percents[i]));
     return json_pack(
-        "{s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:i,s:I,s:s,s:s,s:s,s:s,s:o,s:o,s:s,s:i,s:s}", /* */
+        "{s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:i,s:I,s:s,s:s,s:s,s:s,s:o,s:o,s:s,s:i,s:s}", /* */
         "limits", limits_json(spec->limits), "session_limits", limits_json(spec->session_limits),
         "percents", percents, "bare", spec->bare, "meter_only", spec->meter_only, "clamp",
-        spec->clamp, "refuse_curl", spec->refuse_curl, "on_exhausted", (int)spec->on_exhausted,
-        "busy_wait_ms", (json_int_t)spec->busy_wait_ms, "policy", spec->policy, "session",
-        spec->session, "task", spec->task, "agent", spec->agent, "windows", windows_json(spec),
-        "providers", providers_json(spec), "price_file", spec->price_file, "unknown_model",
-        (int)spec->unknown_model, "unknown_row", spec->unknown_row);
+        spec->clamp, "ask_usage", spec->ask_usage, "refuse_curl", spec->refuse_curl, "on_exhausted",
+        (int)spec->on_exhausted, "busy_wait_ms", (json_int_t)spec->busy_wait_ms, "policy",
+        spec->policy, "session", spec->session, "task", spec->task, "agent", spec->agent, "windows",
+        windows_json(spec), "providers", providers_json(spec), "price_file", spec->price_file,
+        "unknown_model", (int)spec->unknown_model, "unknown_row", spec->unknown_row);
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
@@ -190,6 +190,7 @@ bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_err
         !flag_read(json, "bare", &spec->bare) ||
         !flag_read(json, "meter_only", &spec->meter_only) ||
         !flag_read(json, "clamp", &spec->clamp) ||
+        !flag_read(json, "ask_usage", &spec->ask_usage) ||
         !flag_read(json, "refuse_curl", &spec->refuse_curl))
         return side_fail(error, "the description of the run cannot be read");
     spec->on_exhausted = (enum side_exhausted)on_exhausted;

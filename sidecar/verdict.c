@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the caller is told: the admission, with the request rewritten where its output cap had to be
- * lowered, or the refusal, in words that an agent's user understands. */
+ * lowered or its stream has to be asked for its usage, or the refusal, in words that an agent's
+ * user understands. */
 #include "sidecar/side_int.h"
 
 #include <fcntl.h>
@@ -249,14 +250,24 @@ void side_call_refuse(struct side_call *call, enum gov_reason reason, const char
 
 /* ---- admissions --------------------------------------------------------------------------- */
 
-/* The request with the cap that is held, as a sealed memfd; -1: it could not be made. */
-static int rewritten(const struct side_call *call, uint64_t cap, size_t *bytes_out)
+/* A stream that would not report is asked to, where the caller can keep the chunk that comes of it
+ * from the application. The loop has no time to copy a body of any size for that. */
+static bool asks_usage(const struct side_call *call)
 {
-    const struct meter_rewrite rewrite = {.cap_set = true, .cap = cap};
+    return call->run->spec.ask_usage && call->request.ask_text != NULL && !call->read_only &&
+           call->body_bytes <= SIDE_ASK_MOST &&
+           (call->flags & (WIRE_CAN_STRIP | WIRE_NO_REWRITE)) == WIRE_CAN_STRIP;
+}
+
+/* The request with what is to be changed, as a sealed memfd; -1: it could not be made, or nothing
+ * is. */
+static int rewritten(const struct side_call *call, const struct meter_rewrite *rewrite,
+                     size_t *bytes_out)
+{
     char *body = NULL;
     int fd;
 
-    if (meter_request_rewrite(&call->request, call->body, call->body_bytes, &rewrite, &body,
+    if (meter_request_rewrite(&call->request, call->body, call->body_bytes, rewrite, &body,
                               bytes_out) != METER_OK)
         return -1;
     fd = memfd_create("flyball-request", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -279,20 +290,25 @@ static void release_unsent(struct side_call *call)
 
 static void tell_admission(struct side_call *call, const struct side_op *op)
 {
+    struct meter_rewrite rewrite = {
+        .cap_set = op->verdict.clamped, .cap = op->verdict.cap, .ask_usage = asks_usage(call)};
     unsigned char frame[128];
     struct wire_writer w;
     size_t bytes = 0;
-    int fd = -1;
+    int fd = rewritten(call, &rewrite, &bytes);
 
-    if (op->verdict.clamped) {
-        fd = rewritten(call, op->verdict.cap, &bytes);
-        if (fd < 0) { /* it must not go with a larger cap than is held */
-            release_unsent(call);
-            return;
-        }
+    if (fd < 0 && rewrite.ask_usage) { /* it may go without being asked */
+        rewrite.ask_usage = false;
+        fd = rewritten(call, &rewrite, &bytes);
+    }
+    if (fd < 0 && rewrite.cap_set) { /* it must not go with a larger cap than is held */
+        release_unsent(call);
+        return;
     }
     wire_begin(&w, frame, sizeof frame, WIRE_VERDICT);
     wire_put_number(&w, WIRE_DECISION, WIRE_ADMITTED);
+    if (rewrite.ask_usage)
+        wire_put_number(&w, WIRE_FLAGS, WIRE_STRIP_USAGE);
     if (fd >= 0)
         wire_put_number(&w, WIRE_BODY_BYTES, bytes);
     send_verdict(call, &w, fd);

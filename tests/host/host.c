@@ -2,13 +2,13 @@
 /* A program that uses libcurl in every way that the shim has to live with, with the shim's own code
  * linked into it: so the sanitizers, which cannot live in a preloaded object, see that code at
  * work. Its directory has flyballd; $HOST_URL is a governed URL that answers 200 with the bytes of
- * the file $HOST_ANSWER, $HOST_PLAIN a plain one that redirects there. Every way is a row of a
- * table; `host NAME` runs one, `host` all. Exit code 1: a line per finding. */
-#include <curl/curl.h>
+ * the file $HOST_ANSWER, $HOST_PLAIN a plain one that redirects there; asked.c has the rest. Every
+ * way is a row of a table; `host NAME` runs one, `host` all. Exit code 1: a line per finding. */
+#include "tests/host/host.h"
+
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,11 +22,10 @@
 static const char body[] = "{\"model\":\"gpt-4o-mini\",\"max_tokens\":64,"
                            "\"messages\":[{\"role\":\"user\",\"content\":\"hello\"}]}";
 static const char *url, *plain_url;
-static char *answer;
-static size_t answer_bytes;
+static struct answer plain;
 static atomic_int findings;
 
-__attribute__((format(printf, 2, 3))) static void expect(bool ok, const char *format, ...)
+void expect(bool ok, const char *format, ...)
 {
     va_list arguments;
 
@@ -41,27 +40,22 @@ __attribute__((format(printf, 2, 3))) static void expect(bool ok, const char *fo
 
 /* ---- a transfer and what came of it ------------------------------------------------------- */
 
-struct transfer {
-    CURL *easy;
-    char *got;
-    size_t used;
-    size_t stop_after; /* the write callback says no; 0: never */
-    bool pause_once;
-    size_t sent; /* of a body from the read callback */
-    char error[CURL_ERROR_SIZE];
-};
-
 static size_t take(char *bytes, size_t size, size_t count, void *data)
 {
     struct transfer *transfer = data;
     size_t more = size * count;
+    bool last = transfer->spares_last && transfer->used + more >= transfer->want->count;
 
-    if (transfer->pause_once) {
+    if (transfer->pause_once || (transfer->pause_often && !last && transfer->calls++ % 2 == 0)) {
         transfer->pause_once = false;
         return CURL_WRITEFUNC_PAUSE;
     }
     if (transfer->stop_after > 0 && transfer->used + more > transfer->stop_after)
-        return 0;
+        return transfer->stop_by;
+    if (transfer->leaves)
+        expect(curl_multi_remove_handle(transfer->multi, transfer->easy) ==
+                   CURLM_RECURSIVE_API_CALL,
+               "left its multi handle from a callback");
     transfer->got = realloc(transfer->got, transfer->used + more + 1);
     memcpy(transfer->got + transfer->used, bytes, more);
     transfer->used += more;
@@ -82,11 +76,12 @@ static size_t give(char *buffer, size_t size, size_t count, void *data)
     return more;
 }
 
-static struct transfer *transfer_new(const char *to)
+struct transfer *transfer_new(const char *to)
 {
     struct transfer *transfer = calloc(1, sizeof *transfer);
 
     transfer->easy = curl_easy_init();
+    transfer->want = &plain;
     curl_easy_setopt(transfer->easy, CURLOPT_URL, to);
     curl_easy_setopt(transfer->easy, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(transfer->easy, CURLOPT_WRITEDATA, transfer);
@@ -104,25 +99,26 @@ static struct transfer *post_new(const char *to)
     return transfer;
 }
 
-static void transfer_free(struct transfer *transfer)
+void transfer_free(struct transfer *transfer)
 {
     curl_easy_cleanup(transfer->easy);
     free(transfer->got);
     free(transfer);
 }
 
-static void expect_answer(const struct transfer *transfer, CURLcode code, const char *what)
+void expect_answer(const struct transfer *transfer, CURLcode code, const char *what)
 {
     long status = 0;
 
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     expect(code == CURLE_OK && status == 200, "%s: code %d (%s), status %ld: %s", what, code,
            transfer->error, status, transfer->got != NULL ? transfer->got : "");
-    expect(transfer->used == answer_bytes && memcmp(transfer->got, answer, answer_bytes) == 0,
-           "%s: %zu bytes, not the recorded %zu", what, transfer->used, answer_bytes);
+    expect(transfer->used == transfer->want->count &&
+               memcmp(transfer->got, transfer->want->bytes, transfer->used) == 0,
+           "%s: %zu bytes, not the recorded %zu", what, transfer->used, transfer->want->count);
 }
 
-static void once(struct transfer *transfer, const char *what)
+void once(struct transfer *transfer, const char *what)
 {
     expect_answer(transfer, curl_easy_perform(transfer->easy), what);
     transfer_free(transfer);
@@ -170,6 +166,8 @@ static void way_reuse(void)
 static void way_twin(void)
 {
     struct transfer *transfer = transfer_new(url), *twin = calloc(1, sizeof *twin);
+
+    twin->want = transfer->want;
 
     curl_easy_setopt(transfer->easy, CURLOPT_COPYPOSTFIELDS, body);
     twin->easy = curl_easy_duphandle(transfer->easy);
@@ -262,8 +260,7 @@ static void drain(CURLM *multi, unsigned *ended)
     }
 }
 
-/* late: the messages are read when everything is over, as many programs do. */
-static void flock(bool late)
+void flock_of(struct transfer *(*make)(void), bool late)
 {
     CURLM *multi = curl_multi_init();
     struct transfer *flock[FLOCK];
@@ -271,7 +268,7 @@ static void flock(bool late)
     int running = 1;
 
     for (int i = 0; i < FLOCK; i++) {
-        flock[i] = post_new(url);
+        flock[i] = make();
         curl_easy_setopt(flock[i]->easy, CURLOPT_PRIVATE, flock[i]);
         curl_multi_add_handle(multi, flock[i]->easy);
     }
@@ -291,14 +288,19 @@ static void flock(bool late)
     curl_multi_cleanup(multi);
 }
 
+static struct transfer *post_there(void)
+{
+    return post_new(url);
+}
+
 static void way_multi(void)
 {
-    flock(false);
+    flock_of(post_there, false);
 }
 
 static void way_multi_late(void)
 {
-    flock(true);
+    flock_of(post_there, true);
 }
 
 static void way_leave(void)
@@ -318,14 +320,13 @@ static void way_leave(void)
     transfer_free(c);
 }
 
-static void way_pause(void)
+void alone(struct transfer *transfer, CURLcode want, const char *what)
 {
     CURLM *multi = curl_multi_init();
-    struct transfer *transfer = post_new(url);
     int running = 1, left;
     CURLMsg *message;
 
-    transfer->pause_once = true;
+    transfer->multi = multi;
     curl_multi_add_handle(multi, transfer->easy);
     while (running > 0) {
         curl_multi_perform(multi, &running);
@@ -334,12 +335,22 @@ static void way_pause(void)
         curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
     }
     message = curl_multi_info_read(multi, &left);
-    expect(message != NULL, "no message of a paused transfer");
-    if (message != NULL)
-        expect_answer(transfer, message->data.result, "paused once");
+    expect(message != NULL, "%s: no message", what);
+    if (message != NULL && want == CURLE_OK)
+        expect_answer(transfer, message->data.result, what);
+    else if (message != NULL)
+        expect(message->data.result == want, "%s: code %d", what, message->data.result);
     curl_multi_remove_handle(multi, transfer->easy);
     transfer_free(transfer);
     curl_multi_cleanup(multi);
+}
+
+static void way_pause(void)
+{
+    struct transfer *transfer = post_new(url);
+
+    transfer->pause_once = true;
+    alone(transfer, CURLE_OK, "paused once");
 }
 
 /* ---- threads and processes ---------------------------------------------------------------- */
@@ -393,59 +404,80 @@ static void way_fork(void)
 
 /* ---- all of them -------------------------------------------------------------------------- */
 
-static const struct {
-    const char *name;
-    void (*go)(void);
-} ways[] = {
-    {"post", way_post},       {"copy", way_copy},
-    {"read", way_read},       {"reuse", way_reuse},
-    {"twin", way_twin},       {"reset", way_reset},
-    {"stop", way_stop},       {"redirect", way_redirect},
-    {"mime", way_mime},       {"unreadable", way_unreadable},
-    {"multi", way_multi},     {"multi-late", way_multi_late},
-    {"leave", way_leave},     {"pause", way_pause},
-    {"threads", way_threads}, {"fork", way_fork},
+static const struct way ways[] = {
+    {"post", way_post},
+    {"copy", way_copy},
+    {"read", way_read},
+    {"reuse", way_reuse},
+    {"twin", way_twin},
+    {"reset", way_reset},
+    {"stop", way_stop},
+    {"redirect", way_redirect},
+    {"mime", way_mime},
+    {"unreadable", way_unreadable},
+    {"multi", way_multi},
+    {"multi-late", way_multi_late},
+    {"leave", way_leave},
+    {"pause", way_pause},
+    {"threads", way_threads},
+    {"fork", way_fork},
+    {NULL, NULL},
 };
 
-static void read_answer(const char *path)
+const char *needed(const char *name)
 {
-    FILE *file = fopen(path, "re");
+    const char *value = getenv(name);
+
+    if (value == NULL) {
+        (void)fprintf(stderr, "host: $%s is needed\n", name);
+        exit(2);
+    }
+    return value;
+}
+
+void read_answer(const char *name, struct answer *answer)
+{
+    FILE *file = fopen(needed(name), "re");
     char *grown;
     size_t count;
 
     if (file == NULL) {
-        perror(path);
+        perror(name);
         exit(2);
     }
     do {
-        grown = realloc(answer, answer_bytes + 65536);
-        count = fread(grown + answer_bytes, 1, 65536, file);
-        answer = grown;
-        answer_bytes += count;
+        grown = realloc(answer->bytes, answer->count + 65536);
+        count = fread(grown + answer->count, 1, 65536, file);
+        answer->bytes = grown;
+        answer->count += count;
     } while (count > 0);
     (void)fclose(file);
 }
 
-int main(int argc, char **argv)
+static void go_ways(const struct way *way, const char *only)
 {
-    url = getenv("HOST_URL");
-    plain_url = getenv("HOST_PLAIN");
-    if (url == NULL || plain_url == NULL || getenv("HOST_ANSWER") == NULL) {
-        (void)fputs("host: HOST_URL, HOST_PLAIN and HOST_ANSWER are needed\n", stderr);
-        return 2;
-    }
-    read_answer(getenv("HOST_ANSWER"));
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+    for (; way->name != NULL; way++) {
         int before = atomic_load(&findings);
 
-        if (argc > 1 && strcmp(argv[1], ways[i].name) != 0)
+        if (only != NULL && strcmp(only, way->name) != 0)
             continue;
-        ways[i].go();
-        (void)printf("%s %s\n", atomic_load(&findings) == before ? "ok" : "not ok", ways[i].name);
+        way->go();
+        (void)printf("%s %s\n", atomic_load(&findings) == before ? "ok" : "not ok", way->name);
         (void)fflush(stdout);
     }
+}
+
+int main(int argc, char **argv)
+{
+    url = needed("HOST_URL");
+    plain_url = needed("HOST_PLAIN");
+    read_answer("HOST_ANSWER", &plain);
+    asked_begin();
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    go_ways(ways, argc > 1 ? argv[1] : NULL);
+    go_ways(asked_ways, argc > 1 ? argv[1] : NULL);
     curl_global_cleanup();
-    free(answer);
+    free(plain.bytes);
+    asked_end();
     return atomic_load(&findings) > 0;
 }

@@ -166,6 +166,7 @@ static const struct {
      "'price=gpt' is"},
     {"how to refuse", "refuse: reset\n", "1:9", "'reset' is none of curl-error, http"},
     {"how to clamp", "clamp_output: half\n", "1:15", "'half' is none of fit, off"},
+    {"whether to ask", "ask_usage: yes\n", "1:12", "'yes' is none of on, off"},
     {"how long to wait", "busy_wait: soon\n", "1:12", "'soon' is not a duration, such as 45s"},
     {"waiting for ever", "busy_wait: 106751991167d\n", "1:12", "is not a duration"},
     {"not YAML", "a: [b\n", "2:1", ""},
@@ -195,7 +196,6 @@ static const char *const later[] = {
     "ceilings: { cost_usd: 5 }",
     "guardrails: on",
     "quality: { default_profile: economy }",
-    "ask_usage: off",
     "approval_timeout: 15m",
     "routing: { registry: f }",
     "agents: { a: { policy: b } }",
@@ -261,22 +261,23 @@ static void every_key_means_what_it_says(void **state)
     struct side_spec spec;
 
     (void)state;
-    read_well(&spec,
-              POLICY("      budgets: { max_cost_usd: 5.00, token_budget: 180000, steps: 50,\n"
-                     "                 wall_clock_ms: 90000 }\n"
-                     "      exhaustion_policies: { cost_usd: soft_warn, steps: hard_stop }\n"
-                     "      thresholds: [60, 90]\n"
-                     "      on_exhausted: terminate\n") "session_budget_limits: { llm_tokens: "
-                                                        "1000, cost_usd: 2 }\n"
-                                                        "windows: [ { scope: global, window: "
-                                                        "daily, cost_usd: 5.00, llm_tokens: 7,\n"
-                                                        "             steps: 9, policy: "
-                                                        "approval_required } ]\n"
-                                                        "providers: [ { name: openai, hosts: "
-                                                        "[API.Example.com, '127.0.0.1:80'] } ]\n"
-                                                        "prices: { unknown_model: warn }\n"
-                                                        "clamp_output: off\nbusy_wait: "
-                                                        "1m30s\nrefuse: curl-error\n");
+    read_well(
+        &spec,
+        POLICY("      budgets: { max_cost_usd: 5.00, token_budget: 180000, steps: 50,\n"
+               "                 wall_clock_ms: 90000 }\n"
+               "      exhaustion_policies: { cost_usd: soft_warn, steps: hard_stop }\n"
+               "      thresholds: [60, 90]\n"
+               "      on_exhausted: terminate\n") "session_budget_limits: { llm_tokens: "
+                                                  "1000, cost_usd: 2 }\n"
+                                                  "windows: [ { scope: global, window: "
+                                                  "daily, cost_usd: 5.00, llm_tokens: 7,\n"
+                                                  "             steps: 9, policy: "
+                                                  "approval_required } ]\n"
+                                                  "providers: [ { name: openai, hosts: "
+                                                  "[API.Example.com, '127.0.0.1:80'] } ]\n"
+                                                  "prices: { unknown_model: warn }\n"
+                                                  "clamp_output: off\nask_usage: off\nbusy_wait: "
+                                                  "1m30s\nrefuse: curl-error\n");
     assert_true(spec.limits[GOV_COST].amount == USD(5000000000000));
     assert_int_equal(spec.limits[GOV_COST].policy, GOV_SOFT_WARN);
     assert_int_equal(spec.limits[GOV_TOKENS].amount, 180000);
@@ -297,6 +298,7 @@ static void every_key_means_what_it_says(void **state)
     assert_string_equal(spec.providers[1].name, "openai");
     assert_int_equal(spec.unknown_model, SIDE_UNKNOWN_WARN);
     assert_false(spec.clamp);
+    assert_false(spec.ask_usage);
     assert_int_equal(spec.busy_wait_ms, 90000);
     assert_true(spec.refuse_curl);
     assert_string_equal(spec.policy, "default");
@@ -308,8 +310,10 @@ static void other_values_mean_the_other_thing(void **state)
     char row[200], text[260];
 
     (void)state;
-    read_well(&spec, "clamp_output: fit\nrefuse: http\nprices: { unknown_model: deny }\n");
+    read_well(&spec, "clamp_output: fit\nask_usage: on\nrefuse: http\n"
+                     "prices: { unknown_model: deny }\n");
     assert_true(spec.clamp);
+    assert_true(spec.ask_usage);
     assert_false(spec.refuse_curl);
     assert_int_equal(spec.unknown_model, SIDE_UNKNOWN_DENY);
     read_well(&spec, "prices: { unknown_model: cap }\n");

@@ -45,6 +45,7 @@ static void spec_make(struct chance *chance, struct side_spec *out)
     out->bare = chance_one_in(chance, 2);
     out->meter_only = chance_one_in(chance, 2);
     out->clamp = chance_one_in(chance, 2);
+    out->ask_usage = chance_one_in(chance, 2);
     out->refuse_curl = chance_one_in(chance, 2);
     out->on_exhausted = (enum side_exhausted)chance_below(chance, 3);
     out->busy_wait_ms = (int64_t)(chance_u64(chance) >> 2);
@@ -92,7 +93,7 @@ static bool same_spec(const struct side_spec *a, const struct side_spec *b)
 {
     if (!same_limits(a->limits, b->limits) || !same_limits(a->session_limits, b->session_limits) ||
         memcmp(a->percents, b->percents, sizeof a->percents) != 0 || a->bare != b->bare ||
-        a->meter_only != b->meter_only || a->clamp != b->clamp ||
+        a->meter_only != b->meter_only || a->clamp != b->clamp || a->ask_usage != b->ask_usage ||
         a->refuse_curl != b->refuse_curl || a->on_exhausted != b->on_exhausted ||
         a->busy_wait_ms != b->busy_wait_ms || a->window_count != b->window_count ||
         a->provider_count != b->provider_count || a->unknown_model != b->unknown_model)
@@ -181,6 +182,8 @@ static const struct {
     {"unknown_row", NULL},
     {"bare", NULL},
     {"clamp", "1"},
+    {"ask_usage", NULL},
+    {"ask_usage", "\"on\""},
     {"meter_only", "\"yes\""},
     {"refuse_curl", NULL},
 };
