@@ -210,8 +210,8 @@ static int64_t fitting(uint64_t count)
     return count < INT64_MAX ? (int64_t)count : INT64_MAX;
 }
 
-/* An object that can be asked for again is charged once: with the call that made it, or the first
- * that tells what it used. */
+/* An object that can be asked for again is charged with the call that made it, or with the first
+ * that asked for it. */
 static void object_fill(const struct side_call *call, const struct meter_usage *usage,
                         struct store_consumption *out)
 {
@@ -224,6 +224,7 @@ static void object_fill(const struct side_call *call, const struct meter_usage *
                    usage->reported.object_id);
     store_sha256(text, strlen(text), hash);
     memcpy(out->object, hash, sizeof out->object);
+    out->flags |= call->request.kind == METER_POLLED ? 0 : STORE_MADE;
 }
 
 static void consumption_fill(const struct side_call *call, const struct side_ending *ending,

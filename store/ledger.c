@@ -379,7 +379,8 @@ static enum store_err count_end(struct store *store, const uint8_t run_id[16],
     return store_run_put(store, &run);
 }
 
-/* The first call that tells of an object is charged for it, whatever others report of it later. */
+/* Who asks for an object is charged for it once, and not if another call was: the one that made it
+ * is charged in any case, for ids that come again are a server's whim. */
 static enum store_err count_object(struct store *store, struct store_event *event)
 {
     static const uint8_t none[sizeof event->consumption.object];
@@ -394,7 +395,7 @@ static enum store_err count_object(struct store *store, struct store_event *even
     if (err == STORE_NOT_FOUND)
         return store_put(store, STORE_OBJECTS, used->object, sizeof used->object,
                          event->head.call_id, sizeof event->head.call_id);
-    if (err != STORE_OK)
+    if (err != STORE_OK || used->flags & STORE_MADE)
         return err;
     memset(used->tokens, 0, sizeof used->tokens);
     memset(used->counts, 0, sizeof used->counts);

@@ -194,21 +194,23 @@ static void book_end(struct store_sum *sum, const void *data)
     store_counter_charge(&sum->counter, settling->used, settling->admission->hold[GOV_STEPS] > 0);
 }
 
-/* An object is the charge of one call, the one that its row names. */
+/* Of those that asked for an object one was charged, the one that its row names, or none: the call
+ * that made it. */
 static void check_object(struct store_check *check)
 {
     static const uint8_t none[sizeof check->event.consumption.object];
     const struct store_event *event = &check->event;
     const struct store_consumption *used = &event->consumption;
     uint8_t owner[16];
-    bool counted = (used->flags & STORE_COUNTED) != 0;
+    bool counted = (used->flags & STORE_COUNTED) != 0, known, own;
 
     if (memcmp(used->object, none, sizeof none) == 0)
         return;
-    check->object_count += !counted;
-    if (store_get(check->view->store, check->view->txn, STORE_OBJECTS, used->object,
-                  sizeof used->object, owner, sizeof owner) != STORE_OK ||
-        (memcmp(owner, event->head.call_id, sizeof owner) == 0) == counted ||
+    known = store_get(check->view->store, check->view->txn, STORE_OBJECTS, used->object,
+                      sizeof used->object, owner, sizeof owner) == STORE_OK;
+    own = known && memcmp(owner, event->head.call_id, sizeof owner) == 0;
+    check->object_count += own;
+    if (!known || (own && counted) || (!own && !counted && !(used->flags & STORE_MADE)) ||
         (counted && (used->charged_pusd != 0 || used->tokens_total != 0)))
         store_check_wrong(check, &check->proof->sums, event->head.seq,
                           "record %llu charges for an object that another call was charged for",
