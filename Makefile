@@ -188,6 +188,7 @@ check-unit:
 check-corpus: all
 	tests/corpus_check $(B)/flyball
 	tests/bounds_check $(B)/flyball
+	tests/costs_check $(B)/flyball
 check-prices:
 	prices/selftest
 	prices/build --check

@@ -181,6 +181,9 @@ static void marks_commit(struct answer_reader *reader)
     bool figures = reader->adapter->usage_ends && event->seen != 0;
 
     answer->error |= event->error || event->marks & ANSWER_FAILS;
+    answer->cut |= event->error || event->marks & ANSWER_FAILS;
+    if (figures)
+        answer->cut = false;
     answer->unbilled |= event->unbilled;
     answer->ended |= (event->marks & ANSWER_ENDS) != 0;
     answer->ending |= event->marks & ANSWER_ENDING || event->finish || figures;

@@ -107,6 +107,7 @@ struct answer {
     int64_t number[ANSWER_NUMBERS]; /* -1: not reported */
     bool error, unbilled, ended, ending, pending, output_begun, counted_output, tier_seen;
     bool pieces; /* text has come in pieces */
+    bool cut;    /* an error came, and no figures since */
     unsigned warnings;
     enum meter_tier tier;
     uint64_t counts[METER_COUNTS];

@@ -133,6 +133,7 @@ void answer_openai_buckets(const struct answer *answer, const struct meter_reque
     {usage ".reasoning_tokens", SCAN_END, ANSWER_REASONING},                                       \
     {usage ".citation_tokens", SCAN_END, ANSWER_TOOL_INPUT},                                       \
     {usage ".num_search_queries", SCAN_END, ANSWER_SEARCHES},                                      \
+    {usage ".server_tool_use_details.web_search_requests", SCAN_END, ANSWER_SEARCHES},             \
     {usage ".num_cached_tokens", SCAN_END, ANSWER_CACHED_TOO},                                     \
     {usage ".cached_tokens", SCAN_END, ANSWER_CACHED_TOO},                                         \
     {usage ".prompt_cache_hit_tokens", SCAN_END, ANSWER_CACHED_TOO},                               \
@@ -195,6 +196,7 @@ const struct answer_adapter answer_chat = {
     {path "usage.input_tokens_details.audio_tokens", SCAN_END, ANSWER_AUDIO_IN},                   \
     {path "usage.output_tokens_details.reasoning_tokens", SCAN_END, ANSWER_REASONING},             \
     {path "usage.output_tokens_details.audio_tokens", SCAN_END, ANSWER_AUDIO_OUT},                 \
+    {path "usage.server_side_tool_usage_details.x_search_calls", SCAN_END, ANSWER_SEARCHES},       \
     COSTS(path "usage"),                                                                           \
     {path "usage.*_tokens", SCAN_END, ANSWER_OTHER_TOKENS}
 /* clang-format on */

@@ -332,6 +332,7 @@ static const struct {
     {"text_editor_", TOOL_BUILT_IN}, {"memory_", TOOL_BUILT_IN},
     {"local_shell", TOOL_BUILT_IN},  {"apply_patch", TOOL_BUILT_IN},
     {"web_search", TOOL_WEB_SEARCH}, {"file_search", TOOL_FILE_SEARCH},
+    {"x_search", TOOL_WEB_SEARCH},   {"openrouter:web_search", TOOL_WEB_SEARCH},
 };
 
 static enum tool_class tool_class_of(const struct scan_value *value)

@@ -364,7 +364,7 @@ static bool is_complete(const struct meter_stream *stream, bool whole)
         return whole;
     if (stream->framing == FRAMING_FRAMES && !frames_whole(&stream->wrapped->frames))
         return false;
-    return answer->ended || (whole && answer->ending && !answer->error);
+    return answer->ended || (whole && answer->ending && !answer->cut);
 }
 
 /* Lines of events, or an array of documents that came one by one. */
@@ -413,13 +413,13 @@ enum figure {
 _Static_assert(FIGURES <= METER_FIGURES_MAX, "meter.h keeps room for every figure");
 
 /* The switches of an answer, in the order of their bits. */
-#define FLAGS 10
+#define FLAGS 11
 static void flags_list(struct answer *answer, bool *list[FLAGS])
 {
     bool *const flags[FLAGS] = {&answer->error,     &answer->ended,        &answer->ending,
                                 &answer->pending,   &answer->output_begun, &answer->counted_output,
                                 &answer->tier_seen, &answer->unbilled,     &answer->pieces,
-                                &answer->cost.byok};
+                                &answer->cost.byok, &answer->cut};
 
     memcpy(list, flags, sizeof flags);
 }
