@@ -258,8 +258,7 @@ static void an_object_is_charged_once(void **state)
     assert_int_equal(charge_for_object(&ledger, 10, 2, 0), 0);
     assert_int_equal(charge_for_object(&ledger, 11, 0, 0), 20); /* of no object */
     assert_int_equal(charge_for_object(&ledger, 12, 0, STORE_MADE), 20);
-    /* Made again under the same id: what a careless server, or a test of one, does. */
-    assert_int_equal(charge_for_object(&ledger, 13, 1, STORE_MADE), 20);
+    assert_int_equal(charge_for_object(&ledger, 13, 1, STORE_MADE), 20); /* again */
     assert_int_equal(charge_for_object(&ledger, 14, 1, 0), 0);
     commit(&ledger);
     assert_int_equal(counter_of_run(&ledger, 1).charged[GOV_COST], 100);
