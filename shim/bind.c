@@ -17,7 +17,7 @@ void *(*shim_real_dlsym)(void *handle, const char *name);
 static struct shim_curl curls[SHIM_CURLS_MAX];
 static atomic_uint curl_count;
 static pthread_mutex_t locks[SHIM_LOCKS] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER,
-                                            PTHREAD_MUTEX_INITIALIZER};
+                                            PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER};
 static struct client_place place;
 static const void *own_base;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The body of a governed request: collected before the transfer, because the sidecar has to see it
- * before a byte of it leaves. It goes to the sidecar as a sealed memfd. A body that the application
- * hands out by a read callback is taken from it now and played back to libcurl, read for read. */
+ * before a byte of it leaves. It goes to the sidecar in the question, a larger one as a sealed
+ * memfd. A body that the application hands out by a read callback is taken from it now and played
+ * back to libcurl, read for read. */
 #include "shim/shim_int.h"
 
 #include <errno.h>
@@ -61,6 +62,9 @@ static enum shim_body_result from_memory(const struct shim_handle *handle, struc
     out->count = size >= 0 ? (size_t)size : strlen((const char *)out->bytes);
     if (out->count > WIRE_BODY_MAX)
         return SHIM_BODY_TOO_LARGE;
+    out->here = out->count <= WIRE_BODY_HERE;
+    if (out->here)
+        return SHIM_BODY_OK;
     out->memfd = memfd_make();
     if (out->memfd < 0 || !write_all(out->memfd, out->bytes, out->count) ||
         fcntl(out->memfd, F_ADD_SEALS, SEALS) != 0)

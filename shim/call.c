@@ -268,7 +268,10 @@ static bool send_claim(struct shim_call *call)
     return client_send(&call->link, frame, w.used, -1) == CLIENT_OK;
 }
 
-/* The offset from which the sidecar wants the bytes; -1: it will not have the call. */
+#define CLAIM_LOST (-1)
+#define CLAIM_MUTE (-2)
+/* The offset from which the sidecar wants the bytes; CLAIM_LOST: it will not have the call;
+ * CLAIM_MUTE: it does not say. */
 static int64_t read_claim(struct shim_call *call)
 {
     unsigned char frame[1024];
@@ -284,13 +287,15 @@ static int64_t read_claim(struct shim_call *call)
         if (fd >= 0)
             (void)close(fd);
         if (count <= 0 || !wire_open(&r, frame, (size_t)count, &head))
-            return -1;
+            return CLAIM_MUTE;
     } while (head.type == WIRE_HEARTBEAT);
     while (wire_next(&r, &value)) {
         decision = value.tag == WIRE_DECISION ? wire_number(&value) : decision;
         offset = value.tag == WIRE_OFFSET ? wire_number(&value) : offset;
     }
-    return head.type == WIRE_VERDICT && decision == WIRE_CLAIMED ? (int64_t)offset : -1;
+    if (head.type != WIRE_VERDICT)
+        return CLAIM_MUTE;
+    return decision == WIRE_CLAIMED ? (int64_t)(offset & INT64_MAX) : CLAIM_LOST;
 }
 
 /* At most SHIM_CLAIM_MS, starting a sidecar included; then the transfer ends as broken off. */
@@ -301,7 +306,7 @@ bool shim_call_claim(struct shim_call *call)
     int64_t offset;
 
     client_close(&call->link);
-    if (call->pid != getpid() || !shim_link_open(&call->link, reason, sizeof reason) ||
+    if (call->pid != getpid() || !shim_link_open(&call->link, true, reason, sizeof reason) ||
         !send_claim(call))
         return false;
     offset = read_claim(call);
@@ -312,6 +317,21 @@ bool shim_call_claim(struct shim_call *call)
     tap->sent = tap->acked = (uint64_t)offset;
     tap->head_sent = false;
     return true;
+}
+
+/* If the ledger has the call, it ends there, unsent. */
+bool shim_call_let_go(struct shim_call *call)
+{
+    unsigned char frame[64];
+    struct wire_writer w;
+
+    int64_t offset = send_claim(call) ? read_claim(call) : CLAIM_MUTE;
+
+    if (offset < 0)
+        return offset == CLAIM_LOST;
+    wire_begin(&w, frame, sizeof frame, WIRE_END);
+    wire_put_number(&w, WIRE_FLAGS, WIRE_BROKEN);
+    return client_send(&call->link, frame, w.used, -1) == CLIENT_OK;
 }
 
 /* ---- the end ------------------------------------------------------------------------------ */
@@ -336,7 +356,7 @@ static void end(struct shim_handle *handle, CURLcode code)
             shim_tap_finish(call, code);
         tell_why(handle);
         shim_multi_forget(call);
-        client_close(&call->link);
+        shim_link_done(&call->link, ours && call->link_clean);
         shim_answer_release(call);
     }
     shim_restore(handle);

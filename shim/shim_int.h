@@ -89,7 +89,7 @@ void *shim_dlsym_pick(void *handle, const char *name);
 const struct client_place *shim_place(void);
 /* Every lock of ours: short, never held while foreign code runs. Around fork all are taken, in this
  * order; the child starts with free ones. */
-enum shim_lock { SHIM_LOCK_CURLS, SHIM_LOCK_MAP, SHIM_LOCK_HOSTS, SHIM_LOCKS };
+enum shim_lock { SHIM_LOCK_CURLS, SHIM_LOCK_MAP, SHIM_LOCK_HOSTS, SHIM_LOCK_LINKS, SHIM_LOCKS };
 void shim_lock(enum shim_lock lock);
 void shim_unlock(enum shim_lock lock);
 
@@ -201,6 +201,7 @@ struct shim_body {
     const unsigned char *bytes; /* what will be sent; NULL with 0 bytes: none */
     size_t count;
     int memfd;        /* the same, sealed, for the sidecar; -1: none */
+    bool here;        /* small enough for the question's frame */
     bool mapped;      /* bytes is a mapping of ours */
     bool drained;     /* taken from the application's read callback: we must play it back */
     size_t read_at;   /* how far the playback is */
@@ -277,6 +278,9 @@ struct shim_call {
     unsigned char id[16];
     pid_t pid; /* who made it: a forked child leaves it alone */
     struct client_link link;
+    bool link_clean; /* nothing more of this call comes on it: another may use it */
+    bool again;      /* asked a second time, the first sidecar having gone */
+    uint64_t flags;  /* of the question */
     struct shim_target target;
     struct shim_body body;
     struct shim_tap tap;
@@ -312,9 +316,16 @@ void shim_call_end(struct shim_handle *handle, CURLcode code);
 void shim_call_prepare(struct shim_call *call);
 /* Takes the call to a restarted sidecar; false: it is lost. */
 bool shim_call_claim(struct shim_call *call);
+/* Ends, on a new link, what may stand in the ledger of a call that nobody has heard of; false: the
+ * link is lost. */
+bool shim_call_let_go(struct shim_call *call);
 
-/* verdict.c. A connection to the sidecar, starting one when none runs. */
-bool shim_link_open(struct client_link *link, char *reason_out, size_t reason_size);
+/* links.c. A connection to the sidecar: one that an earlier call has done with, else (or if fresh)
+ * a new one, starting a sidecar when none runs. */
+bool shim_link_open(struct client_link *link, bool fresh, char *reason_out, size_t reason_size);
+/* The call has done with it: kept for the next one, or closed. */
+void shim_link_done(struct client_link *link, bool clean);
+/* verdict.c. */
 /* Sends the question; false: refused already, for want of a sidecar. */
 bool shim_call_ask(struct shim_call *call);
 /* Waits up to wait_ms for the state to change from WAITING. True: it has. */

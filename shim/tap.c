@@ -459,6 +459,7 @@ static bool drain(struct shim_call *call)
 void shim_tap_finish(struct shim_call *call, CURLcode code)
 {
     unsigned char frame[512];
+    enum client_result result;
     struct wire_writer w;
 
     if (call->settled)
@@ -468,10 +469,12 @@ void shim_tap_finish(struct shim_call *call, CURLcode code)
         return;
     wire_begin(&w, frame, sizeof frame, WIRE_END);
     put_end(call, &w, code);
-    if (client_send_last(&call->link, frame, w.used) == CLIENT_LOST && shim_call_claim(call)) {
+    result = client_send_last(&call->link, frame, w.used);
+    if (result == CLIENT_LOST && shim_call_claim(call)) {
         (void)send_some(call);
-        (void)client_send_last(&call->link, frame, w.used);
+        result = client_send_last(&call->link, frame, w.used);
     }
+    call->link_clean = result == CLIENT_OK;
 }
 
 void shim_tap_release(struct shim_tap *tap)

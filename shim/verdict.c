@@ -39,15 +39,6 @@ void shim_call_refuse(struct shim_call *call, const char *reason, const char *de
     client_close(&call->link);
 }
 
-bool shim_link_open(struct client_link *link, char *reason_out, size_t reason_size)
-{
-    bool started, ok = client_open(link, shim_place(), true, &started, reason_out, reason_size);
-
-    if (started)
-        shim_hosts_forget();
-    return ok;
-}
-
 /* ---- the question ------------------------------------------------------------------------- */
 
 /* A body that is signed, or whose length the application has fixed in a header, must go as it is.
@@ -158,7 +149,10 @@ static void put_question(const struct shim_call *call, struct wire_writer *w, ui
     wire_put_text(w, WIRE_PATH, target->path);
     put_content_type(handle, w);
     wire_put_number(w, WIRE_FLAGS, flags);
-    wire_put_number(w, WIRE_BODY_BYTES, call->body.memfd >= 0 ? call->body.count : 0);
+    if (call->body.memfd >= 0)
+        wire_put_number(w, WIRE_BODY_BYTES, call->body.count);
+    else if (call->body.here)
+        wire_put(w, WIRE_BODY, call->body.bytes, call->body.count);
     if (timeout_of(handle) > 0)
         wire_put_number(w, WIRE_WAIT_MS, (uint64_t)timeout_of(handle));
 }
@@ -171,7 +165,7 @@ static void body_handed_over(struct shim_body *body)
     body->memfd = -1;
 }
 
-static bool ask(struct shim_call *call, uint64_t flags, char *reason, size_t reason_size)
+static bool ask(const struct shim_call *call, char *reason, size_t reason_size)
 {
     unsigned char *frame = malloc(WIRE_FRAME_MAX);
     struct wire_writer w;
@@ -180,7 +174,7 @@ static bool ask(struct shim_call *call, uint64_t flags, char *reason, size_t rea
     if (frame == NULL)
         return false;
     wire_begin(&w, frame, WIRE_FRAME_MAX, WIRE_ADMIT);
-    put_question(call, &w, flags);
+    put_question(call, &w, call->flags);
     if (w.overflow)
         (void)snprintf(reason, reason_size, "the question to the sidecar is too long");
     else if (client_send(&call->link, frame, w.used, call->body.memfd) == CLIENT_OK)
@@ -189,6 +183,23 @@ static bool ask(struct shim_call *call, uint64_t flags, char *reason, size_t rea
         (void)snprintf(reason, reason_size, "the sidecar closed the connection");
     free(frame);
     return ok;
+}
+
+/* The sidecar went before it said anything: the next one is asked, about another call, because the
+ * first may stand in the ledger. Nothing of that was sent. */
+static bool ask_again(struct shim_call *call, char *reason, size_t reason_size)
+{
+    client_close(&call->link);
+    if (call->again)
+        return false;
+    call->again = true;
+    if (!shim_link_open(&call->link, true, reason, reason_size) || !shim_call_let_go(call)) {
+        client_close(&call->link);
+        return false;
+    }
+    client_uuid7(call->id);
+    call->heard_ms = call->asked_ms = client_now_ms();
+    return ask(call, reason, reason_size);
 }
 
 bool shim_call_ask(struct shim_call *call)
@@ -200,16 +211,16 @@ bool shim_call_ask(struct shim_call *call)
         [SHIM_BODY_NO_MEMORY] = WIRE_BODY_UNREADABLE,
     };
     char reason[400] = "out of memory";
-    enum shim_body_result result = shim_body_collect(call->handle, call->hop, &call->body);
 
-    if (!shim_link_open(&call->link, reason, sizeof reason) ||
-        !ask(call, flags[result], reason, sizeof reason)) {
-        shim_call_refuse(call, "ledger_read_failure", reason);
-        return false;
+    call->flags = flags[shim_body_collect(call->handle, call->hop, &call->body)];
+    if ((shim_link_open(&call->link, false, reason, sizeof reason) &&
+         ask(call, reason, sizeof reason)) ||
+        ask_again(call, reason, sizeof reason)) {
+        call->heard_ms = call->asked_ms = client_now_ms();
+        return true;
     }
-    body_handed_over(&call->body);
-    call->heard_ms = call->asked_ms = client_now_ms();
-    return true;
+    shim_call_refuse(call, "ledger_read_failure", reason);
+    return false;
 }
 
 /* ---- the answer --------------------------------------------------------------------------- */
@@ -219,6 +230,7 @@ static void take_refusal(struct shim_call *call, const struct wire_value *answer
     char *copy = answer->count > 0 ? malloc(answer->count) : NULL;
 
     call->state = SHIM_CALL_REFUSED;
+    call->link_clean = true;
     if (copy == NULL) {
         call->curl_error = true;
         return;
@@ -246,7 +258,6 @@ static void take_admission(struct shim_call *call, uint64_t flags, uint64_t body
             shim_call_refuse(call, "ledger_read_failure", "the rewritten request cannot be mapped");
             return;
         }
-        body_handed_over(&call->body);
     }
     call->state = SHIM_CALL_ADMITTED;
 }
@@ -309,6 +320,7 @@ static void take_frame(struct shim_call *call, const unsigned char *frame, size_
         take_mismatch(call, &r);
     } else if (head.type == WIRE_VERDICT) {
         take_verdict(call, &r, fd);
+        body_handed_over(&call->body);
     } else if (head.type == WIRE_HEARTBEAT) {
         while (wire_next(&r, &value))
             if (value.tag == WIRE_FLAGS && (wire_number(&value) & WIRE_HELD_OPEN) != 0)
@@ -331,6 +343,7 @@ bool shim_call_poll(struct shim_call *call, int wait_ms)
 {
     unsigned char *frame = malloc(WIRE_FRAME_MAX);
     int64_t until = client_now_ms() + wait_ms;
+    char reason[400] = "the sidecar closed the connection";
 
     if (frame == NULL)
         shim_call_refuse(call, "ledger_read_failure", "out of memory");
@@ -343,8 +356,8 @@ bool shim_call_poll(struct shim_call *call, int wait_ms)
 
         if (count > 0)
             take_frame(call, frame, (size_t)count, &fd);
-        else if (count < 0)
-            shim_call_refuse(call, "ledger_read_failure", "the sidecar closed the connection");
+        else if (count < 0 && !ask_again(call, reason, sizeof reason))
+            shim_call_refuse(call, "ledger_read_failure", reason);
         else
             check_patience(call);
         if (fd >= 0)

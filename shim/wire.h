@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The frames between a governed process, the launcher or the operator's command, and the sidecar.
  *
- * The model. One AF_UNIX SOCK_SEQPACKET connection per call, per run (the launcher's, for as long
- * as the run lives) or per question (the operator's). One frame is one packet: a wire_head, then
- * fields (WIRE_DATA: an offset, then raw bytes). A connection's end is the end of what it stood
- * for.
+ * The model. One AF_UNIX SOCK_SEQPACKET connection per call at a time, per run (the launcher's, for
+ * as long as the run lives) or per question (the operator's). One frame is one packet: a wire_head,
+ * then fields (WIRE_DATA: an offset, then raw bytes). A connection's end is the end of what it
+ * stands for; after END, or a refusal, it stands for nothing, and another call may begin on it.
  *
- *   a call:   ADMIT (+ request body as a sealed memfd)  ->
+ *   a call:   ADMIT (+ request body: in the frame, or a sealed memfd)  ->
  *                  <- HEARTBEAT ... VERDICT (+ memfd when the body was rewritten)
  *             SENT, RESPONSE, DATA ..., END  ->        <- ACK ...
  *             POKE (+ descriptor) before the verdict: write one byte to it when the verdict is out
@@ -25,9 +25,10 @@
 #include <string.h>
 
 #define WIRE_MAGIC     0x4c425946u /* "FYBL" */
-#define WIRE_VERSION   1u
+#define WIRE_VERSION   2u
 #define WIRE_FRAME_MAX 65536u       /* a whole frame, head included */
 #define WIRE_DATA_MAX  32768u       /* tapped bytes in one frame */
+#define WIRE_BODY_HERE 32768u       /* a body up to this is in the frame of its ADMIT */
 #define WIRE_BODY_MAX  (256u << 20) /* a request body; longer: refused as request_too_large */
 
 /* A waiting caller hears something at least this often; silence of WIRE_SILENCE_MS means that the
@@ -86,6 +87,7 @@ enum wire_tag {
     WIRE_EGRESS = 19,      /* number: request bytes sent, head and body */
     WIRE_SENT_MS = 20,     /* number: from sending to the end */
     WIRE_VERSION_IS = 21,  /* number: the version the sidecar speaks */
+    WIRE_BODY = 22,        /* bytes: the request's body, instead of a memfd */
 };
 
 enum wire_flag {

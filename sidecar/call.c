@@ -38,10 +38,12 @@ static struct side_call *call_new(struct side *side, struct side_conn *conn)
     return call;
 }
 
-static void body_unmap(struct side_call *call)
+void side_call_body_release(struct side_call *call)
 {
-    if (call->body != NULL)
+    if (call->body != NULL && call->body_mapped)
         (void)munmap((void *)(uintptr_t)call->body, call->body_bytes);
+    else
+        free((void *)(uintptr_t)call->body);
     call->body = NULL;
 }
 
@@ -56,7 +58,7 @@ void side_call_free(struct side_call *call)
         event_free(call->death);
     if (call->pidfd >= 0)
         (void)close(call->pidfd);
-    body_unmap(call);
+    side_call_body_release(call);
     meter_stream_free(call->stream);
     free(call->progress);
     free(call->lead);
@@ -84,12 +86,28 @@ static bool body_map(struct side_call *call, int fd, uint64_t count)
         return false;
     call->body = at;
     call->body_bytes = (size_t)count;
+    call->body_mapped = true;
+    return true;
+}
+
+static bool body_copy(struct side_call *call, const struct wire_value *value)
+{
+    unsigned char *copy = value->count > 0 ? malloc(value->count) : NULL;
+
+    if (value->count == 0)
+        return true;
+    if (copy == NULL)
+        return false;
+    memcpy(copy, value->bytes, value->count);
+    call->body = copy;
+    call->body_bytes = value->count;
     return true;
 }
 
 struct question {
     const uint8_t *call_id, *run_id, *token;
-    uint64_t body_bytes;
+    struct wire_value body; /* in the frame */
+    uint64_t body_bytes;    /* in a memfd */
     char *env[ENV_MAX + 1];
     unsigned env_count;
 };
@@ -129,6 +147,9 @@ static bool question_field(struct side_call *call, struct question *question,
     case WIRE_FLAGS:
         call->flags = wire_number(value);
         return true;
+    case WIRE_BODY:
+        question->body = *value;
+        return true;
     case WIRE_BODY_BYTES:
         question->body_bytes = wire_number(value);
         return true;
@@ -156,17 +177,26 @@ static bool question_read(struct side_call *call, struct wire_reader *r, int fd,
         return false;
     memcpy(call->id, question->call_id, sizeof call->id);
     client_uuid_text(call->id, call->id_text);
-    return body_map(call, fd, question->body_bytes);
+    return question->body_bytes > 0 ? body_map(call, fd, question->body_bytes)
+                                    : body_copy(call, &question->body);
+}
+
+/* Its parent and its session may change in time; its start does not. */
+static const struct side_process *process_of(struct side_conn *conn, bool afresh)
+{
+    if (!conn->process_known || afresh)
+        (void)side_process_read(conn->pid, &conn->process);
+    conn->process_known = true;
+    return &conn->process;
 }
 
 static void ask_in_its_run(struct side_call *call, const struct question *question)
 {
     struct side_error error = {{0}};
-    struct side_process process;
+    const struct side_process *process = process_of(call->conn, question->run_id == NULL);
 
-    (void)side_process_read(call->pid, &process);
-    call->pid_start = process.start;
-    call->run = side_run_of(call->side, question->run_id, question->token, call->pid, &process,
+    call->pid_start = process->start;
+    call->run = side_run_of(call->side, question->run_id, question->token, call->pid, process,
                             (const char *const *)question->env, &error);
     if (call->run == NULL)
         side_call_refuse(call, GOV_REASON_LEDGER_READ, error.text);
@@ -182,6 +212,9 @@ static bool on_admit(struct side_conn *conn, struct wire_reader *r, int fd)
 
     if (call == NULL)
         return false;
+    if (conn->poke_fd >= 0) /* of the call before: that waiting transfer is over */
+        (void)close(conn->poke_fd);
+    conn->poke_fd = -1;
     ok = question_read(call, r, fd, &question);
     if (ok)
         ask_in_its_run(call, &question);

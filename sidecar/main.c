@@ -151,12 +151,22 @@ static void on_heartbeat(evutil_socket_t fd, short what, void *data)
 }
 
 /* One that was started for a need ends when there has been none for a while. */
+/* Of processes that live long and have no call now nothing is expected. */
+static bool anybody_asks(const struct side *side)
+{
+    const struct side_conn *conn = side->conns;
+
+    while (conn != NULL && conn->call == NULL && conn->query == NULL && conn->run == NULL)
+        conn = conn->next;
+    return conn != NULL;
+}
+
 static void on_idle(evutil_socket_t fd, short what, void *data)
 {
     struct side *side = data;
 
     (void)fd, (void)what;
-    if (side->conns != NULL || side->calls != NULL || side_runs_any(side))
+    if (anybody_asks(side) || side->calls != NULL || side_runs_any(side))
         side->busy_since_ms = side_now_ms();
     else if (side->on_demand && side_now_ms() - side->busy_since_ms >= SIDE_IDLE_MS)
         (void)event_base_loopbreak(side->base);

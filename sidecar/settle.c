@@ -155,6 +155,8 @@ bool side_call_end(struct side_call *call, struct wire_reader *r)
         call->sent = true;
     ending.broken = (flags & WIRE_BROKEN) != 0;
     ending.tap_lost = (flags & WIRE_TAP_LOST) != 0 || total > call->fed;
+    call->conn->call = NULL; /* another may begin on it */
+    call->conn = NULL;
     side_call_settle(call, &ending);
     return true;
 }

@@ -39,7 +39,13 @@ struct side_conn;
 struct side_call;
 struct side_process;
 
-/* ---- runs (runs.c) ------------------------------------------------------------------------ */
+/* ---- processes (peer.c) -------------------------------------------------------------------- */
+
+struct side_process {
+    pid_t parent, session; /* 0: not to be seen from here */
+    int64_t start;         /* clock ticks since boot; -1: it is not there */
+    bool dying;            /* or not there */
+};
 
 /* ---- requests that begin like earlier ones (lead.c) --------------------------------------- */
 
@@ -67,6 +73,8 @@ uint64_t side_lead_bound(const struct side_leads *leads, const struct side_lead 
 /* The provider reported this input, all of it, of exactly this request. */
 void side_lead_learn(struct side_leads *leads, const struct side_lead *lead,
                      const struct meter_request *request, uint64_t input_tokens);
+
+/* ---- runs (runs.c) ------------------------------------------------------------------------ */
 
 struct side_run {
     struct side_run *next;
@@ -299,6 +307,8 @@ struct side_conn {
     uid_t uid;
     struct event *readable, *writable, *death;
     int pidfd;
+    struct side_process process; /* of pid; read once it is wanted */
+    bool process_known;
     struct side_call *call;   /* a governed process's */
     struct side_query *query; /* an operator's */
     struct side_run *run;     /* a launcher's, counted */
@@ -337,8 +347,9 @@ struct side_call {
     char id_text[37];
     struct meter_request request;
     char method[32], host[300], path[4096], content_type[256];
-    const unsigned char *body; /* the caller's sealed memfd, mapped; NULL: none */
+    const unsigned char *body; /* the request's; NULL: none */
     size_t body_bytes;
+    bool body_mapped;       /* it is the caller's sealed memfd; else a copy */
     uint64_t flags;         /* enum wire_flag of ADMIT */
     int64_t wait_ms;        /* the caller's own patience; 0: none said */
     uint8_t hash[32];       /* of the question */
@@ -375,6 +386,7 @@ bool side_call_frame(struct side_conn *conn, enum wire_type type, struct wire_re
 /* tap_lost: more of its answer may have passed than was told here. */
 void side_call_gone(struct side_call *call, bool tap_lost);
 void side_call_free(struct side_call *call);
+void side_call_body_release(struct side_call *call);
 void side_calls_restore(struct side *side);
 void side_calls_heartbeat(struct side *side);
 /* ask.c: reads the question and gives it to the writer. */
@@ -458,11 +470,6 @@ bool side_read_windows(struct side_reader *reader, const yaml_node_t *value);
 
 /* ---- small things (peer.c, clock.c) ------------------------------------------------------- */
 
-struct side_process {
-    pid_t parent, session; /* 0: not to be seen from here */
-    int64_t start;         /* clock ticks since boot; -1: it is not there */
-    bool dying;            /* or not there */
-};
 bool side_process_read(pid_t pid, struct side_process *out);
 int64_t side_pid_start(pid_t pid); /* -1: it is not there */
 int side_pidfd(pid_t pid);         /* -1: it is not there */

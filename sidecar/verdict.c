@@ -314,10 +314,7 @@ static void tell_admission(struct side_call *call, const struct side_op *op)
     send_verdict(call, &w, fd);
     if (fd >= 0)
         (void)close(fd);
-    if (call->body != NULL) {
-        (void)munmap((void *)(uintptr_t)call->body, call->body_bytes);
-        call->body = NULL;
-    }
+    side_call_body_release(call);
 }
 
 static void admitted(struct side_call *call, const struct side_op *op)

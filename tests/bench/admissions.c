@@ -4,13 +4,12 @@
  * `admissions ceiling N SECONDS DIR`: the same ledger work in batches of N, without processes,
  * sockets or reading of requests: what group commit itself can do on this disk. $THINK_US: a pause
  * before each. Prints a line of JSON. */
-#include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "shim/client.h"
@@ -19,7 +18,6 @@
 
 #define BODY_BYTES  2048
 #define SAMPLES_MAX 2000000u
-#define SEALS       (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
 static struct client_place place;
 static char body[BODY_BYTES + 1];
@@ -27,6 +25,7 @@ static int64_t until_us;
 static atomic_ulong admitted, refused;
 static uint32_t *samples_us;
 static atomic_uint sample_count;
+static double fastest_to_slowest;
 
 static int64_t now_us(void)
 {
@@ -55,25 +54,14 @@ static void body_make(void)
     memcpy(body + BODY_BYTES - 4, "\"}]}", 5);
 }
 
-static int body_memfd(void)
-{
-    int fd = memfd_create("bench", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-    if (fd < 0 || write(fd, body, BODY_BYTES) != BODY_BYTES || fcntl(fd, F_ADD_SEALS, SEALS) != 0) {
-        perror("memfd");
-        exit(1);
-    }
-    return fd;
-}
-
 /* ---- through the sidecar ------------------------------------------------------------------ */
 
 static bool ask(struct client_link *link)
 {
     unsigned char frame[4096], id[16];
     struct wire_writer w;
-    int fd = body_memfd();
-    bool ok;
+    const char *run = getenv("FLYBALL_RUN"), *token = getenv("FLYBALL_TOKEN");
+    unsigned char run_bytes[16], token_bytes[16];
 
     client_uuid7(id);
     wire_begin(&w, frame, sizeof frame, WIRE_ADMIT);
@@ -81,11 +69,23 @@ static bool ask(struct client_link *link)
     wire_put_text(&w, WIRE_METHOD, "POST");
     wire_put_text(&w, WIRE_HOST, "api.openai.com");
     wire_put_text(&w, WIRE_PATH, "/v1/chat/completions");
-    wire_put_number(&w, WIRE_BODY_BYTES, BODY_BYTES);
-    wire_put_text(&w, WIRE_ENV, "RUNTIME_BUDGET_MAX_COST_USD=1000000");
-    ok = client_send(link, frame, w.used, fd) == CLIENT_OK;
-    close(fd);
-    return ok;
+    if (run != NULL && token != NULL && client_hex16(run, run_bytes) &&
+        client_hex16(token, token_bytes)) {
+        wire_put(&w, WIRE_RUN_ID, run_bytes, sizeof run_bytes);
+        wire_put(&w, WIRE_TOKEN, token_bytes, sizeof token_bytes);
+    }
+    wire_put(&w, WIRE_BODY, body, BODY_BYTES);
+    return client_send(link, frame, w.used, -1) == CLIENT_OK;
+}
+
+static bool let_go(struct client_link *link)
+{
+    unsigned char frame[64];
+    struct wire_writer w;
+
+    wire_begin(&w, frame, sizeof frame, WIRE_END);
+    wire_put_number(&w, WIRE_FLAGS, WIRE_BROKEN);
+    return client_send(link, frame, w.used, -1) == CLIENT_OK;
 }
 
 static bool verdict(struct client_link *link)
@@ -112,41 +112,50 @@ static bool verdict(struct client_link *link)
     }
 }
 
-static void *client(void *unused)
+static void *client(void *mine)
 {
-    (void)unused;
+    unsigned long *own = mine;
+    struct client_link link;
+    char reason[256];
+    bool started;
+
+    if (!client_open(&link, &place, false, &started, reason, sizeof reason)) {
+        fprintf(stderr, "admissions: %s\n", reason);
+        exit(1);
+    }
     while (now_us() < until_us) {
         int64_t began;
-        struct client_link link;
-        char reason[256];
-        bool started, ok;
+        bool ok;
         unsigned sample;
 
         think();
         began = now_us();
-        if (!client_open(&link, &place, false, &started, reason, sizeof reason)) {
-            fprintf(stderr, "admissions: %s\n", reason);
-            exit(1);
-        }
         ok = ask(&link) && verdict(&link);
         sample = atomic_fetch_add(&sample_count, 1);
         if (sample < SAMPLES_MAX)
             samples_us[sample] = (uint32_t)(now_us() - began);
         atomic_fetch_add(ok ? &admitted : &refused, 1);
-        client_close(&link); /* nothing was sent: released */
+        *own += ok && let_go(&link);
     }
+    client_close(&link);
     return NULL;
 }
 
 static void clients(unsigned count, unsigned seconds)
 {
     pthread_t *threads = calloc(count, sizeof *threads);
+    unsigned long *own = calloc(count, sizeof *own), most = 0, least = ULONG_MAX;
 
     until_us = now_us() + (int64_t)seconds * 1000000;
     for (unsigned i = 0; i < count; i++)
-        pthread_create(&threads[i], NULL, client, NULL);
-    for (unsigned i = 0; i < count; i++)
+        pthread_create(&threads[i], NULL, client, &own[i]);
+    for (unsigned i = 0; i < count; i++) {
         pthread_join(threads[i], NULL);
+        most = own[i] > most ? own[i] : most;
+        least = own[i] < least ? own[i] : least;
+    }
+    fastest_to_slowest = least > 0 ? (double)most / (double)least : 0;
+    free(own);
     free(threads);
 }
 
@@ -250,10 +259,10 @@ static void print(const char *what, unsigned count, unsigned seconds)
     samples = samples < SAMPLES_MAX ? samples : SAMPLES_MAX;
     qsort(samples_us, samples, sizeof samples_us[0], by_size);
     printf("{\"what\":\"%s\",\"n\":%u,\"per_second\":%lu,\"refused\":%lu,\"p50_us\":%u,"
-           "\"p99_us\":%u}\n",
+           "\"p99_us\":%u,\"fastest_to_slowest\":%.2f}\n",
            what, count, atomic_load(&admitted) / seconds, atomic_load(&refused),
            samples > 0 ? samples_us[samples / 2] : 0,
-           samples > 0 ? samples_us[(size_t)samples * 99 / 100] : 0);
+           samples > 0 ? samples_us[(size_t)samples * 99 / 100] : 0, fastest_to_slowest);
 }
 
 int main(int argc, char **argv)

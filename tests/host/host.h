@@ -49,6 +49,12 @@ void flock_of(struct transfer *(*make)(void), bool late);
 const char *needed(const char *name);
 void read_answer(const char *name, struct answer *answer);
 
+/* Findings of this process so far. */
+int host_findings(void);
+
+/* links.c: the connections that are kept. */
+extern const struct way links_ways[];
+
 /* asked.c: streams that are asked for their usage. */
 extern const struct way asked_ways[];
 void asked_begin(void);
