@@ -181,6 +181,7 @@ struct shim_target {
     char method[32];
     char host[SHIM_HOST_MAX]; /* lower case, ":port" where the URL or CURLOPT_PORT has one */
     char path[SHIM_PATH_MAX];
+    bool path_cut; /* it is longer: nobody knows what it names */
     enum refusal_shape shape;
     bool governed;
 };

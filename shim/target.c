@@ -134,7 +134,8 @@ static bool is_provider(const struct shim_target *target, enum refusal_shape *sh
 
         if ((meter_glob_may(row->pattern, row->size, name, name_length) ||
              meter_glob_may(row->pattern, row->size, host, length)) &&
-            meter_host_matches(row->pattern, host, name) && meter_glob(row->paths, target->path)) {
+            meter_host_matches(row->pattern, host, name) &&
+            (target->path_cut || meter_glob(row->paths, target->path))) {
             *shape_out = provider_shapes[row->provider];
             return true;
         }
@@ -163,7 +164,7 @@ static void recognise(struct shim_target *target)
     target->shape = REFUSAL_OPENAI;
     known = is_provider(target, &target->shape) || is_configured(target->host, &target->shape);
     row = known || post ? path_find(target->path) : NULL;
-    target->governed = known || row != NULL;
+    target->governed = known || row != NULL || (post && target->path_cut);
     if (row != NULL)
         target->shape = row->shape;
 }
@@ -207,11 +208,11 @@ static int hex_value(char c)
     return isxdigit((unsigned char)c) ? tolower((unsigned char)c) - 'a' + 10 : -1;
 }
 
-/* Percent-decoded, without query and what names nothing; what does not fit is cut, and then known
- * by its beginning only. */
+/* Percent-decoded, without query and what names nothing. What does not fit is cut: then nobody
+ * knows where it leads. */
 static void path_set(struct shim_target *out, const char *path, size_t length)
 {
-    size_t used = 0;
+    size_t used = 0, at = 0; /* at: what is behind was not read */
 
     for (size_t i = 0; i < length && used < sizeof out->path - 1; i++) {
         char c = path[i];
@@ -221,14 +222,14 @@ static void path_set(struct shim_target *out, const char *path, size_t length)
             c = (char)(hex_value(path[i + 1]) * 16 + hex_value(path[i + 2]));
             i += 2;
         }
-        if (c == '\0')
-            break;
-        out->path[used++] = c;
+        out->path[used++] = c != '\0' ? c : '\1';
+        at = i + 1;
     }
+    out->path_cut = at < length;
     out->path[used] = '\0';
     meter_path_flatten(out->path);
-    if (used == 0)
-        (void)snprintf(out->path, sizeof out->path, "/");
+    if (used == 0 || out->path_cut)
+        (void)snprintf(out->path, sizeof out->path, out->path_cut ? "/\1" : "/");
 }
 
 /* scheme://host[:port][/path...] of letters, digits, '.', '-', '_' in the host: nothing to argue
