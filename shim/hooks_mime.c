@@ -74,11 +74,11 @@ PART_HOOK(mime_name, (curl_mimepart * part, const char *name), (part, name),
 PART_HOOK(mime_data, (curl_mimepart * part, const char *data, size_t bytes), (part, data, bytes),
           shim_mime_filled(part, data, bytes))
 PART_HOOK(mime_filedata, (curl_mimepart * part, const char *file), (part, file),
-          shim_mime_filled(part, NULL, 0))
+          shim_mime_file(part, file))
 PART_HOOK(mime_data_cb,
           (curl_mimepart * part, curl_off_t bytes, curl_read_callback reader,
            curl_seek_callback seeker, curl_free_callback freer, void *data),
           (part, bytes, reader, seeker, freer, data),
-          shim_mime_filled(part, NULL, bytes > 0 ? (size_t)bytes : 0))
+          shim_mime_filled(part, NULL, bytes >= 0 ? (size_t)bytes : SHIM_BYTES_UNKNOWN))
 PART_HOOK(mime_subparts, (curl_mimepart * part, curl_mime *parts), (part, parts),
           shim_mime_nested(part, parts))

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BOUNDARY "flyball-form"
@@ -15,6 +16,7 @@ struct part {
     const void *key; /* libcurl's part */
     char *name;
     char *text; /* NULL: not short text */
+    char *path; /* of a file that libcurl will read; NULL: none */
     size_t bytes;
     bool file;
     void *subform; /* a curl_mime inside; NULL: none */
@@ -84,6 +86,7 @@ void shim_mime_freed(const curl_mime *mime)
             shim_mime_freed(part->subform);
         free(part->name);
         free(part->text);
+        free(part->path);
         free(part);
     }
     free(form);
@@ -99,7 +102,7 @@ void shim_mime_named(const curl_mimepart *key, const char *name)
     part->name = name != NULL ? strdup(name) : NULL;
 }
 
-/* text NULL: the content is a file's or a callback's, of so many bytes as far as is known. */
+/* text NULL: the content is a callback's, of so many bytes or SHIM_BYTES_UNKNOWN. */
 void shim_mime_filled(const curl_mimepart *key, const char *text, size_t bytes)
 {
     struct part *part = shim_map_find(key, SHIM_MIME_PART);
@@ -109,9 +112,21 @@ void shim_mime_filled(const curl_mimepart *key, const char *text, size_t bytes)
     if (text != NULL && bytes == CURL_ZERO_TERMINATED)
         bytes = strlen(text);
     free(part->text);
+    free(part->path);
+    part->path = NULL;
     part->text = text != NULL && bytes <= SHIM_FORM_TEXT ? copy_bytes(text, bytes) : NULL;
     part->bytes = bytes;
     part->file = text == NULL;
+}
+
+void shim_mime_file(const curl_mimepart *key, const char *path)
+{
+    struct part *part;
+
+    shim_mime_filled(key, NULL, SHIM_BYTES_UNKNOWN);
+    part = shim_map_find(key, SHIM_MIME_PART);
+    if (part != NULL && path != NULL)
+        part->path = strdup(path);
 }
 
 void shim_mime_nested(const curl_mimepart *key, curl_mime *mime)
@@ -120,6 +135,7 @@ void shim_mime_nested(const curl_mimepart *key, curl_mime *mime)
 
     if (part != NULL)
         part->subform = mime;
+    shim_mime_filled(key, NULL, SHIM_BYTES_UNKNOWN);
 }
 
 const struct shim_curl *shim_mime_curl(const curl_mime *mime)
@@ -178,6 +194,16 @@ static bool is_plain(const struct part *part)
            memmem(part->text, part->bytes, "--" BOUNDARY, sizeof "--" BOUNDARY - 1) == NULL;
 }
 
+/* A file may have grown since the form was made. */
+static size_t bytes_of(const struct part *part)
+{
+    struct stat info;
+
+    if (part->path != NULL && stat(part->path, &info) == 0 && S_ISREG(info.st_mode))
+        return (size_t)info.st_size;
+    return part->bytes;
+}
+
 static void put_form(struct sink *sink, const struct form *form)
 {
     char size[64];
@@ -186,7 +212,7 @@ static void put_form(struct sink *sink, const struct form *form)
         put_text(sink, "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"");
         put_name(sink, part->name != NULL ? part->name : "");
         put_text(sink, part->file ? "\"; filename=\"\"\r\n" : "\"\r\n");
-        (void)snprintf(size, sizeof size, "Content-Length: %zu\r\n\r\n", part->bytes);
+        (void)snprintf(size, sizeof size, "Content-Length: %zu\r\n\r\n", bytes_of(part));
         put_text(sink, size);
         if (is_plain(part))
             put(sink, part->text, part->bytes);

@@ -235,6 +235,8 @@ void shim_mime_freed(const curl_mime *mime);
 void shim_mime_part_added(const curl_mime *mime, const curl_mimepart *key);
 void shim_mime_named(const curl_mimepart *key, const char *name);
 void shim_mime_filled(const curl_mimepart *key, const char *text, size_t bytes);
+void shim_mime_file(const curl_mimepart *key, const char *path);
+#define SHIM_BYTES_UNKNOWN ((size_t)INT64_MAX)
 void shim_mime_nested(const curl_mimepart *key, curl_mime *mime);
 /* Which libcurl made it; NULL: not known. */
 const struct shim_curl *shim_mime_curl(const curl_mime *mime);
