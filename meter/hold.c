@@ -156,7 +156,8 @@ void meter_hold_line_make(const struct meter_request *request, const struct mete
     struct meter_hold_line line = {.choices = request->choices, .rewritable = request->rewritable};
 
     line.input_tokens = request->input_tokens;
-    if (request->context_window || line.input_tokens > window)
+    if (request->context_window ? !request->several || line.input_tokens < window
+                                : !request->several && line.input_tokens > window)
         line.input_tokens = window;
     line.full_cap = output_bound(request, price);
     if (request->thinking_budget > 0)

@@ -161,6 +161,7 @@ struct meter_request {
     char model[METER_MODEL_MAX]; /* as asked for; "" when the request names none */
     bool stream;
     bool context_window; /* the body refers to content it does not carry: hold the whole window */
+    bool several;        /* inputs that have a window each: no window bounds all of them */
     bool cache_write_5m; /* this request may write to a cache at these rates */
     bool cache_write_1h;
     enum meter_tier tier;    /* the dearest that the request allows */

@@ -364,6 +364,8 @@ static enum meter_err billable_read(const struct meter_target *target,
     request_outline_end(&read);
     if (read.reader->finish != NULL)
         read.reader->finish(&read);
+    out->several = out->output_cap == 0 || read.prompts > 1 ||
+                   (read.reader == &request_invoke && read.messages == 0);
     return METER_OK;
 }
 

@@ -96,6 +96,39 @@ static void holds_at_the_dearest_that_can_come(void **state)
     }
 }
 
+/* A window bounds one input: three of 8,000 bytes are not bounded by 8,192 tokens. */
+static void several_inputs_have_a_window_each(void **state)
+{
+    static const struct {
+        const char *path, *format;
+        bool several;
+    } rows[] = {
+        {"/v1/embeddings",
+         "{\"model\":\"text-embedding-3-small\",\"input\":[\"%s\",\"%s\",\"%s\"]}", true},
+        {"/v1/completions",
+         "{\"model\":\"text-embedding-3-small\",\"max_tokens\":1,\"prompt\":[\"%s\",\"%s\",\"%s\"]"
+         "}",
+         true},
+        {CHAT,
+         "{\"model\":\"text-embedding-3-small\",\"max_tokens\":1,\"messages\":[{\"content\":\"%s%s%"
+         "s\"}]}",
+         false},
+    };
+    static char text[8001], body[3 * sizeof text + 200];
+
+    (void)state;
+    memset(text, 'x', sizeof text - 1);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct meter_request request;
+        struct meter_hold_line line;
+
+        (void)snprintf(body, sizeof body, rows[i].format, text, text, text);
+        line_of("api.openai.com", rows[i].path, body, "openai", &request, &line);
+        assert_int_equal(line.input_tokens > 24000, rows[i].several);
+        assert_int_equal(line.input_tokens == 8192, !rows[i].several);
+    }
+}
+
 static void holds_choices_searches_and_sound(void **state)
 {
     struct meter_request request;
@@ -187,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(holds_at_the_dearest_that_can_come),
+        cmocka_unit_test(several_inputs_have_a_window_each),
         cmocka_unit_test(holds_choices_searches_and_sound),
         cmocka_unit_test(never_reads_no_price_as_free),
         cmocka_unit_test(saturates_towards_refusal),
