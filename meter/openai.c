@@ -155,6 +155,11 @@ static const struct scan_path chat_paths[] = {
     CHAT_MESSAGE("choices[].delta", ANSWER_TEXT),
     CHAT_MESSAGE("choices[].message", ANSWER_TEXT_WHOLE),
     CHAT_USAGE("usage"),
+    {"choices[].usage", SCAN_BEGIN, ANSWER_USAGE}, /* of Moonshot's streams */
+    {"choices[].usage.prompt_tokens", SCAN_END, ANSWER_INPUT},
+    {"choices[].usage.completion_tokens", SCAN_END, ANSWER_OUTPUT},
+    {"choices[].usage.total_tokens", SCAN_END, ANSWER_TOTAL},
+    {"choices[].usage.cached_tokens", SCAN_END, ANSWER_CACHED},
     {"x_groq.usage", SCAN_BEGIN, ANSWER_USAGE},
     {"x_groq.usage.prompt_tokens", SCAN_END, ANSWER_INPUT},
     {"x_groq.usage.completion_tokens", SCAN_END, ANSWER_OUTPUT},

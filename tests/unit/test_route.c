@@ -74,6 +74,14 @@ static const struct {
     {"eu-aiplatform.googleapis.com", "POST",
      "/v1/projects/p/locations/eu/publishers/anthropic/models/claude-x:streamRawPredict",
      "vertex streamRawPredict billable"},
+    {"eu-aiplatform.googleapis.com", "POST",
+     "/v1/projects/p/locations/eu/publishers/mistralai/models/mistral-x:streamRawPredict",
+     "vertex chat.streamRawPredict billable"},
+    {"eu-aiplatform.googleapis.com", "POST", "/v1/projects/p/locations/eu/cachedContents",
+     "vertex  unknown"}, /* billed as input, unlike at Gemini */
+    {"generativelanguage.googleapis.com", "POST", "/upload/v1beta/files", "gemini files read-only"},
+    {"generativelanguage.googleapis.com", "POST",
+     "/upload/v1beta/fileSearchStores/x:uploadToFileSearchStore", "gemini  unknown"},
     {"aiplatform.googleapis.com", "POST",
      "/v1/projects/p/locations/global/publishers/google/models/text-embedding-005:predict",
      "vertex predict billable"},
@@ -148,7 +156,8 @@ static void shapes_errors_like_the_provider(void **state)
         const char *provider, *path;
         enum meter_shape want;
     } rows[] = {
-        {"vertex", "/x:streamRawPredict", METER_SHAPE_ANTHROPIC},
+        {"vertex", "/publishers/anthropic/models/x:streamRawPredict", METER_SHAPE_ANTHROPIC},
+        {"vertex", "/publishers/mistralai/models/x:streamRawPredict", METER_SHAPE_OPENAI},
         {"gemini", CHAT, METER_SHAPE_OPENAI},
         {"openai", "/x", METER_SHAPE_OPENAI},
         {"anthropic", "/x", METER_SHAPE_ANTHROPIC},

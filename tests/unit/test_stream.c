@@ -228,7 +228,15 @@ static const struct {
      "{\"usage\":{\"prompt_tokens\":6,\"completion_tokens\":1,\"dream_tokens\":5}}", "warnings=20"},
     {"... that is 0", CHAT, 200, "{\"usage\":{\"prompt_tokens\":6,\"dream_tokens\":0}}",
      "warnings=0"},
-    {"usage elsewhere", CHAT, 200, "{\"choices\":[{\"usage\":{\"prompt_tokens\":6}}]}", "in=-1"},
+    {"usage elsewhere", CHAT, 200,
+     "{\"choices\":[{\"message\":{\"usage\":{\"prompt_tokens\":6}}}]}", "in=-1"},
+    {"usage of a choice", CHAT, 200,
+     "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n"
+     "data: "
+     "{\"choices\":[{\"finish_reason\":\"stop\",\"usage\":{\"prompt_tokens\":19,\"completion_"
+     "tokens\":"
+     "13,\"total_tokens\":32,\"cached_tokens\":16}}]}\n\ndata: [DONE]\n\n",
+     "in=19 out=13 cached=16 complete=1 b.input=3 b.cache_read=16 b.output=13 warnings=0"},
     {"zeros beside an answer", CHAT, 200,
      "{\"choices\":[{\"message\":{\"content\":\"hello\"}}],\"usage\":{\"prompt_tokens\":0,"
      "\"completion_tokens\":0,\"total_tokens\":0}}",
