@@ -5,6 +5,13 @@
 
 /* ---- numbers ------------------------------------------------------------------------------ */
 
+/* More than is kept of a value that spans feeds: such a one is read in no case, so that the record
+ * is the same wherever the bytes were cut. */
+static bool is_long(const struct scan_value *value)
+{
+    return value->cut || value->count > SCAN_SHORT_MAX;
+}
+
 /* -1: not a usable count. */
 static int64_t number_of(struct answer_event *event, const struct scan_value *value)
 {
@@ -12,7 +19,7 @@ static int64_t number_of(struct answer_event *event, const struct scan_value *va
 
     if (value->type == SCAN_NULL)
         return -1;
-    if (value->type != SCAN_NUMBER || value->cut ||
+    if (value->type != SCAN_NUMBER || is_long(value) ||
         !meter_count_parse(value->bytes, value->count, &number))
         event->bad_number = true;
     return number;
@@ -23,7 +30,7 @@ static void number_end(struct answer_reader *reader, uint8_t id, const struct sc
     struct answer_event *event = &reader->event;
     int64_t number = -1;
 
-    if (id == ANSWER_SECONDS && value->type == SCAN_NUMBER && !value->cut)
+    if (id == ANSWER_SECONDS && value->type == SCAN_NUMBER && !is_long(value))
         (void)meter_begun_parse(value->bytes, value->count, &number);
     else
         number = number_of(event, value);
@@ -75,7 +82,7 @@ static void model_end(struct answer_reader *reader, uint8_t id, const struct sca
     const char *known = reader->answer.model;
 
     (void)id;
-    if (value->type != SCAN_STRING || value->cut)
+    if (value->type != SCAN_STRING || is_long(value))
         return;
     if (value->count < METER_MODEL_MAX && known[value->count] == '\0' &&
         memcmp(known, value->bytes, value->count) == 0 && reader->event.model[0] == '\0')
@@ -86,7 +93,7 @@ static void model_end(struct answer_reader *reader, uint8_t id, const struct sca
 static void id_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
 {
     (void)id;
-    if (value->type == SCAN_STRING && !value->cut)
+    if (value->type == SCAN_STRING && !is_long(value))
         (void)scan_string_copy(value->bytes, value->count, reader->event.id, METER_MODEL_MAX);
 }
 
@@ -223,7 +230,7 @@ static void cost_end(struct answer_reader *reader, uint8_t id, const struct scan
     int64_t pusd;
 
     (void)id;
-    if ((value->type != SCAN_NUMBER && value->type != SCAN_STRING) || value->cut ||
+    if ((value->type != SCAN_NUMBER && value->type != SCAN_STRING) || is_long(value) ||
         !meter_usd_parse(value->bytes, value->count, &pusd))
         return;
     cost->pusd = pusd;
@@ -236,11 +243,12 @@ static void cost_end(struct answer_reader *reader, uint8_t id, const struct scan
 static void ticks_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
 {
     struct answer_cost *cost = cost_of(reader);
-    int64_t ticks = number_of(&reader->event, value);
+    int64_t ticks = number_of(&reader->event, value), pusd;
 
     (void)id;
-    if (ticks < 0 || __builtin_mul_overflow(ticks, 100, &cost->pusd))
+    if (ticks < 0 || __builtin_mul_overflow(ticks, 100, &pusd))
         return;
+    cost->pusd = pusd;
     reader->event.cost_seen = true;
     (void)meter_usd_text(cost->pusd, cost->text);
 }
@@ -250,7 +258,7 @@ static void upstream_end(struct answer_reader *reader, uint8_t id, const struct 
     int64_t pusd;
 
     (void)id;
-    if (value->type == SCAN_NUMBER && !value->cut &&
+    if (value->type == SCAN_NUMBER && !is_long(value) &&
         meter_usd_parse(value->bytes, value->count, &pusd))
         cost_of(reader)->upstream_pusd = pusd;
 }
@@ -425,7 +433,7 @@ static void part_begin(struct answer_reader *reader)
 static void part_model_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
 {
     (void)id;
-    if (value->type == SCAN_STRING && !value->cut)
+    if (value->type == SCAN_STRING && !is_long(value))
         (void)scan_string_copy(value->bytes, value->count, reader->event.part.model,
                                METER_MODEL_MAX);
 }

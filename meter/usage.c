@@ -161,7 +161,7 @@ static void cost_fill(const struct answer *answer, const struct meter_request *r
 
     out->provider_cost_pusd = answer->header_cost_pusd;
     if (pusd < 0) {
-        out->cost = answer->header_cost_pusd >= 0 ? METER_COST_ESTIMATED : METER_COST_NONE;
+        out->cost = answer->header_cost_pusd > 0 ? METER_COST_ESTIMATED : METER_COST_NONE;
         return;
     }
     /* With a key of the user's own the vendor's bill comes on top. */
