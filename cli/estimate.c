@@ -248,6 +248,7 @@ static void holds_make(struct estimate *estimate)
     meter_hold_line_make(&estimate->request.request, price, &estimate->hold);
     typical.input_tokens = typical.estimated_input_tokens;
     typical.context_window = typical.cache_write_5m = typical.cache_write_1h = false;
+    typical.regional_open = false;
     typical.tier = METER_TIER_STANDARD;
     memset(typical.counts, 0, sizeof typical.counts);
     meter_hold_line_make(&typical, price, &estimate->typical);

@@ -172,6 +172,10 @@ static void names_commit(struct answer *answer, const struct answer_event *event
         answer->tier = event->tier;
         answer->tier_seen = true;
     }
+    if (event->geo_seen) {
+        answer->regional = event->regional;
+        answer->geo_seen = true;
+    }
 }
 
 static void marks_commit(struct answer_reader *reader)
@@ -185,6 +189,8 @@ static void marks_commit(struct answer_reader *reader)
     if (figures)
         answer->cut = false;
     answer->unbilled |= event->unbilled;
+    answer->made |= event->made;
+    answer->reasoned |= event->reasoned;
     answer->ended |= (event->marks & ANSWER_ENDS) != 0;
     answer->ending |= event->marks & ANSWER_ENDING || event->finish || figures;
     answer->pending = event->pending;

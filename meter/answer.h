@@ -26,6 +26,7 @@ enum answer_field {
     ANSWER_METRICS,    /* the object that ends a stream */
     ANSWER_TOOL, ANSWER_TEXT,
     ANSWER_TEXT_WHOLE, /* all of the text so far, which events have in pieces too */
+    ANSWER_GEO, /* where it was served */
     ANSWER_ITEM, ANSWER_ITEM_TYPE, ANSWER_ITEM_ACTION, ANSWER_QUERY, ANSWER_IMAGE,
     ANSWER_ADD_INPUT, ANSWER_ADD_OUTPUT, /* figures that are one of several to be added up */
     ANSWER_ADD_SEARCHES,
@@ -85,6 +86,8 @@ struct answer_event {
     uint32_t seen; /* bits of number */
     bool bad_number, other_tokens, error, unbilled, finish, pending, tier_seen, text_seen;
     bool parts_seen, item_counts, cost_seen;
+    bool made, reasoned; /* an item of the answer; one of reasoning */
+    bool geo_seen, regional;
     bool pieces;          /* text came in pieces */
     bool counted, costed; /* counts, cost: something was written there */
     uint8_t marks;
@@ -108,6 +111,7 @@ struct answer {
     bool error, unbilled, ended, ending, pending, output_begun, counted_output, tier_seen;
     bool pieces; /* text has come in pieces */
     bool cut;    /* an error came, and no figures since */
+    bool made, reasoned, geo_seen, regional;
     unsigned warnings;
     enum meter_tier tier;
     uint64_t counts[METER_COUNTS];
@@ -130,6 +134,7 @@ struct answer_adapter {
     bool keeps;      /* a zero does not take the place of a figure */
     bool usage_ends; /* figures come once, with the end */
     bool lines_end;  /* lines of documents are complete when one of them says so */
+    bool wordless;   /* what is made is a picture or sound */
     bool opaque;     /* the answer is no text: it is complete when the transfer is */
     bool later;      /* what was ordered is billed later, and elsewhere */
     bool cumulative; /* text may come again and again; the figures of each event tell how much */

@@ -253,6 +253,20 @@ static void ticks_end(struct answer_reader *reader, uint8_t id, const struct sca
     (void)meter_usd_text(cost->pusd, cost->text);
 }
 
+static void geo_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
+{
+    static const char *const nowhere[] = {"global", "not_available", ""};
+    struct answer_event *event = &reader->event;
+
+    (void)id;
+    if (value->type != SCAN_STRING)
+        return;
+    event->geo_seen = event->regional = true;
+    for (size_t i = 0; i < COUNT_OF(nowhere); i++)
+        if (scan_string_is(value, nowhere[i]))
+            event->regional = false;
+}
+
 static void upstream_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
 {
     int64_t pusd;
@@ -308,8 +322,12 @@ static const struct {
     {"mcp_tool_use", METER_TOOL_CALLS},
 };
 
+/* Items of reasoning, of which a summary is shown, or nothing. */
+static const char *const thoughts[] = {"thinking", "redacted_thinking", "reasoning"};
+
 static void item_begin(struct answer_reader *reader)
 {
+    reader->event.made = true;
     reader->event.item = METER_COUNTS;
     reader->event.item_counts = true;
 }
@@ -320,6 +338,8 @@ static void item_type_end(struct answer_reader *reader, uint8_t id, const struct
     for (size_t i = 0; i < COUNT_OF(items); i++)
         if (scan_string_is(value, items[i].name))
             reader->event.item = (uint8_t)items[i].count;
+    for (size_t i = 0; i < COUNT_OF(thoughts); i++)
+        reader->event.reasoned |= scan_string_is(value, thoughts[i]);
 }
 
 /* A web search may open a page or look in one instead; only searches are billed. */
@@ -505,6 +525,7 @@ static const struct {
     [ANSWER_DONE] = {NULL, done_end},
     [ANSWER_METRICS] = {NULL, metrics_end},
     [ANSWER_TOOL] = {NULL, tool_end},
+    [ANSWER_GEO] = {NULL, geo_end},
     [ANSWER_ITEM] = {item_begin, item_end},
     [ANSWER_ITEM_TYPE] = {NULL, item_type_end},
     [ANSWER_ITEM_ACTION] = {NULL, item_action_end},

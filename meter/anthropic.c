@@ -81,6 +81,7 @@ void answer_anthropic_buckets(const struct answer *answer, const struct meter_re
     {path ".server_tool_use.web_search_requests", SCAN_END, ANSWER_SEARCHES},                      \
     {path ".service_tier", SCAN_END, ANSWER_TIER},                                                 \
     {path ".speed", SCAN_END, ANSWER_SPEED},                                                       \
+    {path ".inference_geo", SCAN_END, ANSWER_GEO},                                                 \
     {path ".iterations", SCAN_BEGIN, ANSWER_PARTS},                                                \
     {path ".iterations[]", SCAN_BEGIN | SCAN_END, ANSWER_PART},                                    \
     {path ".iterations[].type", SCAN_END, ANSWER_PART_TYPE},                                       \

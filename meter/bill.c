@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The charge of a call, by how it ended (docs/METERING.md). Where a figure cannot be had the hold
  * is charged: an unknown cost is never a small one. */
-#include "meter/meter_int.h"
+#include "meter/answer.h"
 
 #include <stdio.h>
 
@@ -89,6 +89,16 @@ static enum meter_err price_of(const struct meter_settling *settling, const char
                             out);
 }
 
+/* At Azure a name asked for is a deployment's, as its owner likes: it says nothing of a model that
+ * was served under another name. */
+static bool name_misleads(const struct meter_settling *settling)
+{
+    const struct meter_usage *usage = settling->usage;
+
+    return usage != NULL && usage->warnings & METER_WARN_MODEL &&
+           provider_id_of(settling->request->provider) == PROVIDER_AZURE_OPENAI;
+}
+
 static enum meter_err price_served(const struct meter_settling *settling, struct meter_price *out)
 {
     const struct meter_usage *usage = settling->usage;
@@ -96,7 +106,7 @@ static enum meter_err price_served(const struct meter_settling *settling, struct
 
     if (usage != NULL)
         err = price_of(settling, usage->reported.model, out);
-    if (err != METER_OK)
+    if (err != METER_OK && !name_misleads(settling))
         err = price_of(settling, settling->request->model, out);
     if (err != METER_OK && settling->fallback != NULL) {
         *out = *settling->fallback;
@@ -113,7 +123,7 @@ static struct meter_price_key key_of(const struct meter_settling *settling,
     return (struct meter_price_key){
         .prompt_tokens = prompt_of(tokens),
         .tier = settling->usage != NULL ? settling->usage->tier : request->tier,
-        .regional = request->regional,
+        .regional = settling->usage != NULL ? settling->usage->regional : request->regional,
         .when_s = settling->when_s,
     };
 }
@@ -265,10 +275,21 @@ static void bill_hold(struct making *making)
     making->out->charged_pusd = making->settling->held_pusd;
 }
 
-static void input_estimate(struct making *making)
+/* What the body does not carry is reckoned at what was held for it. */
+static uint64_t input_estimate(const struct making *making)
+{
+    const struct meter_settling *settling = making->settling;
+    uint64_t output = meter_mul(settling->request->choices, settling->held_cap);
+    uint64_t estimated = settling->request->estimated_input_tokens;
+    uint64_t held = settling->held_tokens > output ? settling->held_tokens - output : 0;
+
+    return settling->request->context_window && held > estimated ? held : estimated;
+}
+
+static void input_alone(struct making *making)
 {
     memset(making->main, 0, sizeof making->main);
-    making->main[METER_INPUT] = making->settling->request->estimated_input_tokens;
+    making->main[METER_INPUT] = input_estimate(making);
 }
 
 /* Beside a text that was delivered, a missing or unreadable figure of the output is not none. */
@@ -288,8 +309,7 @@ static void bill_reported(struct making *making)
 
     making->out->provenance = METER_PROVIDER_REPORTED;
     if (usage->reported.input_tokens < 0) { /* a prompt of nothing is none: the figure is missing */
-        making->main[METER_INPUT] =
-            meter_add(making->main[METER_INPUT], making->settling->request->estimated_input_tokens);
+        making->main[METER_INPUT] = meter_add(making->main[METER_INPUT], input_estimate(making));
         making->out->provenance = METER_ESTIMATED;
     }
     if (output_missing(usage, &least)) {
@@ -301,24 +321,17 @@ static void bill_reported(struct making *making)
     charge_fill(making);
 }
 
-static void bill_estimated(struct making *making)
-{
-    input_estimate(making);
-    making->main[METER_OUTPUT] = making->settling->usage->delivered_tokens;
-    making->out->provenance = METER_ESTIMATED;
-    tokens_fill(making);
-    cost_fill(making);
-    charge_fill(making);
-    hold_ceiling(making);
-}
-
-/* Whether the model may have reasoned on, with nothing that would tell how much. */
+/* Whether the model may have reasoned on, with nothing that would tell how much. An API that shows
+ * where thoughts are says by that whether there were any. */
 static bool is_hidden(const struct making *making)
 {
     const struct meter_usage *usage = making->settling->usage;
+    const struct meter_api *api = making->settling->request->api;
+    bool shows = api != NULL && api->family == TEXT_ANTHROPIC;
 
-    return making->priced && making->price.hidden_tokens_per_second > 0 &&
-           !(usage != NULL && usage->counted_output);
+    if (!making->priced || making->price.hidden_tokens_per_second == 0)
+        return false;
+    return usage == NULL || (!usage->counted_output && (!shows || usage->reasoned));
 }
 
 static uint64_t broken_output(const struct meter_usage *usage)
@@ -332,10 +345,9 @@ static uint64_t broken_output(const struct meter_usage *usage)
 }
 
 /* What the model may have made in the time, up to the cap; never less than what was seen of it. */
-static uint64_t hidden_output(const struct making *making)
+static uint64_t hidden_output(const struct making *making, uint64_t least)
 {
     const struct meter_settling *settling = making->settling;
-    uint64_t least = broken_output(settling->usage);
     meter_wide tokens =
         ((meter_wide)settling->sent_ms * making->price.hidden_tokens_per_second + 999) / 1000;
 
@@ -344,15 +356,68 @@ static uint64_t hidden_output(const struct making *making)
     return tokens > least ? (uint64_t)tokens : least;
 }
 
+static bool is_wordless(const struct meter_settling *settling)
+{
+    const struct meter_api *api = settling->request->api;
+
+    if (settling->usage != NULL)
+        return settling->usage->wordless;
+    return api != NULL && api->adapter != NULL && api->adapter->wordless;
+}
+
+/* A picture or sound was made, priced by tokens that no text shows. */
+static bool output_unknown(const struct making *making)
+{
+    const struct meter_price_key key = key_of(making->settling, making->main);
+    bool priced = false, whole = false;
+    struct meter_rates rates;
+    const char *name;
+
+    if (!making->priced || !is_wordless(making->settling))
+        return false;
+    meter_price_rates(&making->price, &key, &rates, &name);
+    for (unsigned i = METER_OUTPUT; i <= METER_IMAGE_OUT; i++)
+        priced |= rates.token[i] != METER_NO_RATE && rates.token[i] > 0;
+    for (unsigned i = 0; i < METER_COUNTS; i++)
+        whole |= price_fee_whole((enum meter_count)i) && rates.count[i] != METER_NO_RATE;
+    return priced && !whole;
+}
+
+static void bill_estimated(struct making *making)
+{
+    const struct meter_usage *usage = making->settling->usage;
+
+    if (output_unknown(making)) {
+        bill_hold(making);
+        return;
+    }
+    input_alone(making);
+    making->main[METER_OUTPUT] = usage->delivered_tokens;
+    if (is_hidden(making))
+        making->main[METER_OUTPUT] = hidden_output(making, usage->delivered_tokens);
+    making->out->provenance = METER_ESTIMATED;
+    tokens_fill(making);
+    cost_fill(making);
+    charge_fill(making);
+    hold_ceiling(making);
+}
+
 static void bill_broken(struct making *making)
 {
     const struct meter_usage *usage = making->settling->usage;
     bool hidden = is_hidden(making);
 
+    /* Tools at the provider make rounds of input, of which no count of a broken answer tells. */
+    if (making->settling->request->server_tools || is_wordless(making->settling)) {
+        bill_hold(making);
+        return;
+    }
     if (usage == NULL || usage->reported.input_tokens < 0)
-        input_estimate(making);
+        input_alone(making);
     making->main[METER_AUDIO_OUT] = making->main[METER_IMAGE_OUT] = 0;
-    making->main[METER_OUTPUT] = hidden ? hidden_output(making) : broken_output(usage);
+    making->main[METER_OUTPUT] = broken_output(usage);
+    if (hidden)
+        making->main[METER_OUTPUT] = hidden_output(making, making->main[METER_OUTPUT]);
     making->out->provenance = hidden ? METER_ESTIMATED : METER_MEASURED;
     tokens_fill(making);
     cost_fill(making);
@@ -375,6 +440,11 @@ static bool is_tap_lost(const struct meter_settling *s)
 static bool is_free(const struct meter_settling *s)
 {
     return s->request->kind == METER_READ_ONLY || (s->usage != NULL && !s->usage->billable);
+}
+
+static bool is_strange(const struct meter_settling *s)
+{
+    return s->usage != NULL && s->usage->strange && !s->usage->usage_seen;
 }
 
 static bool is_reported(const struct meter_settling *s)
@@ -412,9 +482,9 @@ static const struct {
     bool (*applies)(const struct meter_settling *settling);
     void (*bill)(struct making *making);
 } cases[] = {
-    {is_unsent, bill_unsent},     {is_tap_lost, bill_hold},    {is_free, bill_free},
-    {is_reported, bill_reported}, {is_silent, bill_estimated}, {is_stream, bill_broken},
-    {always, bill_hold},
+    {is_unsent, bill_unsent}, {is_tap_lost, bill_hold},     {is_free, bill_free},
+    {is_strange, bill_hold},  {is_reported, bill_reported}, {is_silent, bill_estimated},
+    {is_stream, bill_broken}, {always, bill_hold},
 };
 
 void meter_bill_make(const struct meter_settling *settling, struct meter_bill *out)

@@ -30,7 +30,8 @@ static void rates_bound(const struct meter_price *price, const struct meter_requ
 
     for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(clocks); i++) {
         const struct meter_price_key key = {cases[i % COUNT_OF(cases)].prompt,
-                                            cases[i % COUNT_OF(cases)].tier, request->regional,
+                                            cases[i % COUNT_OF(cases)].tier,
+                                            request->regional || request->regional_open,
                                             price->when_s + clocks[i / COUNT_OF(cases)]};
         struct meter_rates rates;
         const char *name;

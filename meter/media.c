@@ -55,6 +55,7 @@ const struct answer_adapter answer_images = {
     .paths = images_paths,
     .path_count = COUNT_OF(images_paths),
     .types = images_types,
+    .wordless = true,
     .buckets = images_buckets,
 };
 
@@ -86,6 +87,7 @@ const struct answer_adapter answer_speech = {
     .path_count = COUNT_OF(speech_paths),
     .types = speech_types,
     .opaque = true,
+    .wordless = true,
     .buckets = speech_buckets,
 };
 

@@ -108,8 +108,7 @@ struct meter_target {
 /* Where the messages of a request stand in its body, and what each is at most: a request that
  * begins like an earlier one costs for that beginning what was reported of it. */
 struct meter_outline {
-    bool usable;          /* the API has messages, and all of them are listed here */
-    uint64_t head_tokens; /* at most: all that is no message, templates included */
+    bool usable; /* the API has messages, and all of them are listed here */
     unsigned count;
     struct meter_message {
         uint32_t at, bytes;
@@ -175,6 +174,8 @@ struct meter_request {
     uint64_t counts[METER_COUNTS]; /* upper bounds of what is billed by number; 0: none */
     bool cap_of_text; /* the output cap does not count reasoning: a model that reasons may go on */
     bool regional;    /* served in a region of the caller's choice: dearer with some providers */
+    bool regional_open; /* ... unless the account's default says otherwise: held as if it did */
+    bool server_tools;  /* tools run at the provider: rounds of input that no count tells */
     /* Where the output cap stands in the body: [cap_at, cap_at + cap_bytes) is the number;
      * cap_bytes 0: it may be inserted at cap_at with cap_prefix before and cap_suffix after the
      * number. rewritable false: neither. */
@@ -456,10 +457,14 @@ struct meter_usage {
     bool billable;        /* false: an error known not to be billed, a read-only call */
     bool output_begun;    /* some text of the answer has been seen */
     bool streamed;        /* it came in events or elements; before any byte: it was asked for so */
+    bool strange;         /* what came is no answer of any kind that is known: a page, a fragment */
+    bool wordless;        /* a picture or sound: no text shows how much it is */
+    bool reasoned;        /* a part of it was reasoning, of which no more than a summary is shown */
     unsigned warnings;    /* enum meter_warning bits */
     enum meter_cost cost; /* what provider_cost_pusd is */
     int64_t provider_cost_pusd; /* of body or headers, a vendor's bill to the user included; -1 */
     enum meter_tier tier;       /* as served */
+    bool regional;              /* ... in a region of the caller's choice */
     uint64_t tokens[METER_BUCKETS];
     uint64_t counts[METER_COUNTS];
     uint64_t delivered_tokens;  /* calibrated estimate of the answer text that was seen, + 10 % */

@@ -429,6 +429,7 @@ static void recognise(const struct meter_target *target, struct meter_request *o
     out->cap_of_text = provider_id_of(out->provider) == PROVIDER_XAI && out->api != NULL &&
                        strcmp(out->api->name, "chat.completions") == 0;
     out->regional = is_regional(out, host, known->path);
+    out->regional_open = provider_id_of(out->provider) == PROVIDER_ANTHROPIC;
     out->stream = out->api != NULL && out->api->streams;
 }
 

@@ -285,6 +285,7 @@ static void unsteady_end(struct request_read *read, const struct scan_value *val
 static void geo_end(struct request_read *read, const struct scan_value *value)
 {
     read->out->regional |= given(value) && !scan_string_is(value, "global");
+    read->out->regional_open &= !given(value);
 }
 
 /* ---- messages, and what is written anew as JSON --------------------------------------------- */
@@ -384,6 +385,7 @@ static void tool_end(struct request_read *read, const struct scan_value *value)
     json_end(read, value);
     read->tools++;
     read->out->context_window |= read->tool_server;
+    read->out->server_tools |= read->tool_server;
     if (read->tool_search < METER_COUNTS)
         read->search_uses[read->tool_search] =
             meter_add(read->search_uses[read->tool_search], uses);
@@ -412,7 +414,7 @@ static void search_options_end(struct request_read *read, const struct scan_valu
 {
     if (!given(value))
         return;
-    read->out->context_window = true;
+    read->out->context_window = read->out->server_tools = true;
     read->search_uses[METER_WEB_SEARCHES] = meter_add(read->search_uses[METER_WEB_SEARCHES], 1);
 }
 

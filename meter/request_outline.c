@@ -80,13 +80,6 @@ void request_mark_member(struct request_read *read, const char *name,
 
 void request_outline_end(struct request_read *read)
 {
-    struct meter_outline *outline = read->outline;
-    uint64_t messages = 0;
-
-    if (outline == NULL)
-        return;
-    for (unsigned i = 0; i < outline->count; i++)
-        messages = meter_add(messages, outline->messages[i].tokens);
-    outline->usable &= outline->count > 0;
-    outline->head_tokens = meter_less(read->out->input_tokens, messages);
+    if (read->outline != NULL)
+        read->outline->usable &= read->outline->count > 0;
 }

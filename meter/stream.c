@@ -125,15 +125,15 @@ static const char *bom_skip(struct meter_stream *stream, const char *p, const ch
     return p;
 }
 
-/* Text that is no event stream would be read as one to no effect: only what can be told from one
- * matters. A frame begins with a length below 16 MiB. */
+/* A frame begins with a length below 16 MiB; lines of events with data, event, id, retry, or a
+ * comment. */
 static enum framing framing_of(char first)
 {
     if (first == '{' || first == '[')
         return FRAMING_JSON;
     if (first == '\0')
         return FRAMING_FRAMES;
-    return first == '<' ? FRAMING_OTHER : FRAMING_SSE;
+    return strchr("deir:", first) != NULL ? FRAMING_SSE : FRAMING_OTHER;
 }
 
 /* Sound and other data are not searched for events: those begin with "data" or "event". */
@@ -397,6 +397,7 @@ void meter_stream_usage(const struct meter_stream *stream, bool whole, struct me
     }
     answer_usage(&answer, stream->reader.adapter, &state, out);
     out->streamed = is_streamed(stream);
+    out->strange = stream->framing == FRAMING_OTHER && !stream->reader.adapter->opaque;
 }
 
 /* ---- going on in the middle --------------------------------------------------------------- */
@@ -413,13 +414,14 @@ enum figure {
 _Static_assert(FIGURES <= METER_FIGURES_MAX, "meter.h keeps room for every figure");
 
 /* The switches of an answer, in the order of their bits. */
-#define FLAGS 11
+#define FLAGS 15
 static void flags_list(struct answer *answer, bool *list[FLAGS])
 {
     bool *const flags[FLAGS] = {&answer->error,     &answer->ended,        &answer->ending,
                                 &answer->pending,   &answer->output_begun, &answer->counted_output,
                                 &answer->tier_seen, &answer->unbilled,     &answer->pieces,
-                                &answer->cost.byok, &answer->cut};
+                                &answer->cost.byok, &answer->cut,          &answer->made,
+                                &answer->reasoned,  &answer->geo_seen,     &answer->regional};
 
     memcpy(list, flags, sizeof flags);
 }

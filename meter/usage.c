@@ -73,7 +73,8 @@ static bool is_billed(const struct answer *answer, const struct answer_adapter *
         return false;
     if (usage->usage_seen || (usage->output_begun && !polled))
         return true;
-    if (polled || answer->unbilled || (state->status >= 300 && state->status < 500))
+    if (polled || (answer->unbilled && !answer->made) ||
+        (state->status >= 300 && state->status < 500))
         return false;
     return state->status < 500 || (!answer->error && may_be_billed(state->status));
 }
@@ -164,11 +165,12 @@ static void cost_fill(const struct answer *answer, const struct meter_request *r
         out->cost = answer->header_cost_pusd > 0 ? METER_COST_ESTIMATED : METER_COST_NONE;
         return;
     }
-    /* With a key of the user's own the vendor's bill comes on top. */
+    /* With a key of the user's own the vendor's bill comes on top; untold, it is not known. */
     if (answer->cost.byok && upstream > 0 && __builtin_add_overflow(pusd, upstream, &pusd))
         pusd = INT64_MAX;
     out->provider_cost_pusd = pusd;
-    out->cost = cost_kind(request, pusd, out->usage_seen);
+    out->cost = answer->cost.byok && upstream < 0 ? METER_COST_NONE
+                                                  : cost_kind(request, pusd, out->usage_seen);
 }
 
 /* Some count was reported, and not a row of zeros beside an answer: those are seen, and no answer
@@ -210,6 +212,10 @@ void answer_usage(const struct answer *answer, const struct answer_adapter *adap
     out->counted_output = answer->counted_output;
     out->warnings = answer->warnings;
     out->tier = answer->tier_seen ? answer->tier : request->tier;
+    out->regional = answer->geo_seen ? answer->regional : request->regional;
+    out->reasoned = answer->reasoned;
+    out->wordless = adapter->wordless || answer->counts[METER_IMAGES] > 0 ||
+                    (adapter->opaque && !answer->output_begun);
     out->delivered_tokens = delivered_of(answer, family);
     buckets_fill(answer, adapter, state, out);
     if (adapter->cumulative && out->last_output_tokens >= 0)

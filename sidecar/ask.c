@@ -149,7 +149,9 @@ static void admission_fill(struct side_call *call, const struct meter_price *pri
         (request->kind == METER_READ_ONLY || request->kind == METER_POLLED ? STORE_READ_ONLY_CALL
                                                                            : 0) |
         (request->cache_write_5m ? STORE_WRITES_5M : 0) |
-        (request->cache_write_1h ? STORE_WRITES_1H : 0) | (request->regional ? STORE_REGIONAL : 0);
+        (request->cache_write_1h ? STORE_WRITES_1H : 0) | (request->regional ? STORE_REGIONAL : 0) |
+        (request->context_window ? STORE_REFERS : 0) |
+        (request->server_tools ? STORE_SERVER_TOOLS : 0);
 }
 
 static void ask_writer(struct side_call *call)

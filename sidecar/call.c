@@ -337,6 +337,8 @@ static void request_restore(struct side_call *call, const struct store_admission
     request->cache_write_5m = (admission->flags & STORE_WRITES_5M) != 0;
     request->cache_write_1h = (admission->flags & STORE_WRITES_1H) != 0;
     request->regional = (admission->flags & STORE_REGIONAL) != 0;
+    request->context_window = (admission->flags & STORE_REFERS) != 0;
+    request->server_tools = (admission->flags & STORE_SERVER_TOOLS) != 0;
     request->estimated_input_tokens = admission->input_tokens;
 }
 

@@ -20,7 +20,6 @@ struct beginning {
 
 struct side_lead {
     uint8_t head[HASH_BYTES]; /* of all that is no message */
-    uint64_t head_tokens;
     unsigned count;
     struct beginning beginnings[]; /* [i]: of i + 1 messages */
 };
@@ -131,7 +130,6 @@ struct side_lead *side_lead_read(const struct meter_outline *outline, const void
 
     if (lead != NULL && hashing.context != NULL) {
         lead->count = outline->count;
-        lead->head_tokens = outline->head_tokens;
         hash_messages(&hashing, lead);
         hash_head(&hashing, lead, bytes);
         rests_fill(outline, lead);
@@ -151,15 +149,6 @@ static bool is_of(const struct side_known *known, const struct meter_request *re
     return known->provider == request->provider && strcmp(known->model, request->model) == 0;
 }
 
-static uint64_t bound_from(const struct side_known *known, const struct side_lead *lead,
-                           const struct beginning *beginning)
-{
-    uint64_t bound = known->input_tokens + beginning->rest_tokens + ROOM_TOKENS;
-
-    /* With another head, the new one comes on top: the old one is in the report. */
-    return memcmp(known->head, lead->head, HASH_BYTES) == 0 ? bound : bound + lead->head_tokens;
-}
-
 uint64_t side_lead_bound(const struct side_leads *leads, const struct side_lead *lead,
                          const struct meter_request *request)
 {
@@ -171,9 +160,10 @@ uint64_t side_lead_bound(const struct side_leads *leads, const struct side_lead 
         uint64_t bound;
 
         if (known->messages == 0 || known->messages > lead->count || !is_of(known, request) ||
+            memcmp(known->head, lead->head, HASH_BYTES) != 0 ||
             memcmp(known->hash, lead->beginnings[at].hash, HASH_BYTES) != 0)
             continue;
-        bound = bound_from(known, lead, &lead->beginnings[at]);
+        bound = known->input_tokens + lead->beginnings[at].rest_tokens + ROOM_TOKENS;
         best = bound < best ? bound : best;
     }
     return best;

@@ -269,6 +269,10 @@ static void on_settled(struct side *side, struct side_op *op)
     side_op_free(op);
 }
 
+/* A report of less than this part of what is usual is of something else than the whole input: of
+ * what was not in a cache, say. Nothing is learnt of it. */
+#define LEAST_OF_ESTIMATE 4u
+
 /* All of the input was reported: the next request that begins like this one is bounded by it. */
 static void learn(struct side_call *call, const struct meter_usage *usage,
                   const struct meter_bill *made)
@@ -280,6 +284,8 @@ static void learn(struct side_call *call, const struct meter_usage *usage,
         return;
     for (unsigned i = METER_INPUT; i <= METER_IMAGE_IN; i++)
         input += made->tokens[i];
+    if (input < call->request.estimated_input_tokens / LEAST_OF_ESTIMATE)
+        return;
     side_lead_learn(&call->run->leads, call->lead, &call->request, input);
 }
 

@@ -169,7 +169,9 @@ enum store_call_flag {
     STORE_WRITES_1H = 1 << 6,
     STORE_COUNTED = 1 << 7,  /* what it reported was counted before, with another call */
     STORE_REGIONAL = 1 << 8, /* served in a region of the caller's choice */
-    STORE_MADE = 1 << 9,     /* this call made the object: it is charged, whoever reported it */
+    STORE_REFERS = 1 << 10,  /* to content that the body does not carry */
+    STORE_SERVER_TOOLS = 1 << 11,
+    STORE_MADE = 1 << 9, /* this call made the object: it is charged, whoever reported it */
 };
 
 struct store_admission {

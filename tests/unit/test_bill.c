@@ -113,6 +113,26 @@ static void strange_model(struct meter_usage *u)
     (void)strcpy(u->reported.model, "gpt-99");
 }
 
+static void strange(struct meter_usage *u)
+{
+    none_seen(u);
+    u->strange = true;
+    u->complete = true;
+}
+
+static void wordless(struct meter_usage *u)
+{
+    none_but_whole(u);
+    u->wordless = true;
+    u->delivered_tokens = 0;
+}
+
+static void reasoned(struct meter_usage *u)
+{
+    none_seen(u);
+    u->reasoned = true;
+}
+
 static void no_input(struct meter_usage *u)
 {
     u->reported.input_tokens = -1;
@@ -226,6 +246,15 @@ static const struct {
      METER_MISSING},
     {"answered without usage", "gpt-4o", false, METER_END_WHOLE, none_but_whole, 2500 + 1900, 1190,
      METER_ESTIMATED},
+    {"... by a model that reasons out of sight", "gpt-5-nano", false, METER_END_WHOLE,
+     none_but_whole, 50 + 400, 1000 + 1000, METER_ESTIMATED},
+    {"... with a picture, of which no text tells", "gpt-4o", false, METER_END_WHOLE, wordless,
+     50000, 5000, METER_MISSING},
+    {"... and the stream of it broken off", "gpt-4o", true, METER_END_BROKEN, wordless, 50000, 5000,
+     METER_MISSING},
+    {"a page, no answer", "gpt-4o", false, METER_END_WHOLE, strange, 50000, 5000, METER_MISSING},
+    {"... where a stream was wanted", "gpt-4o", true, METER_END_WHOLE, strange, 50000, 5000,
+     METER_MISSING},
     {"an error that is not billed", "gpt-4o", false, METER_END_WHOLE, not_billed, 0, 0,
      METER_PROVIDER_REPORTED},
     {"nothing sent", "gpt-4o", true, METER_END_UNSENT, NULL, 0, 0, METER_MEASURED},
@@ -271,6 +300,94 @@ static void charges_by_how_the_call_ended(void **state)
                      (long long)(bill.charged_pusd / MICRO), (unsigned long long)bill.tokens_total,
                      meter_provenance_text(bill.provenance));
         assert_int_equal(bill.charged_unknown, bill.provenance == METER_MISSING);
+    }
+}
+
+/* One change of the request each. */
+static void refers(struct meter_request *request)
+{
+    request->context_window = true;
+}
+
+static void server_tools(struct meter_request *request)
+{
+    request->context_window = request->server_tools = true;
+}
+
+static void at_azure(struct meter_request *request)
+{
+    request->provider = meter_provider_by_name("azure-openai");
+}
+
+static void by_messages(struct meter_request *request)
+{
+    request->api = meter_api_by_name("messages");
+}
+
+static void drawn(struct meter_request *request)
+{
+    request->api = meter_api_by_name("images.generations");
+}
+
+static void served_elsewhere(struct meter_usage *u)
+{
+    strange_model(u);
+    u->warnings |= METER_WARN_MODEL;
+}
+
+static const struct {
+    const char *why, *model;
+    enum meter_end end;
+    void (*asks)(struct meter_request *request);
+    void (*change)(struct meter_usage *usage); /* NULL: nothing was seen at all */
+    int64_t charged;                           /* millionths of a dollar */
+    enum meter_provenance provenance;
+} asked_rows[] = {
+    {"what the body does not carry, reported", "gpt-4o", METER_END_WHOLE, refers, nothing, 4000,
+     METER_PROVIDER_REPORTED},
+    {"... not reported: what was held for it", "gpt-4o", METER_END_WHOLE, refers, none_but_whole,
+     3000 * 5 / 2 + 1900, METER_ESTIMATED},
+    {"... broken off", "gpt-4o", METER_END_BROKEN, refers, none_seen, 3000 * 5 / 2 + 2540,
+     METER_MEASURED},
+    {"... the input alone not reported", "gpt-4o", METER_END_WHOLE, refers, no_input,
+     3000 * 5 / 2 + 2000, METER_ESTIMATED},
+    {"tools at the provider", "gpt-4o", METER_END_WHOLE, server_tools, nothing, 4000,
+     METER_PROVIDER_REPORTED},
+    {"... broken off after the input of the first round", "gpt-4o", METER_END_BROKEN, server_tools,
+     start_alone, 50000, METER_MISSING},
+    {"a deployment that serves what has no price", "gpt-4o", METER_END_WHOLE, at_azure,
+     served_elsewhere, 50000, METER_PROVIDER_REPORTED},
+    {"... elsewhere the price of what was asked for", "gpt-4o", METER_END_WHOLE, refers,
+     served_elsewhere, 4000, METER_PROVIDER_REPORTED},
+    {"a stream of pictures, nothing seen", "gpt-4o", METER_END_NO_ANSWER, drawn, NULL, 50000,
+     METER_MISSING},
+    {"thoughts that are shown by name: none were", "gpt-5-nano", METER_END_BROKEN, by_messages,
+     none_seen, 50 + 4 * 254 / 10, METER_MEASURED},
+    {"... one was", "gpt-5-nano", METER_END_BROKEN, by_messages, reasoned, 50 + 400,
+     METER_ESTIMATED},
+};
+
+static void charges_by_what_was_asked(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(asked_rows); i++) {
+        struct meter_request request = request_of(asked_rows[i].model, true);
+        struct meter_usage usage = seen;
+        struct meter_bill bill;
+
+        asked_rows[i].asks(&request);
+        if (asked_rows[i].change != NULL)
+            asked_rows[i].change(&usage);
+        if (strcmp(asked_rows[i].model, "gpt-4o") != 0)
+            usage.reported.model[0] = '\0';
+        bill_of(&request, asked_rows[i].change != NULL ? &usage : NULL, asked_rows[i].end,
+                50000 * MICRO, &bill);
+        if (bill.charged_pusd / MICRO != asked_rows[i].charged ||
+            bill.provenance != asked_rows[i].provenance)
+            fail_msg(
+                "%s: want %lld, %s; got %lld, %s", asked_rows[i].why,
+                (long long)asked_rows[i].charged, meter_provenance_text(asked_rows[i].provenance),
+                (long long)(bill.charged_pusd / MICRO), meter_provenance_text(bill.provenance));
     }
 }
 
@@ -370,6 +487,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(charges_by_how_the_call_ended),
+        cmocka_unit_test(charges_by_what_was_asked),
         cmocka_unit_test(names_the_price_it_used),
         cmocka_unit_test(charges_nothing_it_does_not_know),
         cmocka_unit_test(saturates_what_does_not_fit),

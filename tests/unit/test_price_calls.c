@@ -124,6 +124,7 @@ static void bill_of(const struct bill_case *c, const struct meter_price *fallbac
         .usage_seen = c->usage_seen,
         .complete = true,
         .billable = true,
+        .regional = c->regional,
         .tokens = {[METER_INPUT] = c->input, [METER_OUTPUT] = c->output},
     };
     const struct meter_settling settling = {.request = &request,

@@ -63,7 +63,7 @@ static void check_case(struct hundred *c, unsigned line)
     int64_t when_s = time_of(c->when);
 
     request.provider = meter_provider_by_name("unknown");
-    request.regional = strcmp(c->region, "regional") == 0;
+    usage.regional = strcmp(c->region, "regional") == 0;
     usage.billable = true;
     usage.tier = tier_of(c->service);
     while (c->usage != NULL && strcmp(c->usage, "-") != 0)

@@ -236,7 +236,7 @@ static void keeps_at_most_256_kib(void **state)
         {"a line of 10 MB", "data: {\"choices\":[{\"delta\":{\"content\":\"",
          "xxxxxxxxxxxxxxxxxxxx"},
         {"a comment of 10 MB", ": ", "xxxxxxxxxxxxxxxxxxxx"},
-        {"a field's name of 10 MB", "", "xxxxxxxxxxxxxxxxxxxx"},
+        {"a field's name of 10 MB", "data", "xxxxxxxxxxxxxxxxxxxx"},
         {"a key of 10 MB", "data: {\"", "xxxxxxxxxxxxxxxxxxxx"},
         {"a model's name of 10 MB", "data: {\"model\":\"", "xxxxxxxxxxxxxxxxxxxx"},
         {"a number of 10 MB", "data: {\"usage\":{\"prompt_tokens\":1", "00000000000000000000"},
