@@ -9,6 +9,8 @@
 
 #include "cli/cli.h"
 
+#define VERIFY_BY_SIDECAR (-1)
+
 struct wish {
     const char *head;
     bool json;
@@ -92,6 +94,8 @@ static int verify_alone(const char *home, const struct wish *wish)
     enum store_err err = store_open(home, true, &store, &error);
     int code;
 
+    if (err == STORE_SCHEMA_OLDER) /* the sidecar brings it over, or says why it cannot */
+        return VERIFY_BY_SIDECAR;
     if (err != STORE_OK)
         return cli_fail(err == STORE_DAMAGED ? CLI_NOT : CLI_UNAVAILABLE, "%s",
                         error.text[0] != '\0' ? error.text : store_strerror(err));
@@ -120,7 +124,7 @@ int cli_verify(int argc, char **argv)
     struct client_place place;
     uint8_t head[32];
     json_t *request;
-    int id;
+    int id, code = VERIFY_BY_SIDECAR;
 
     opterr = 0;
     optind = 0;
@@ -140,8 +144,10 @@ int cli_verify(int argc, char **argv)
         return cli_fail(CLI_UNAVAILABLE,
                         "there is no ledger yet; start one with `flyball run -- CMD`");
     if (!sidecar_runs())
-        return cli_place(&place) ? verify_alone(place.home, &wish)
+        code = cli_place(&place) ? verify_alone(place.home, &wish)
                                  : cli_fail(CLI_UNAVAILABLE, CLIENT_NO_HOME);
+    if (code != VERIFY_BY_SIDECAR)
+        return code;
     request = json_pack("{s:s}", "verb", "verify");
     if (wish.head != NULL)
         (void)json_object_set_new(request, "head", json_string(wish.head));

@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define SEEK_BEFORE_NS (INT64_C(3600) * 1000000000)
+
 struct side_query {
     struct side_query *next, **link;
     struct side_conn *conn;
@@ -21,6 +23,7 @@ struct side_query {
     uint8_t run_id[16];
     bool by_run;
     char session[64];
+    struct store_index_key of; /* the calls, or the runs, of it */
     int64_t since_ns;
     uint64_t seq; /* the next record */
     uint8_t last_id[16];
@@ -39,6 +42,9 @@ struct verb {
     void (*begin)(struct side_query *query, struct store_view *view);
     bool one; /* begin answers for a single run, the listing for many */
 };
+
+static json_t *call_line(struct side_query *query, struct store_view *view, bool *more,
+                         char **text_out);
 
 /* ---- which records ------------------------------------------------------------------------ */
 
@@ -63,24 +69,43 @@ static bool is_prefix_of(const char *prefix, const uint8_t run_id[16])
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* The newest run of those that match; how many do (limit: as many are looked for). NULL: any. */
-static unsigned runs_find(struct store_view *view, const char *prefix, const char *session,
-                          unsigned limit, struct store_run *out)
+/* The least id that begins so. False: none can. */
+static bool least_of_prefix(const char *prefix, uint8_t out[16])
+{
+    unsigned digits = 0;
+
+    memset(out, 0, 16);
+    for (; *prefix != '\0'; prefix++) {
+        char digit[2] = {*prefix, '\0'};
+
+        if (*prefix == '-')
+            continue;
+        if (digits == 32 || strspn(digit, "0123456789abcdef") != 1)
+            return false;
+        out[digits / 2] |= (uint8_t)(strtoul(digit, NULL, 16) << (digits % 2 == 0 ? 4 : 0));
+        digits++;
+    }
+    return true;
+}
+
+/* How many runs have an id that begins so, two for more; the first of them. */
+static unsigned runs_find(struct store_view *view, const char *prefix, struct store_run *out)
 {
     struct store_run run;
     uint8_t id[16];
-    const uint8_t *last = NULL;
     unsigned found = 0;
+    enum store_err err;
 
-    while (found < limit && store_view_next_run(view, last, true, &run) == STORE_OK) {
-        bool match = (prefix == NULL || is_prefix_of(prefix, run.run_id)) &&
-                     (session == NULL ||
-                      strncmp(run.allocation.session, session, sizeof run.allocation.session) == 0);
-
-        if (match && found++ == 0)
+    if (!least_of_prefix(prefix, id))
+        return 0;
+    for (int i = 15; i >= 0 && id[i]-- == 0; i--) /* what comes after the one before */
+        continue;
+    err = store_view_next_run(view, prefix[strspn(prefix, "0-")] != '\0' ? id : NULL, false, &run);
+    while (found < 2 && err == STORE_OK && is_prefix_of(prefix, run.run_id)) {
+        if (found++ == 0)
             *out = run;
         memcpy(id, run.run_id, sizeof id);
-        last = id;
+        err = store_view_next_run(view, id, false, &run);
     }
     return found;
 }
@@ -89,7 +114,35 @@ static void select_run(struct side_query *query, const struct store_run *run)
 {
     query->by_run = true;
     memcpy(query->run_id, run->run_id, sizeof query->run_id);
-    query->seq = run->allocation_seq; /* nothing of it stands before */
+    store_index_run(&query->of, run->run_id);
+    if (query->seq < run->allocation_seq)
+        query->seq = run->allocation_seq; /* nothing of it stands before */
+}
+
+static bool select_session(struct side_query *query, struct store_view *view, const char *session)
+{
+    struct store_run run;
+
+    (void)snprintf(query->session, sizeof query->session, "%s", session);
+    store_index_name(&query->of, STORE_RUNS_OF_SESSION, query->session);
+    if (store_view_next_run_of(view, &query->of, NULL, &run) != STORE_OK)
+        return false;
+    if (query->verb->line == call_line)
+        query->of.kind = STORE_CALLS_OF_SESSION;
+    return true;
+}
+
+/* Ids begin with their time, and a call's is made before its record is: somewhat before is soon
+ * enough. */
+static void seek(struct side_query *query)
+{
+    int64_t ms = (query->since_ns - SEEK_BEFORE_NS) / 1000000;
+
+    if (ms <= 0)
+        return;
+    for (int i = 0; i < 6; i++)
+        query->last_id[i] = (uint8_t)(ms >> (40 - 8 * i));
+    query->has_last = true;
 }
 
 /* --run ID, --session S, --all, or none of them: the newest run. False: there is no such run; the
@@ -103,16 +156,23 @@ static bool select_records(struct side_query *query, const json_t *request)
     char text[200] = "there is no run yet; start one with `flyball run -- CMD`";
     unsigned found;
 
-    query->seq = 1;
+    if (store_view_open(query->conn->side->store, &view) != STORE_OK) {
+        side_conn_done(query->conn, 3, "the ledger cannot be read");
+        return false;
+    }
+    query->seq = query->since_ns != 0 ? store_view_since(view, query->since_ns) : 1;
+    if (query->all)
+        found = 1;
+    else if (run_text != NULL)
+        found = runs_find(view, run_text, &run);
+    else if (session != NULL)
+        found = select_session(query, view, session);
+    else
+        found = store_view_next_run(view, NULL, true, &run) == STORE_OK;
+    store_view_close(view);
     if (query->all)
         return true;
-    if (store_view_open(query->conn->side->store, &view) != STORE_OK)
-        return false;
-    found = runs_find(view, run_text, session, run_text != NULL ? 2 : 1, &run);
-    store_view_close(view);
-    if (found == 1 && session != NULL)
-        (void)snprintf(query->session, sizeof query->session, "%s", session);
-    else if (found == 1)
+    if (found == 1 && session == NULL)
         select_run(query, &run);
     else if (found > 1)
         (void)snprintf(text, sizeof text, "more than one run has an id that begins with '%.40s'",
@@ -193,8 +253,8 @@ static json_t *call_line(struct side_query *query, struct store_view *view, bool
     struct store_call call;
 
     (void)text_out;
-    *more = store_view_next_call(view, query->by_run ? query->run_id : NULL,
-                                 query->has_last ? query->last_id : NULL, &call) == STORE_OK;
+    *more = store_view_next_call(view, &query->of, query->has_last ? query->last_id : NULL,
+                                 &call) == STORE_OK;
     if (!*more)
         return NULL;
     memcpy(query->last_id, call.call_id, sizeof query->last_id);
@@ -207,11 +267,13 @@ static json_t *call_line(struct side_query *query, struct store_view *view, bool
 static json_t *run_line(struct side_query *query, struct store_view *view, bool *more,
                         char **text_out)
 {
+    const uint8_t *last = query->has_last ? query->last_id : NULL;
     struct store_run run;
 
     (void)text_out;
-    *more =
-        store_view_next_run(view, query->has_last ? query->last_id : NULL, false, &run) == STORE_OK;
+    *more = (query->of.kind == STORE_RUNS_OF_SESSION
+                 ? store_view_next_run_of(view, &query->of, last, &run)
+                 : store_view_next_run(view, last, false, &run)) == STORE_OK;
     if (!*more)
         return NULL;
     memcpy(query->last_id, run.run_id, sizeof query->last_id);
@@ -414,6 +476,7 @@ static bool query_read(struct side_query *query, const json_t *request)
     query->all = json_is_true(json_object_get(request, "all"));
     query->follow = json_is_true(json_object_get(request, "follow"));
     query->since_ns = json_integer_value(json_object_get(request, "since_ns"));
+    seek(query);
     if (kind != NULL)
         (void)snprintf(query->kind, sizeof query->kind, "%s", kind);
     query->has_head = head != NULL;

@@ -86,9 +86,12 @@ enum store_err store_call_get(struct store *store, const uint8_t call_id[16],
     return store_get(store, store->txn, STORE_CALLS, call_id, 16, out, sizeof *out);
 }
 
-static enum store_err call_put(struct store *store, const struct store_call *call)
+enum store_err store_call_put(struct store *store, const struct store_call *call)
 {
-    return store_put(store, STORE_CALLS, call->call_id, sizeof call->call_id, call, sizeof *call);
+    struct store_call row = *call;
+
+    row.version = STORE_CALL_VERSION;
+    return store_put(store, STORE_CALLS, call->call_id, sizeof call->call_id, &row, sizeof row);
 }
 
 /* ---- arithmetic --------------------------------------------------------------------------- */
@@ -185,15 +188,14 @@ static enum store_err look_at_scopes(struct store *store, struct store_event *ev
     return STORE_OK;
 }
 
-/* A row for the call of a record, and its place among the calls of the run. */
+/* A row for the call of a record, and what it is found by. */
 static enum store_err call_new(struct store *store, const struct store_event *event,
-                               enum store_call_state state, struct store_call *call)
+                               const struct store_run *run, enum store_call_state state,
+                               struct store_call *call)
 {
-    uint8_t pair[32];
     enum store_err err;
 
     memset(call, 0, sizeof *call);
-    call->version = STORE_CALL_VERSION;
     call->state = (uint8_t)state;
     memcpy(call->call_id, event->head.call_id, sizeof call->call_id);
     memcpy(call->run_id, event->head.run_id, sizeof call->run_id);
@@ -201,10 +203,8 @@ static enum store_err call_new(struct store *store, const struct store_event *ev
         call->consumption_seq = event->head.seq;
     else
         call->admission_seq = event->head.seq;
-    memcpy(pair, call->run_id, 16);
-    memcpy(pair + 16, call->call_id, 16);
-    err = call_put(store, call);
-    return err == STORE_OK ? store_put(store, STORE_RUNCALLS, pair, sizeof pair, "", 0) : err;
+    err = store_call_put(store, call);
+    return err == STORE_OK ? store_index_put(store, event, run->allocation.session, NULL) : err;
 }
 
 static enum store_err hold_in_all(struct store *store, const struct store_event *event,
@@ -238,7 +238,7 @@ enum store_err store_admit(struct store *store, struct store_event *event,
     if (err == STORE_OK)
         err = store_append(store, event, sizeof event->admission);
     if (err == STORE_OK)
-        err = call_new(store, event, STORE_CALL_HELD, call_out);
+        err = call_new(store, event, &run, STORE_CALL_HELD, call_out);
     if (err == STORE_OK)
         err = store_put(store, STORE_OPEN, call_out->call_id, 16, "", 0);
     run.admitted++;
@@ -332,7 +332,7 @@ enum store_err store_sent(struct store *store, const uint8_t call_id[16], int64_
     if (err == STORE_OK)
         err = spoil(store, each_scope(store, admission, spend_step, &admission->admission));
     free(admission);
-    return err == STORE_OK ? spoil(store, call_put(store, &call)) : err;
+    return err == STORE_OK ? spoil(store, store_call_put(store, &call)) : err;
 }
 
 /* ---- the end ------------------------------------------------------------------------------ */
@@ -425,7 +425,9 @@ static enum store_err settle_call(struct store *store, struct store_event *event
     call->state = STORE_CALL_ENDED;
     call->consumption_seq = event->head.seq;
     if (err == STORE_OK)
-        err = call_put(store, call);
+        err = store_call_put(store, call);
+    if (err == STORE_OK)
+        err = store_index_put(store, event, "", &admission->admission);
     if (err == STORE_OK)
         err = store_delete(store, STORE_OPEN, call->call_id, sizeof call->call_id);
     return spoil(store,
@@ -469,7 +471,10 @@ enum store_err store_refuse(struct store *store, struct store_event *event)
         return known;
     err = store_append(store, event, sizeof event->refusal);
     if (err == STORE_OK && known == STORE_NOT_FOUND)
-        err = call_new(store, event, STORE_CALL_REFUSED, &call);
+        err = call_new(store, event, &run, STORE_CALL_REFUSED, &call);
+    call.later_seq = event->head.seq;
+    if (err == STORE_OK && known == STORE_OK && call.state == STORE_CALL_REFUSED)
+        err = store_call_put(store, &call);
     add_to(&run.refused, event->refusal.count);
     return spoil(store, err == STORE_OK ? store_run_put(store, &run) : err);
 }

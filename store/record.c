@@ -6,21 +6,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* As the first Flyball wrote them, and as they are now. */
+static const struct {
+    uint16_t least, now;
+} bodies[] = {
+    [STORE_ALLOCATION] = {840, sizeof(struct store_allocation)},
+    [STORE_ADMISSION] = {416, sizeof(struct store_admission)},
+    [STORE_REFUSAL] = {256, sizeof(struct store_refusal)},
+    [STORE_CONSUMPTION] = {520, sizeof(struct store_consumption)},
+    [STORE_WARNING] = {56, sizeof(struct store_threshold)},
+    [STORE_EXHAUSTED] = {56, sizeof(struct store_threshold)},
+    [STORE_COMPLETED] = {96, sizeof(struct store_completed)},
+    [STORE_OVERRUN] = {32, sizeof(struct store_overrun)},
+    [STORE_RUN_ENDED] = {40, sizeof(struct store_run_ended)},
+    [STORE_CORRECTED] = {368, sizeof(struct store_corrected)},
+    [STORE_CHECKPOINT] = {88, sizeof(struct store_checkpoint)},
+    [STORE_CLOCK] = {264, sizeof(struct store_clock)},
+};
+
 size_t store_body_bytes(unsigned type)
 {
-    static const size_t sizes[] = {
-        [STORE_ALLOCATION] = sizeof(struct store_allocation),
-        [STORE_ADMISSION] = sizeof(struct store_admission),
-        [STORE_REFUSAL] = sizeof(struct store_refusal),
-        [STORE_CONSUMPTION] = sizeof(struct store_consumption),
-        [STORE_WARNING] = sizeof(struct store_threshold),
-        [STORE_EXHAUSTED] = sizeof(struct store_threshold),
-        [STORE_COMPLETED] = sizeof(struct store_completed),
-        [STORE_OVERRUN] = sizeof(struct store_overrun),
-        [STORE_RUN_ENDED] = sizeof(struct store_run_ended),
-    };
-
-    return type < sizeof sizes / sizeof sizes[0] ? sizes[type] : 0;
+    return type < sizeof bodies / sizeof bodies[0] ? bodies[type].now : 0;
 }
 
 void store_seq_key(uint64_t seq, uint8_t out[8])
@@ -57,24 +63,35 @@ _Static_assert(sizeof(struct store_record) + sizeof(struct store_allocation) +
                    STORE_RECORD_MAX,
                "the largest record fits");
 
+/* How many bytes of a stored record are its body; 0: it cannot be one. */
+static size_t body_of(const struct store_record *head, size_t count)
+{
+    size_t around = sizeof *head + head->scope_count * sizeof(struct store_scope_seen);
+    size_t body = head->bytes - around;
+
+    if (head->version == 0 || head->version > STORE_RECORD_VERSION ||
+        head->scope_count > STORE_SCOPES_MAX || head->bytes < around ||
+        count != head->bytes + (size_t)STORE_HASH_BYTES || store_body_bytes(head->type) == 0)
+        return 0;
+    return body >= bodies[head->type].least && body <= bodies[head->type].now ? body : 0;
+}
+
 bool store_unpack(const void *bytes, size_t count, struct store_event *out, uint8_t hash_out[32])
 {
     const uint8_t *at = bytes;
     uint8_t hash[32];
-    size_t body, scopes;
+    size_t body;
 
     memset(out, 0, sizeof *out);
     if (count < sizeof out->head + STORE_HASH_BYTES)
         return false;
     memcpy(&out->head, at, sizeof out->head);
-    body = store_body_bytes(out->head.type);
-    scopes = out->head.scope_count * sizeof out->scopes[0];
-    if (body == 0 || out->head.scope_count > STORE_SCOPES_MAX ||
-        out->head.bytes != sizeof out->head + body + scopes ||
-        count != out->head.bytes + STORE_HASH_BYTES)
+    body = body_of(&out->head, count);
+    if (body == 0)
         return false;
     memcpy(&out->allocation, at + sizeof out->head, body);
-    memcpy(out->scopes, at + sizeof out->head + body, scopes);
+    memcpy(out->scopes, at + sizeof out->head + body,
+           out->head.scope_count * sizeof out->scopes[0]);
     store_sha256(at, out->head.bytes, hash);
     if (hash_out != NULL)
         memcpy(hash_out, hash, sizeof hash);
@@ -99,6 +116,10 @@ enum store_err store_append(struct store *store, struct store_event *event, size
     store_sha256(bytes, used, bytes + used);
     store_seq_key(event->head.seq, key);
     err = store_put(store, STORE_CHAIN, key, sizeof key, bytes, used + STORE_HASH_BYTES);
+    if (err == STORE_OK)
+        err = store_hour_put(store, &event->head);
+    if (err == STORE_OK && event->head.type == STORE_ALLOCATION)
+        err = store_index_put(store, event, event->allocation.session, NULL);
     if (err != STORE_OK)
         return err;
     store->seq = event->head.seq;

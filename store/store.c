@@ -19,9 +19,9 @@
 #define TAIL_CHECKED     1000u               /* records whose chain is looked at when opening */
 
 static const char *const table_names[STORE_TABLES] = {
-    [STORE_CHAIN] = "chain",       [STORE_CALLS] = "calls",     [STORE_OPEN] = "open",
-    [STORE_RUNCALLS] = "runcalls", [STORE_RUNS] = "runs",       [STORE_COUNTERS] = "counters",
-    [STORE_META] = "meta",         [STORE_OBJECTS] = "objects",
+    [STORE_CHAIN] = "chain",       [STORE_CALLS] = "calls", [STORE_OPEN] = "open",
+    [STORE_RUNS] = "runs",         [STORE_META] = "meta",   [STORE_INDEX] = "index",
+    [STORE_COUNTERS] = "counters", [STORE_HOURS] = "hours", [STORE_OBJECTS] = "objects",
 };
 
 const char *store_strerror(enum store_err err)
@@ -36,8 +36,7 @@ const char *store_strerror(enum store_err err)
     return "unknown error";
 }
 
-__attribute__((format(printf, 2, 3))) static void say(struct store_error *error, const char *format,
-                                                      ...)
+void store_say(struct store_error *error, const char *format, ...)
 {
     va_list arguments;
 
@@ -95,6 +94,14 @@ enum store_err store_err_of(const struct store *store, int code)
     }
 }
 
+size_t store_row_least(enum store_table table)
+{
+    static const size_t least[STORE_TABLES] = {
+        [STORE_CALLS] = 64, [STORE_RUNS] = 960, [STORE_COUNTERS] = 392};
+
+    return least[table];
+}
+
 enum store_err store_get(const struct store *store, MDB_txn *txn, enum store_table table,
                          const void *key, size_t key_bytes, void *value, size_t value_bytes)
 {
@@ -103,9 +110,11 @@ enum store_err store_get(const struct store *store, MDB_txn *txn, enum store_tab
 
     if (code != MDB_SUCCESS)
         return store_err_of(store, code);
-    if (v.mv_size != value_bytes)
+    if (v.mv_size != value_bytes && (v.mv_size > value_bytes || store_row_least(table) == 0 ||
+                                     v.mv_size < store_row_least(table)))
         return STORE_DAMAGED;
-    memcpy(value, v.mv_data, value_bytes);
+    memset(value, 0, value_bytes);
+    memcpy(value, v.mv_data, v.mv_size);
     return STORE_OK;
 }
 
@@ -133,7 +142,7 @@ static void say_owner(int fd, struct store_error *error, const char *path)
     ssize_t count = pread(fd, pid, sizeof pid - 1, 0);
 
     pid[count > 0 ? strcspn(pid, "\n") : 0] = '\0';
-    say(error, "%s: held by the sidecar with pid %s", path, pid[0] != '\0' ? pid : "unknown");
+    store_say(error, "%s: held by the sidecar with pid %s", path, pid[0] != '\0' ? pid : "unknown");
 }
 
 /* For reading, a lock that can only be read does: a writer's excludes it. */
@@ -159,14 +168,14 @@ static enum store_err lock(struct store *store, struct store_error *error)
     if (store->lock_fd < 0) {
         enum store_err err = store_err_of(store, errno);
 
-        say(error, "%s: %s", path, strerror(errno));
+        store_say(error, "%s: %s", path, strerror(errno));
         return err;
     }
     if (fcntl(store->lock_fd, F_OFD_SETLK, &whole) != 0) {
         int code = errno;
 
         if (code != EAGAIN && code != EACCES) { /* not held: not to be had */
-            say(error, "%s: %s", path, strerror(code));
+            store_say(error, "%s: %s", path, strerror(code));
             return store_err_of(store, code);
         }
         say_owner(store->lock_fd, error, path);
@@ -188,7 +197,7 @@ static int open_env_of(struct store *store, const char *path, size_t map_bytes)
     if (store->read_only)
         flags |= MDB_RDONLY | MDB_NOLOCK; /* our own lock keeps everybody out */
     if (code == MDB_SUCCESS)
-        code = mdb_env_set_maxdbs(store->env, STORE_TABLES);
+        code = mdb_env_set_maxdbs(store->env, STORE_TABLES + 1);
     if (code == MDB_SUCCESS)
         code = mdb_env_set_mapsize(store->env, map_bytes);
     if (code == MDB_SUCCESS)
@@ -217,9 +226,12 @@ static int open_tables(struct store *store, MDB_txn *txn)
 {
     int code = MDB_SUCCESS;
 
-    for (unsigned i = 0; i < STORE_TABLES && code == MDB_SUCCESS; i++)
+    for (unsigned i = 0; i < STORE_TABLES && code == MDB_SUCCESS; i++) {
         code =
             mdb_dbi_open(txn, table_names[i], store->read_only ? 0 : MDB_CREATE, &store->tables[i]);
+        if (code == MDB_NOTFOUND && i >= STORE_INDEX) /* of a schema that had none: that is told */
+            code = MDB_SUCCESS;
+    }
     return code;
 }
 
@@ -267,7 +279,8 @@ static enum store_err check_tail(struct store *store, MDB_txn *txn, struct store
              ((!first || seq == 1) && memcmp(event->head.prev, prev, sizeof prev) != 0)))
             err = STORE_DAMAGED;
         if (err != STORE_OK)
-            say(error,
+            store_say(
+                error,
                 "%s/ledger.mdb: record %llu does not continue the chain; see `flyball verify`",
                 store->home, (unsigned long long)seq);
         memcpy(prev, hash, sizeof prev);
@@ -275,36 +288,6 @@ static enum store_err check_tail(struct store *store, MDB_txn *txn, struct store
     }
     free(event);
     return err;
-}
-
-static enum store_err read_meta(struct store *store, MDB_txn *txn, struct store_error *error)
-{
-    uint32_t schema = STORE_SCHEMA, clean = 1;
-    enum store_err err = store_get(store, txn, STORE_META, "schema", 6, &schema, sizeof schema);
-
-    if (err != STORE_OK && err != STORE_NOT_FOUND)
-        return err;
-    if (schema > STORE_SCHEMA) {
-        say(error, "%s/ledger.mdb has schema %u, this Flyball knows %u", store->home, schema,
-            STORE_SCHEMA);
-        return STORE_SCHEMA_NEWER;
-    }
-    if (schema < STORE_SCHEMA) {
-        say(error, "%s/ledger.mdb has schema %u, this Flyball writes %u: move it away", store->home,
-            schema, STORE_SCHEMA);
-        return STORE_SCHEMA_OLDER;
-    }
-    err = store_get(store, txn, STORE_META, "clean", 5, &clean, sizeof clean);
-    store->was_clean = clean != 0;
-    return err == STORE_NOT_FOUND ? STORE_OK : err;
-}
-
-static enum store_err write_meta(struct store *store, uint32_t clean)
-{
-    uint32_t schema = STORE_SCHEMA;
-    enum store_err err = store_put(store, STORE_META, "schema", 6, &schema, sizeof schema);
-
-    return err != STORE_OK ? err : store_put(store, STORE_META, "clean", 5, &clean, sizeof clean);
 }
 
 static enum store_err open_ledger(struct store *store, struct store_error *error)
@@ -322,18 +305,18 @@ static enum store_err open_ledger(struct store *store, struct store_error *error
         code = open_tables(store, txn);
     if (code != MDB_SUCCESS) {
         err = store_err_of(store, code);
-        say(error, "%s: %s", path, mdb_strerror(code));
+        store_say(error, "%s: %s", path, mdb_strerror(code));
         mdb_txn_abort(txn);
         return err;
     }
     store->txn = txn;
-    err = read_meta(store, txn, error);
+    err = store_meta_read(store, error);
     if (err == STORE_OK && !store->read_only) /* who only reads wants to see the damage */
         err = read_head(store, txn);
     if (err == STORE_OK && !store->read_only)
         err = check_tail(store, txn, error);
     if (err == STORE_OK && !store->read_only)
-        err = write_meta(store, 0);
+        err = store_meta_write(store, 0);
     if (err == STORE_OK && !store->read_only) {
         err = store_commit(store, true);
     } else {
@@ -344,7 +327,7 @@ static enum store_err open_ledger(struct store *store, struct store_error *error
         store->txn = NULL;
     }
     if (err != STORE_OK)
-        say(error, "%s: %s", path, store_strerror(err));
+        store_say(error, "%s: %s", path, store_strerror(err));
     return err;
 }
 
@@ -362,7 +345,7 @@ enum store_err store_open(const char *home, bool read_only, struct store **store
     store->read_only = read_only;
     err = strlen(home) < sizeof store->home ? STORE_OK : STORE_IO;
     if (err != STORE_OK) /* another directory's name would be left of it */
-        say(error, "%.64s...: the name of the directory is too long", home);
+        store_say(error, "%.64s...: the name of the directory is too long", home);
     (void)snprintf(store->home, sizeof store->home, "%s", home);
     if (err == STORE_OK)
         err = lock(store, error);
@@ -389,7 +372,7 @@ void store_close(struct store *store)
     store_abort(store);
     if (store->env != NULL && !store->read_only && !store->latched &&
         store_begin(store) == STORE_OK) {
-        if (write_meta(store, 1) == STORE_OK)
+        if (store_meta_write(store, 1) == STORE_OK)
             (void)!store_commit(store, true);
         else
             store_abort(store);

@@ -3,8 +3,9 @@
  *
  * The model. The chain is the truth: numbered records, each with the hash of its predecessor, only
  * ever appended. Beside it stand, in the same transactions, what would be slow to recompute:
- * counters per scope, the row of every call, the row of every run. store_verify() recomputes them
- * all from the chain. A call has one hold, booked in all its scopes or none, and at most one end:
+ * counters per scope, the row of every call, the row of every run, indexes. store_verify()
+ * recomputes them all from the chain. A call has one hold, booked in all its scopes or none, and at
+ * most one end:
  *
  *     HELD -> RELEASED              nothing was sent
  *     HELD -> SENT -> SETTLED       charged what it cost
@@ -29,12 +30,12 @@
 
 #define STORE_MUST_CHECK __attribute__((warn_unused_result))
 
-#define STORE_SCHEMA       2u
+#define STORE_SCHEMA       3u
 #define STORE_SCOPES_MAX   8u                  /* scopes of one call */
 #define STORE_COUNTS       12u                 /* room for enum meter_count */
 #define STORE_MAP_BYTES    ((size_t)64 << 30)  /* address space, not disk */
 #define STORE_MAP_LEAST    ((size_t)256 << 20) /* where address space is short */
-#define STORE_RECORD_MAX   2048u
+#define STORE_RECORD_MAX   4096u
 #define STORE_PROGRESS_MAX 4096u
 
 #define STORE_ERR_MAP(X)                                                                           \
@@ -104,9 +105,14 @@ enum store_type {
     STORE_COMPLETED = 7,
     STORE_OVERRUN = 8,
     STORE_RUN_ENDED = 9, /* a hard_stop: the run's state is failed */
+    STORE_CORRECTED = 10,
+    STORE_CHECKPOINT = 11, /* older records are gone; this stands for them */
+    STORE_CLOCK = 12,
 };
 
-/* The head of every record in the chain; prev is the hash of the record before. The hash of a
+/* Bodies only grow, at their end: a record of an older Flyball is read as if it ended in zeros.
+ *
+ * The head of every record in the chain; prev is the hash of the record before. The hash of a
  * record is SHA-256 over its bytes from version on, prev included; it follows the record in the
  * file. */
 struct store_record {
@@ -273,6 +279,42 @@ struct store_run_ended {
 };
 _Static_assert(sizeof(struct store_run_ended) == 40, "stored");
 
+enum store_cause { STORE_BY_HAND = 1, STORE_REPRICED = 2 };
+
+struct store_corrected {
+    uint64_t of_seq; /* the record of the call's end */
+    int64_t from_pusd, to_pusd;
+    int64_t added_pusd, credited_pusd; /* by all corrections of this call, this one included */
+    uint8_t cause;                     /* enum store_cause */
+    uint8_t zero[7];
+    char actor[32];
+    char row[96]; /* the price row that it was repriced by; "" by hand */
+    char reason[192];
+};
+_Static_assert(sizeof(struct store_corrected) == 368, "stored");
+
+struct store_checkpoint {
+    uint64_t upto;     /* the last record of those that it stands for ... */
+    uint8_t head[32];  /* ... and its hash */
+    uint8_t base[32];  /* of the amounts that those came to, and of the records kept of them */
+    uint64_t pruned;   /* how many are gone; the others are still needed */
+    int64_t before_ns; /* what was older might go */
+};
+_Static_assert(sizeof(struct store_checkpoint) == 88, "stored");
+
+enum store_clock_word { STORE_CLOCK_JUMPED = 1, STORE_CLOCK_ACCEPTED = 2 };
+
+struct store_clock {
+    int64_t expected_ns; /* what the wall clock should have said */
+    int64_t found_ns;
+    uint8_t boot_id[16];
+    uint8_t word; /* enum store_clock_word */
+    uint8_t zero[7];
+    char actor[32];
+    char reason[192];
+};
+_Static_assert(sizeof(struct store_clock) == 264, "stored");
+
 /* One record with its body, as read. */
 struct store_event {
     struct store_record head;
@@ -285,6 +327,9 @@ struct store_event {
         struct store_completed completed;
         struct store_overrun overrun;
         struct store_run_ended run_ended;
+        struct store_corrected corrected;
+        struct store_checkpoint checkpoint;
+        struct store_clock clock;
     };
     struct store_scope_seen scopes[STORE_SCOPES_MAX];
 };
@@ -319,8 +364,9 @@ struct store_call {
     uint64_t admission_seq;
     uint64_t consumption_seq; /* 0: not ended */
     int64_t sent_ns;          /* 0: not sent */
+    uint64_t later_seq;       /* the last record after its end: a correction, a refusal again */
 };
-_Static_assert(sizeof(struct store_call) == 64, "stored");
+_Static_assert(sizeof(struct store_call) == 72, "stored");
 
 /* ---- opening ------------------------------------------------------------------------------ */
 
@@ -400,12 +446,35 @@ enum store_err store_view_run(struct store_view *view, const uint8_t run_id[16],
                               struct store_run *out);
 enum store_err store_view_counter(struct store_view *view, const struct store_scope_key *key,
                                   struct store_counter *out);
-/* Walking: id is the last one seen (NULL: begin); the next one, in order of time, or back from the
- * newest. Calls of one run, of any run (run_id NULL), and those without an end. */
+/* What calls are found by, and runs by their session; the names are as in the records. Stored in
+ * the ledger: numbers are stable, append only. */
+enum store_index {
+    STORE_ANY = 0,
+    STORE_CALLS_OF_RUN = 1,
+    STORE_CALLS_OF_SESSION = 2,
+    STORE_CALLS_OF_PROVIDER = 3,
+    STORE_CALLS_OF_MODEL = 4, /* as asked for, or as served */
+    STORE_RUNS_OF_SESSION = 5,
+};
+struct store_index_key {
+    uint8_t kind;   /* enum store_index */
+    uint8_t of[16]; /* a run's id, else a name's as in a scope's key */
+    uint8_t id[16]; /* the call's or run's */
+};
+_Static_assert(sizeof(struct store_index_key) == 33, "stored");
+void store_index_name(struct store_index_key *out, enum store_index kind, const char *name);
+void store_index_run(struct store_index_key *out, const uint8_t run_id[16]);
+
+/* Walking: id is the last one seen (NULL: begin); the next one, in order of id, which is that of
+ * time, or back from the newest. of: only those of it (NULL: all); its id does not matter. */
 enum store_err store_view_next_run(struct store_view *view, const uint8_t *id, bool backward,
                                    struct store_run *out);
-enum store_err store_view_next_call(struct store_view *view, const uint8_t *run_id,
+enum store_err store_view_next_call(struct store_view *view, const struct store_index_key *of,
                                     const uint8_t *id, struct store_call *out);
+enum store_err store_view_next_run_of(struct store_view *view, const struct store_index_key *of,
+                                      const uint8_t *id, struct store_run *out);
+/* A number before which no record is from then on; their times need not be in order. */
+uint64_t store_view_since(struct store_view *view, int64_t since_ns);
 enum store_err store_view_next_open(struct store_view *view, const uint8_t *id,
                                     struct store_call *out);
 enum store_err store_view_next_window(struct store_view *view, const struct store_scope_key *key,

@@ -8,18 +8,20 @@
 
 #include "store/store.h"
 
-/* Tables. Keys: chain, the record's number, big-endian; calls and open, the call's id; runcalls,
- * run's and call's id; runs, the run's id; counters, the scope's key; objects, the object: the call
- * that was charged for it. */
+/* Tables. Keys: chain, the record's number, big-endian; calls and open, the call's id; runs, the
+ * run's id; counters, the scope's key; objects, the object: the call that was charged for it;
+ * index, struct store_index_key; hours, the hour since the epoch, big-endian: the first record that
+ * is of it. */
 enum store_table {
     STORE_CHAIN,
     STORE_CALLS,
     STORE_OPEN,
-    STORE_RUNCALLS,
     STORE_RUNS,
     STORE_COUNTERS,
     STORE_META,
     STORE_OBJECTS,
+    STORE_INDEX,
+    STORE_HOURS,
     STORE_TABLES
 };
 
@@ -45,7 +47,7 @@ struct store_view {
 };
 
 #define STORE_HASH_BYTES      32u
-#define STORE_CALL_VERSION    1u
+#define STORE_CALL_VERSION    2u
 #define STORE_COUNTER_VERSION 1u
 #define STORE_RUN_VERSION     1u
 #define STORE_RECORD_VERSION  1u
@@ -53,6 +55,9 @@ struct store_view {
 /* LMDB's and the system's error codes; says full for the disk where LMDB says EIO. */
 enum store_err store_err_of(const struct store *store, int code);
 
+/* The least bytes that a row of a table can have, as the first Flyball wrote them; 0: the value's
+ * own size is the only one. What is missing of a row is zero. */
+size_t store_row_least(enum store_table table);
 /* A value copied out; STORE_NOT_FOUND, or STORE_DAMAGED when it has another size. */
 enum store_err store_get(const struct store *store, MDB_txn *txn, enum store_table table,
                          const void *key, size_t key_bytes, void *value, size_t value_bytes);
@@ -61,10 +66,33 @@ enum store_err store_put(struct store *store, enum store_table table, const void
 enum store_err store_delete(struct store *store, enum store_table table, const void *key,
                             size_t key_bytes);
 
+/* schema.c: what stands in the meta table, and bringing over what an older Flyball wrote. */
+enum store_err store_meta_read(struct store *store, struct store_error *error);
+enum store_err store_meta_write(struct store *store, uint32_t clean);
+void store_say(struct store_error *error, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* index.c: the entries of a call's record: an admission, a refusal, an end; of an allocation. */
+#define STORE_INDEX_MAX 4u
+unsigned store_index_keys(const struct store_event *event, const char *session,
+                          const struct store_admission *asked,
+                          struct store_index_key out[STORE_INDEX_MAX]);
+enum store_err store_index_put(struct store *store, const struct store_event *event,
+                               const char *session, const struct store_admission *asked);
+enum store_err store_hour_put(struct store *store, const struct store_record *head);
+void store_hour_key(int64_t ts_ns, uint8_t out[8]);
+
+/* The key after (or before) the given one; given 0 bytes: the first (or the last). key_out and
+ * value_out point into the view. */
+enum store_err store_step(struct store_view *view, enum store_table table, const void *key,
+                          size_t key_bytes, bool backward, MDB_val *key_out, MDB_val *value_out);
+
+enum store_err store_call_put(struct store *store, const struct store_call *call);
+
 /* Record numbers as keys, in order. */
 void store_seq_key(uint64_t seq, uint8_t out[8]);
 uint64_t store_key_seq(const void *key);
-/* The size of a type's body; 0: no such type. */
+/* The size of a type's body as it is written now; 0: no such type. */
 size_t store_body_bytes(unsigned type);
 /* Unpacks a stored record; false: not a whole record, or its hash does not fit. hash_out may be
  * NULL. */
@@ -115,8 +143,9 @@ struct store_check {
     void *sums, *calls, *runs; /* trees of the structs above, each with its id first */
     size_t sum_count, call_count, run_count;
     size_t row_count; /* of calls: admitted ones and refused ones */
-    size_t object_count;
-    size_t matched; /* rows of the table being walked that the records know */
+    size_t object_count, index_count, hour_count;
+    size_t later_count; /* calls with a record after their end */
+    size_t matched;     /* rows of the table being walked that the records know */
     struct store_window *windows;
     size_t window_count;
     struct store_event event;

@@ -149,12 +149,49 @@ static void check_call(struct store_check *check, bool right, const struct store
     const struct store_record *head = &check->event.head;
     static const uint8_t zero[sizeof row->zero];
 
-    if (!right || row->version != STORE_CALL_VERSION || memcmp(row->zero, zero, sizeof zero) != 0 ||
+    if (!right || memcmp(row->zero, zero, sizeof zero) != 0 ||
         memcmp(row->run_id, head->run_id, 16) != 0)
         store_check_wrong(
             check, &check->proof->sums, head->seq,
             "the row of the call of record %llu is missing or does not say what the records say",
             (unsigned long long)head->seq);
+}
+
+/* A call's or run's record is found by what it belongs to, and by its hour. */
+static void check_index(struct store_check *check, const struct store_admission *asked)
+{
+    const struct store_event *event = &check->event;
+    struct store_index_key keys[STORE_INDEX_MAX];
+    struct store_run run = {.allocation = event->allocation};
+    unsigned count;
+    char nothing;
+
+    if (event->head.type != STORE_ALLOCATION && asked == NULL)
+        (void)store_view_run(check->view, event->head.run_id, &run);
+    count = store_index_keys(event, run.allocation.session, asked, keys);
+    check->index_count += count;
+    for (unsigned i = 0; i < count; i++)
+        if (store_get(check->view->store, check->view->txn, STORE_INDEX, &keys[i], sizeof keys[i],
+                      &nothing, 0) != STORE_OK)
+            store_check_wrong(check, &check->proof->sums, event->head.seq,
+                              "record %llu is missing in an index",
+                              (unsigned long long)event->head.seq);
+}
+
+static void check_hour(struct store_check *check)
+{
+    const struct store_record *head = &check->event.head;
+    uint8_t key[8];
+    uint64_t first = UINT64_MAX;
+
+    store_hour_key(head->ts_ns, key);
+    (void)store_get(check->view->store, check->view->txn, STORE_HOURS, key, sizeof key, &first,
+                    sizeof first);
+    check->hour_count += first == head->seq;
+    if (first > head->seq)
+        store_check_wrong(check, &check->proof->sums, head->seq,
+                          "the hour of record %llu does not begin before it",
+                          (unsigned long long)head->seq);
 }
 
 static void on_admission(struct store_check *check)
@@ -179,6 +216,7 @@ static void on_admission(struct store_check *check)
     run->in_flight++;
     check->row_count++;
     check_call(check, err == STORE_OK && row.admission_seq == event->head.seq, &row);
+    check_index(check, NULL);
 }
 
 struct settling {
@@ -239,6 +277,7 @@ static void on_consumption(struct store_check *check)
                    row.consumption_seq == event->head.seq && (charged || row.sent_ns == 0),
                &row);
     check_object(check);
+    check_index(check, &call->admission.admission);
     settling.admission = &call->admission.admission;
     store_check_each(check, &call->admission, book_end, &settling);
     if (run != NULL) {
@@ -263,9 +302,13 @@ static void on_refusal(struct store_check *check)
         run->refused += event->refusal.count;
     if (err == STORE_OK && row.admission_seq != 0)
         return;
-    if (err == STORE_OK && row.consumption_seq < event->head.seq)
+    if (err == STORE_OK && row.consumption_seq < event->head.seq &&
+        row.later_seq >= event->head.seq) {
+        check->later_count += row.later_seq == event->head.seq;
         return;
+    }
     check->row_count++;
+    check_index(check, NULL);
     check_call(check,
                err == STORE_OK && row.state == STORE_CALL_REFUSED &&
                    row.consumption_seq == event->head.seq && row.sent_ns == 0,
@@ -278,6 +321,7 @@ static void on_allocation(struct store_check *check)
     struct store_run row;
 
     (void)run_of(check, event->head.run_id);
+    check_index(check, NULL);
     if (store_view_run(check->view, event->head.run_id, &row) != STORE_OK ||
         row.version != STORE_RUN_VERSION || row.allocation_seq != event->head.seq ||
         row.started_ns != event->head.ts_ns ||
@@ -306,6 +350,7 @@ static void on_run_end(struct store_check *check)
 
 static void on_record(struct store_check *check)
 {
+    check_hour(check);
     switch (check->event.head.type) {
     case STORE_ADMISSION:
         on_admission(check);

@@ -73,33 +73,41 @@ static void check_open(struct store_check *check)
 
 static void check_call_row(struct store_check *check, const MDB_val *key, const MDB_val *value)
 {
-    struct store_call row;
-    uint8_t pair[32];
-    MDB_val found = {sizeof pair, pair}, nothing;
+    struct store_call row = {0};
+    bool fits = key->mv_size == 16 && value->mv_size <= sizeof row &&
+                value->mv_size >= store_row_least(STORE_CALLS);
 
-    if (key->mv_size == 16 && value->mv_size == sizeof row) {
-        memcpy(&row, value->mv_data, sizeof row);
-        memcpy(pair, row.run_id, 16);
-        memcpy(pair + 16, row.call_id, 16);
-        if (memcmp(row.call_id, key->mv_data, 16) == 0 &&
-            mdb_get(check->view->txn, check->view->store->tables[STORE_RUNCALLS], &found,
-                    &nothing) == MDB_SUCCESS)
-            return;
-    }
-    store_check_wrong(check, &check->proof->sums, 0,
-                      "the row of a call has another id, or its run does not "
-                      "list it");
+    if (fits)
+        memcpy(&row, value->mv_data, value->mv_size);
+    check->matched += row.later_seq != 0;
+    if (!fits || memcmp(row.call_id, key->mv_data, 16) != 0 ||
+        row.version != (value->mv_size == sizeof row ? STORE_CALL_VERSION : 1))
+        store_check_wrong(check, &check->proof->sums, 0, "the row of a call has another id");
 }
 
 static void check_calls(struct store_check *check)
 {
+    check->matched = 0;
     each_row(check, STORE_CALLS, check_call_row);
-    if (store_check_count(check, STORE_CALLS) != check->row_count ||
-        store_check_count(check, STORE_RUNCALLS) != check->row_count)
+    if (check->matched != check->later_count)
         store_check_wrong(check, &check->proof->sums, 0,
-                          "%zu calls have rows, runs list %zu; there were %zu",
-                          store_check_count(check, STORE_CALLS),
-                          store_check_count(check, STORE_RUNCALLS), check->row_count);
+                          "%zu calls have records after their end; there were %zu", check->matched,
+                          check->later_count);
+    if (store_check_count(check, STORE_CALLS) != check->row_count)
+        store_check_wrong(check, &check->proof->sums, 0, "%zu calls have rows; there were %zu",
+                          store_check_count(check, STORE_CALLS), check->row_count);
+}
+
+/* Every entry that a record asks for is there; so there is no other one if there are as many. */
+static void check_indexes(struct store_check *check)
+{
+    if (store_check_count(check, STORE_INDEX) != check->index_count ||
+        store_check_count(check, STORE_HOURS) != check->hour_count)
+        store_check_wrong(check, &check->proof->sums, 0,
+                          "the indexes have %zu entries and %zu hours; there were %zu and %zu",
+                          store_check_count(check, STORE_INDEX),
+                          store_check_count(check, STORE_HOURS), check->index_count,
+                          check->hour_count);
 }
 
 /* Not the marks of what was logged: they are for the log alone. */
@@ -218,6 +226,7 @@ void store_check_rows(struct store_check *check)
 {
     check_open(check); /* before the counters: it knows what has left */
     check_calls(check);
+    check_indexes(check);
     check_counters(check);
     check_runs(check);
     check_objects(check);

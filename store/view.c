@@ -68,10 +68,8 @@ enum store_err store_view_counter(struct store_view *view, const struct store_sc
 
 /* ---- walking ------------------------------------------------------------------------------ */
 
-/* The key after (or before) the given one; given 0 bytes: the first (or the last). key_out and
- * value_out point into the view. */
-static enum store_err step(struct store_view *view, enum store_table table, const void *key,
-                           size_t key_bytes, bool backward, MDB_val *key_out, MDB_val *value_out)
+enum store_err store_step(struct store_view *view, enum store_table table, const void *key,
+                          size_t key_bytes, bool backward, MDB_val *key_out, MDB_val *value_out)
 {
     MDB_cursor *cursor = NULL;
     MDB_val given = {key_bytes, (void *)(uintptr_t)key};
@@ -93,11 +91,12 @@ static enum store_err step(struct store_view *view, enum store_table table, cons
     return store_err_of(view->store, code);
 }
 
-static enum store_err copy(const MDB_val *value, void *out, size_t size)
+static enum store_err copy(enum store_table table, const MDB_val *value, void *out, size_t size)
 {
-    if (value->mv_size != size)
+    if (value->mv_size > size || value->mv_size < store_row_least(table))
         return STORE_DAMAGED;
-    memcpy(out, value->mv_data, size);
+    memset(out, 0, size);
+    memcpy(out, value->mv_data, value->mv_size);
     return STORE_OK;
 }
 
@@ -105,46 +104,61 @@ enum store_err store_view_next_run(struct store_view *view, const uint8_t *id, b
                                    struct store_run *out)
 {
     MDB_val key, value;
-    enum store_err err = step(view, STORE_RUNS, id, id != NULL ? 16 : 0, backward, &key, &value);
+    enum store_err err =
+        store_step(view, STORE_RUNS, id, id != NULL ? 16 : 0, backward, &key, &value);
 
-    return err == STORE_OK ? copy(&value, out, sizeof *out) : err;
+    return err == STORE_OK ? copy(STORE_RUNS, &value, out, sizeof *out) : err;
 }
 
-static enum store_err next_of_run(struct store_view *view, const uint8_t *run_id, const uint8_t *id,
-                                  struct store_call *out)
+/* The next id under an index's entry. */
+static enum store_err next_of(struct store_view *view, const struct store_index_key *of,
+                              const uint8_t *id, uint8_t id_out[16])
 {
-    uint8_t pair[32] = {0};
+    struct store_index_key from = *of;
     MDB_val key, value;
     enum store_err err;
 
-    memcpy(pair, run_id, 16);
+    memset(from.id, 0, sizeof from.id);
     if (id != NULL)
-        memcpy(pair + 16, id, 16);
-    err = step(view, STORE_RUNCALLS, pair, sizeof pair, false, &key, &value);
+        memcpy(from.id, id, sizeof from.id);
+    err = store_step(view, STORE_INDEX, &from, sizeof from, false, &key, &value);
     if (err != STORE_OK)
         return err;
-    if (key.mv_size != sizeof pair || memcmp(key.mv_data, run_id, 16) != 0)
+    if (key.mv_size != sizeof from || memcmp(key.mv_data, &from, sizeof from - 16) != 0)
         return STORE_NOT_FOUND;
-    return store_view_call(view, (const uint8_t *)key.mv_data + 16, out);
+    memcpy(id_out, (const uint8_t *)key.mv_data + sizeof from - 16, 16);
+    return STORE_OK;
 }
 
-enum store_err store_view_next_call(struct store_view *view, const uint8_t *run_id,
+enum store_err store_view_next_call(struct store_view *view, const struct store_index_key *of,
                                     const uint8_t *id, struct store_call *out)
 {
     MDB_val key, value;
+    uint8_t next[16];
     enum store_err err;
 
-    if (run_id != NULL)
-        return next_of_run(view, run_id, id, out);
-    err = step(view, STORE_CALLS, id, id != NULL ? 16 : 0, false, &key, &value);
-    return err == STORE_OK ? copy(&value, out, sizeof *out) : err;
+    if (of != NULL && of->kind != STORE_ANY) {
+        err = next_of(view, of, id, next);
+        return err == STORE_OK ? store_view_call(view, next, out) : err;
+    }
+    err = store_step(view, STORE_CALLS, id, id != NULL ? 16 : 0, false, &key, &value);
+    return err == STORE_OK ? copy(STORE_CALLS, &value, out, sizeof *out) : err;
+}
+
+enum store_err store_view_next_run_of(struct store_view *view, const struct store_index_key *of,
+                                      const uint8_t *id, struct store_run *out)
+{
+    uint8_t next[16];
+    enum store_err err = next_of(view, of, id, next);
+
+    return err == STORE_OK ? store_view_run(view, next, out) : err;
 }
 
 enum store_err store_view_next_open(struct store_view *view, const uint8_t *id,
                                     struct store_call *out)
 {
     MDB_val key, value;
-    enum store_err err = step(view, STORE_OPEN, id, id != NULL ? 16 : 0, false, &key, &value);
+    enum store_err err = store_step(view, STORE_OPEN, id, id != NULL ? 16 : 0, false, &key, &value);
 
     if (err != STORE_OK)
         return err;
@@ -161,13 +175,14 @@ enum store_err store_view_next_window(struct store_view *view, const struct stor
     store_scope_window(&from, GOV_WHOLE, 0);
     if (key != NULL)
         from = *key;
-    err = step(view, STORE_COUNTERS, &from, sizeof from, false, &found, &value);
+    err = store_step(view, STORE_COUNTERS, &from, sizeof from, false, &found, &value);
     if (err != STORE_OK)
         return err;
     if (found.mv_size != sizeof *key_out)
         return STORE_DAMAGED;
     memcpy(key_out, found.mv_data, sizeof *key_out);
-    return key_out->kind == GOV_GLOBAL ? copy(&value, out, sizeof *out) : STORE_NOT_FOUND;
+    return key_out->kind == GOV_GLOBAL ? copy(STORE_COUNTERS, &value, out, sizeof *out)
+                                       : STORE_NOT_FOUND;
 }
 
 void store_view_head(struct store_view *view, uint64_t *seq_out, uint8_t hash_out[32])
@@ -176,7 +191,7 @@ void store_view_head(struct store_view *view, uint64_t *seq_out, uint8_t hash_ou
 
     *seq_out = 0;
     memset(hash_out, 0, 32);
-    if (step(view, STORE_CHAIN, NULL, 0, true, &key, &value) != STORE_OK || key.mv_size != 8)
+    if (store_step(view, STORE_CHAIN, NULL, 0, true, &key, &value) != STORE_OK || key.mv_size != 8)
         return;
     *seq_out = store_key_seq(key.mv_data);
     if (value.mv_size >= STORE_HASH_BYTES)

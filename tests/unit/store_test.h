@@ -4,6 +4,7 @@
 #ifndef FLYBALL_TESTS_STORE_TEST_H
 #define FLYBALL_TESTS_STORE_TEST_H
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,13 +39,16 @@ static inline void home_new(char home[64])
 
 static inline void home_remove(const char *home)
 {
-    static const char *const files[] = {"ledger.mdb", "ledger.mdb-lock", "lock"};
-    char path[128];
+    DIR *dir = opendir(home);
+    const struct dirent *entry;
+    char path[400];
 
-    for (size_t i = 0; i < COUNT(files); i++) {
-        (void)snprintf(path, sizeof path, "%s/%s", home, files[i]);
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        (void)snprintf(path, sizeof path, "%s/%s", home, entry->d_name);
         (void)unlink(path);
     }
+    if (dir != NULL)
+        (void)closedir(dir);
     (void)rmdir(home);
 }
 

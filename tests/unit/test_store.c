@@ -477,6 +477,7 @@ static void refusals_are_counted_with_their_number(void **state)
 {
     struct ledger ledger;
     struct store_event refusal;
+    struct store_index_key of;
     struct store_view *view;
     struct store_call call;
 
@@ -493,13 +494,12 @@ static void refusals_are_counted_with_their_number(void **state)
     commit(&ledger);
     assert_int_equal(row_of_run(&ledger, 1).refused, 43);
     view = view_of(&ledger);
-    assert_int_equal(store_view_next_call(view, refusal.head.run_id, NULL, &call), STORE_OK);
+    store_index_run(&of, refusal.head.run_id);
+    assert_int_equal(store_view_next_call(view, &of, NULL, &call), STORE_OK);
     assert_int_equal(call.state, STORE_CALL_REFUSED);
     assert_int_equal(call.consumption_seq, 2); /* of the first */
-    assert_int_equal(store_view_next_call(view, refusal.head.run_id, call.call_id, &call),
-                     STORE_OK);
-    assert_int_equal(store_view_next_call(view, refusal.head.run_id, call.call_id, &call),
-                     STORE_NOT_FOUND);
+    assert_int_equal(store_view_next_call(view, &of, call.call_id, &call), STORE_OK);
+    assert_int_equal(store_view_next_call(view, &of, call.call_id, &call), STORE_NOT_FOUND);
     assert_int_equal(store_view_next_open(view, NULL, &call), STORE_NOT_FOUND);
     store_view_close(view);
     expect_proven(&ledger, "refusals");

@@ -71,7 +71,7 @@ static void ledger_of_all(struct ledger *ledger)
 
 /* ---- touching ----------------------------------------------------------------------------- */
 
-enum touch { FLIP, FLIP_KEY, DELETE, SHORTEN };
+enum touch { FLIP, FLIP_KEY, ADD_KEY, DELETE, SHORTEN };
 
 static void touch(const char *home, const char *table, unsigned n, enum touch how, size_t at)
 {
@@ -80,11 +80,11 @@ static void touch(const char *home, const char *table, unsigned n, enum touch ho
 
     raw_open(&raw, home, table);
     assert_true(raw_row(&raw, n, &row));
-    if (how != FLIP && how != SHORTEN)
+    if (how == FLIP_KEY || how == DELETE)
         raw_delete(&raw, &row);
     if (how == FLIP)
         row.value[at] ^= 0x10;
-    else if (how == FLIP_KEY)
+    else if (how == FLIP_KEY || how == ADD_KEY)
         row.key[at] ^= 0x10;
     else if (how == SHORTEN)
         row.value_bytes--;
@@ -195,8 +195,15 @@ static const struct {
     {"a refused call gone", "calls", 5, DELETE, 0, true, 11, "the row of the call of record 11"},
     {"an open call that is not listed", "open", 0, DELETE, 0, true, 0, "2 calls are open, 1"},
     {"an open call that is another", "open", 1, FLIP_KEY, 3, true, 0, "a call is listed as open"},
-    {"a call that its run does not list", "runcalls", 2, DELETE, 0, true, 0, "the row of a call"},
-    {"a call listed by another run", "runcalls", 0, FLIP_KEY, 2, true, 0, "the row of a call"},
+    {"a call that its run does not list", "index", 2, DELETE, 0, true, 11, "missing in an index"},
+    {"a call listed by another run", "index", 0, FLIP_KEY, 2, true, 4, "missing in an index"},
+    {"an entry that no record asks for", "index", 0, ADD_KEY, 20, true, 0, "the indexes have"},
+    {"a record after a call's end", "calls", 5, FLIP, offsetof(struct store_call, later_seq), true,
+     0, "calls have records after their end"},
+    {"a record after the end that there is not", "calls", 0, FLIP,
+     offsetof(struct store_call, later_seq), true, 0, "calls have records after their end"},
+    {"an hour that begins too late", "hours", 0, FLIP, 1, true, 1, "the hour of record 1"},
+    {"an hour that no record is of", "hours", 0, ADD_KEY, 7, true, 0, "the indexes have"},
 };
 
 static void what_is_changed_is_found_and_named(void **state)

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ledgers of older Flyballs: brought over when they are opened, found by what the new one finds
+ * them by, proven; records and rows of other sizes than any Flyball wrote are damage. */
+#include "store/store_int.h"
+#include "tests/unit/store_raw.h"
+
+/* ---- a ledger of schema 2 -------------------------------------------------------------------- */
+
+static void drop(const char *home, const char *table)
+{
+    struct raw raw;
+
+    raw_open(&raw, home, table);
+    assert_int_equal(mdb_drop(raw.txn, raw.dbi, 1), 0);
+    raw_close(&raw);
+}
+
+/* The rows of calls had no member for what comes after their end. */
+static void calls_shorten(const char *home)
+{
+    struct raw_row row;
+    struct raw raw;
+
+    raw_open(&raw, home, "calls");
+    for (unsigned n = 0; raw_row(&raw, n, &row); n++) {
+        row.value_bytes = 64;
+        row.value[0] = 1;
+        raw_put(&raw, &row);
+    }
+    raw_close(&raw);
+}
+
+/* Each run had a list of its calls. */
+static void runcalls_make(const char *home, uint64_t calls)
+{
+    struct raw_row row = {.key_bytes = 32};
+    struct raw raw;
+
+    raw_open(&raw, home, "meta");
+    assert_int_equal(mdb_dbi_open(raw.txn, "runcalls", MDB_CREATE, &raw.dbi), 0);
+    for (uint64_t call = 1; call <= calls; call++) {
+        id_make(row.key, 'r', 1);
+        id_make(row.key + 16, 'c', call);
+        raw_put(&raw, &row);
+    }
+    raw_close(&raw);
+}
+
+static void become_schema_2(const char *home, uint64_t calls)
+{
+    struct raw_row row = {.key_bytes = 6, .value_bytes = 4, .key = "schema", .value = {2}};
+    struct raw raw;
+
+    drop(home, "index");
+    drop(home, "hours");
+    calls_shorten(home);
+    runcalls_make(home, calls);
+    raw_open(&raw, home, "meta");
+    raw_put(&raw, &row);
+    raw_close(&raw);
+}
+
+static void settle_as(struct ledger *ledger, uint64_t call, const char *model)
+{
+    struct store_event event;
+
+    consumption_make(&event, call, STORE_SETTLED, 5, 5);
+    (void)snprintf(event.consumption.model, sizeof event.consumption.model, "%s", model);
+    assert_int_equal(store_settle(ledger->store, &event), STORE_OK);
+}
+
+/* Calls 1 to 5: 1 served by another model, 2 as asked, 3 and 4 open, 5 refused three times. */
+static void ledger_of_2(struct ledger *ledger)
+{
+    struct store_event event;
+
+    ledger_new(ledger);
+    run_new(ledger, 1);
+    begin(ledger);
+    for (uint64_t call = 1; call <= 4; call++)
+        assert_int_equal(admit(ledger, 1, call, 10, 10), STORE_OK);
+    assert_int_equal(sent(ledger, 1), STORE_OK);
+    assert_int_equal(sent(ledger, 2), STORE_OK);
+    settle_as(ledger, 1, "gpt-5-nano-2025-08-07");
+    settle_as(ledger, 2, "gpt-5-nano");
+    for (int i = 1; i <= 3; i++) {
+        refusal_make(&event, 1, 5, i);
+        event.head.ts_ns = NOON + i * 3600 * SECOND;
+        assert_int_equal(store_refuse(ledger->store, &event), STORE_OK);
+    }
+    commit(ledger);
+    store_close(ledger->store);
+    become_schema_2(ledger->home, 5);
+}
+
+static unsigned count_of(struct ledger *ledger, enum store_index kind, const char *name)
+{
+    struct store_view *view = view_of(ledger);
+    struct store_index_key of;
+    struct store_call call;
+    uint8_t last[16];
+    unsigned count = 0;
+
+    store_index_name(&of, kind, name);
+    while (store_view_next_call(view, &of, count > 0 ? last : NULL, &call) == STORE_OK) {
+        memcpy(last, call.call_id, sizeof last);
+        count++;
+    }
+    store_view_close(view);
+    return count;
+}
+
+static uint64_t since_of(struct ledger *ledger, int64_t since_ns)
+{
+    struct store_view *view = view_of(ledger);
+    uint64_t seq = store_view_since(view, since_ns);
+
+    store_view_close(view);
+    return seq;
+}
+
+static void a_ledger_of_schema_2_is_brought_over(void **state)
+{
+    struct store_error error;
+    struct ledger ledger;
+    uint8_t head[32];
+
+    (void)state;
+    ledger_of_2(&ledger);
+    assert_int_equal(store_open(ledger.home, true, &ledger.store, &error), STORE_SCHEMA_OLDER);
+    assert_non_null(strstr(error.text, "schema 2"));
+    ledger_open(&ledger, false);
+    expect_proven(&ledger, "brought over");
+    memcpy(head, proof_of(&ledger, NULL).head, sizeof head);
+    assert_int_equal(count_of(&ledger, STORE_CALLS_OF_MODEL, "gpt-5-nano"), 4);
+    assert_int_equal(count_of(&ledger, STORE_CALLS_OF_MODEL, "gpt-5-nano-2025-08-07"), 1);
+    begin(&ledger);
+    assert_int_equal(admit(&ledger, 1, 6, 10, 10), STORE_OK);
+    assert_int_equal(settle(&ledger, 3, STORE_RELEASED, 0, 0), STORE_OK);
+    commit(&ledger);
+    store_close(ledger.store);
+    ledger_open(&ledger, true);
+    expect_proven(&ledger, "gone on with");
+    assert_true(proof_of(&ledger, head).head_known);
+    ledger_free(&ledger);
+}
+
+/* What is opened anew after nothing was committed is still the old one. */
+static void a_ledger_that_cannot_be_brought_over_stays_as_it_is(void **state)
+{
+    struct store_error error;
+    struct ledger ledger;
+    struct raw_row row;
+    struct raw raw;
+
+    (void)state;
+    ledger_of_2(&ledger);
+    raw_open(&raw, ledger.home, "chain");
+    assert_true(raw_row(&raw, 2, &row));
+    row.value[100] ^= 1;
+    raw_put(&raw, &row);
+    raw_close(&raw);
+    assert_int_equal(store_open(ledger.home, false, &ledger.store, &error), STORE_DAMAGED);
+    raw_open(&raw, ledger.home, "meta");
+    assert_true(raw_row(&raw, 1, &row));
+    assert_memory_equal(row.key, "schema", 6);
+    assert_int_equal(row.value[0], 2);
+    raw_close(&raw);
+    home_remove(ledger.home);
+}
+
+/* ---- finding --------------------------------------------------------------------------------- */
+
+static void records_are_found_by_their_time(void **state)
+{
+    struct ledger ledger;
+
+    (void)state;
+    ledger_of_2(&ledger);
+    ledger_open(&ledger, false);
+    assert_int_equal(since_of(&ledger, 0), 1);
+    assert_int_equal(since_of(&ledger, NOON), 1);
+    assert_int_equal(since_of(&ledger, NOON + 3600 * SECOND), 8);
+    assert_int_equal(since_of(&ledger, NOON + 2 * 3600 * SECOND), 9);
+    assert_int_equal(since_of(&ledger, NOON + 9 * 3600 * SECOND), 11); /* none */
+    ledger_free(&ledger);
+}
+
+/* A clock that was set back: nothing of the later times is missed. */
+static void a_clock_that_was_set_back_hides_nothing(void **state)
+{
+    static const int hours[] = {5, 6, 1, 7};
+    struct ledger ledger;
+    struct store_event event;
+
+    (void)state;
+    ledger_new(&ledger);
+    run_new(&ledger, 1);
+    begin(&ledger);
+    for (size_t i = 0; i < COUNT(hours); i++) {
+        refusal_make(&event, 1, 1 + i, 1);
+        event.head.ts_ns = NOON + hours[i] * 3600 * SECOND;
+        assert_int_equal(store_refuse(ledger.store, &event), STORE_OK);
+    }
+    commit(&ledger);
+    assert_int_equal(since_of(&ledger, NOON + 6 * 3600 * SECOND), 3);
+    assert_int_equal(since_of(&ledger, NOON + 7 * 3600 * SECOND), 5);
+    assert_true(since_of(&ledger, NOON + 1 * 3600 * SECOND) <= 2);
+    expect_proven(&ledger, "hours out of order");
+    ledger_free(&ledger);
+}
+
+/* ---- sizes ----------------------------------------------------------------------------------- */
+
+static void a_record_of_a_size_that_nobody_wrote_is_damage(void **state)
+{
+    static const int changes[] = {-8, 8};
+    struct store_event *event = calloc(1, sizeof *event);
+    unsigned char bytes[1024];
+
+    (void)state;
+    assert_non_null(event);
+    for (unsigned type = STORE_ALLOCATION; type <= STORE_CLOCK; type++)
+        for (size_t i = 0; i < COUNT(changes); i++) {
+            struct store_record head = {.version = STORE_RECORD_VERSION, .type = (uint16_t)type};
+
+            memset(bytes, 0, sizeof bytes);
+            head.bytes = (uint32_t)(sizeof head + store_body_bytes(type));
+            memcpy(bytes, &head, sizeof head);
+            store_sha256(bytes, head.bytes, bytes + head.bytes);
+            assert_true(store_unpack(bytes, head.bytes + 32, event, NULL));
+            head.bytes = (uint32_t)((int)head.bytes + changes[i]);
+            memcpy(bytes, &head, sizeof head);
+            store_sha256(bytes, head.bytes, bytes + head.bytes);
+            if (store_unpack(bytes, head.bytes + 32, event, NULL))
+                fail_msg("type %u, %+d bytes: taken", type, changes[i]);
+        }
+    free(event);
+}
+
+static void a_record_of_a_later_version_is_not_guessed_at(void **state)
+{
+    struct store_record head = {.version = STORE_RECORD_VERSION + 1, .type = STORE_OVERRUN};
+    struct store_event *event = calloc(1, sizeof *event);
+    unsigned char bytes[256] = {0};
+
+    (void)state;
+    assert_non_null(event);
+    head.bytes = (uint32_t)(sizeof head + store_body_bytes(STORE_OVERRUN));
+    memcpy(bytes, &head, sizeof head);
+    store_sha256(bytes, head.bytes, bytes + head.bytes);
+    assert_false(store_unpack(bytes, head.bytes + 32, event, NULL));
+    free(event);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_ledger_of_schema_2_is_brought_over),
+        cmocka_unit_test(a_ledger_that_cannot_be_brought_over_stays_as_it_is),
+        cmocka_unit_test(records_are_found_by_their_time),
+        cmocka_unit_test(a_clock_that_was_set_back_hides_nothing),
+        cmocka_unit_test(a_record_of_a_size_that_nobody_wrote_is_damage),
+        cmocka_unit_test(a_record_of_a_later_version_is_not_guessed_at),
+    };
+
+    return cmocka_run_group_tests_name("store schema", tests, NULL, NULL);
+}
