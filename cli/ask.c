@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,18 @@ bool cli_place(struct client_place *place)
     if (slash != NULL)
         *slash = '\0';
     return client_home(place->home, sizeof place->home);
+}
+
+const char *cli_login(void)
+{
+    const struct passwd *entry = getpwuid(getuid());
+    static char text[32];
+
+    if (entry != NULL)
+        (void)snprintf(text, sizeof text, "%s", entry->pw_name);
+    else
+        (void)snprintf(text, sizeof text, "uid %ld", (long)getuid());
+    return text;
 }
 
 bool cli_ledger_is_there(void)

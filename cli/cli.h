@@ -42,6 +42,11 @@ int cli_help(const char *name);
 /* "flyball NAME: ... try --help". Returns CLI_USAGE. */
 int cli_usage(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* "2026-11-22", "2026-11-22T10:00:00Z", or how long ago: "90m". False: none of them. */
+bool cli_time_parse(const char *text, int64_t *ns_out);
+/* The name of who asks, for the record. Static. */
+const char *cli_login(void);
+
 /* ---- asking the sidecar (ask.c) ----------------------------------------------------------- */
 
 /* Where the state directory and our own programs are. False: there is no state directory. */
@@ -71,6 +76,8 @@ void cli_listen(const struct client_link *link, int wait_ms, struct cli_word *wo
 int cli_run(int argc, char **argv);
 int cli_read(int argc, char **argv); /* status, runs, calls, events, receipts: by argv[0] */
 int cli_verify(int argc, char **argv);
+int cli_correct(int argc, char **argv);
+int cli_reprice(int argc, char **argv);
 int cli_meter(int argc, char **argv);
 int cli_estimate_command(int argc, char **argv);
 int cli_doctor(int argc, char **argv);

@@ -112,6 +112,33 @@ const struct cli_command cli_commands[] = {
      "  --head HEX      a head that was written down earlier must be in the chain: finds a tail\n"
      "                  that was cut off, which nothing inside the ledger can tell\n"
      "  --json          one JSON object\n"},
+    {"correct", "charge a call that has ended something else", cli_correct,
+     "usage: flyball correct CALL --cost USD --reason R [OPTIONS]\n"
+     "\n"
+     "Records that a call cost something else than it was charged, as an invoice may say. Nothing "
+     "is\n"
+     "changed in place: the correction is a record of its own, and what is given back is a credit\n"
+     "beside the charge. CALL is the beginning of its id. For a shell outside any run.\n"
+     "\n"
+     "  --cost USD      what it cost\n"
+     "  --reason R      why, for the record\n"
+     "  --actor A       who says so (default: the login name)\n"
+     "  --json          one JSON object\n"},
+    {"reprice", "what calls cost by another price book", cli_reprice,
+     "usage: flyball reprice --since T [OPTIONS]\n"
+     "\n"
+     "Computes the calls of a period again, with today's price book or another one, and shows "
+     "what\n"
+     "would be charged differently. Calls whose cost the provider reported stay as they are, as "
+     "do\n"
+     "those that were corrected by hand or charged their hold.\n"
+     "\n"
+     "  --since T       calls not older than T: 2026-11-22, 2026-11-22T10:00:00Z, or 90m\n"
+     "  --prices FILE   a price file over the shipped book (default: the configuration's)\n"
+     "  --apply         record the differences as corrections; for a shell outside any run\n"
+     "  --reason R      why, for the record\n"
+     "  --actor A       who says so (default: the login name)\n"
+     "  --json          one JSON object a line, every call that was charged\n"},
     {"meter", "what a recorded exchange cost", cli_meter,
      "usage: flyball meter FILE|-\n"
      "\n"

@@ -13,8 +13,7 @@
 
 /* ---- options ------------------------------------------------------------------------------ */
 
-/* 2026-11-22, 2026-11-22T10:00:00Z, or how long ago. */
-static bool time_parse(const char *text, int64_t *ns_out)
+bool cli_time_parse(const char *text, int64_t *ns_out)
 {
     struct tm parts = {0};
     const char *end;
@@ -69,7 +68,7 @@ static int options_read(int argc, char **argv, json_t *request, bool *json)
             set(request, "kind", json_string(optarg));
         else if (id == 'k')
             return cli_usage(argv[0], "--kind: '%s' is none of admission, settlement", optarg);
-        else if (id == 't' && time_parse(optarg, &since_ns))
+        else if (id == 't' && cli_time_parse(optarg, &since_ns))
             set(request, "since_ns", json_integer(since_ns));
         else if (id == 't')
             return cli_usage(argv[0], "--since: '%s' is no time", optarg);

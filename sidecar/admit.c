@@ -233,6 +233,15 @@ static enum store_err settle(struct side_book *book, struct side_op *op, bool *d
     return err == STORE_OK && used->end != STORE_RELEASED ? side_warn(book, op) : err;
 }
 
+/* Headroom may have changed for everybody who was refused or waits. */
+static enum store_err correct(struct side_book *book, struct side_op *op)
+{
+    op->event.head.ts_ns = side_now_ns();
+    memcpy(op->event.head.call_id, op->call_id, sizeof op->event.head.call_id);
+    book->changes++;
+    return store_correct(book->store, &op->event);
+}
+
 static enum store_err run_close(struct side_book *book, struct side_op *op)
 {
     enum store_err err = side_repeats_flush(book);
@@ -288,6 +297,10 @@ bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool
         break;
     case SIDE_OP_SETTLE:
         err = settle(book, op, durable_out);
+        break;
+    case SIDE_OP_CORRECT:
+        err = correct(book, op);
+        *durable_out = true;
         break;
     case SIDE_OP_REFUSE:
         err = store_refuse(book->store, &op->event);

@@ -313,35 +313,6 @@ static void on_owner_death(evutil_socket_t fd, short what, void *data)
     owner_gone(data);
 }
 
-/* The request as far as the ledger knows it; enough to meter and bill its answer. */
-static void request_restore(struct side_call *call, const struct store_admission *admission)
-{
-    struct meter_request *request = &call->request;
-
-    memset(request, 0, sizeof *request);
-    request->provider = meter_provider_by_name(admission->provider);
-    if (request->provider == NULL)
-        request->provider = meter_provider_by_name("unknown");
-    request->api = meter_api_by_name(admission->api);
-    request->kind = request->api != NULL ? meter_api_kind(request->api) : METER_UNKNOWN;
-    (void)wire_text(&(struct wire_value){0, admission->model,
-                                         strnlen(admission->model, sizeof admission->model)},
-                    request->model, sizeof request->model);
-    request->stream = (admission->flags & STORE_STREAM) != 0;
-    request->output_cap = admission->cap_held <= INT64_MAX ? (int64_t)admission->cap_held : -1;
-    request->thinking_budget = -1;
-    request->tier = (enum meter_tier)admission->tier;
-    request->choices = admission->choices;
-    for (unsigned i = 0; i < METER_COUNTS; i++)
-        request->counts[i] = admission->counts[i];
-    request->cache_write_5m = (admission->flags & STORE_WRITES_5M) != 0;
-    request->cache_write_1h = (admission->flags & STORE_WRITES_1H) != 0;
-    request->regional = (admission->flags & STORE_REGIONAL) != 0;
-    request->context_window = (admission->flags & STORE_REFERS) != 0;
-    request->server_tools = (admission->flags & STORE_SERVER_TOOLS) != 0;
-    request->estimated_input_tokens = admission->input_tokens;
-}
-
 static void progress_restore(struct side_call *call, struct store_view *view)
 {
     struct meter_progress *progress = malloc(sizeof *progress);
@@ -369,7 +340,7 @@ static void call_restore(struct side *side, struct store_view *view, const struc
         call->phase = SIDE_HELD;
         memcpy(call->id, row->call_id, sizeof call->id);
         client_uuid_text(call->id, call->id_text);
-        request_restore(call, &event->admission);
+        side_request_restore(&call->request, &event->admission);
         call->hold_tokens = event->admission.hold[GOV_TOKENS];
         call->hold_pusd = event->admission.hold[GOV_COST];
         call->cap_held = event->admission.cap_held;

@@ -9,283 +9,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SEEK_BEFORE_NS (INT64_C(3600) * 1000000000)
-
-struct side_query {
-    struct side_query *next, **link;
-    struct side_conn *conn;
-    const struct verb *verb;
-    bool ready;  /* the barrier is through */
-    bool asleep; /* a listing that follows the ledger has caught up */
-    bool follow;
-    bool all;
-    char kind[16];
-    uint8_t run_id[16];
-    bool by_run;
-    char session[64];
-    struct store_index_key of; /* the calls, or the runs, of it */
-    int64_t since_ns;
-    uint64_t seq; /* the next record */
-    uint8_t last_id[16];
-    bool has_last;
-    uint8_t head[32];
-    bool has_head;
-};
-
-/* One line or nothing; *more false: that was all. */
-typedef json_t *(*line_maker)(struct side_query *query, struct store_view *view, bool *more,
-                              char **text_out);
-
-struct verb {
-    const char *name;
-    line_maker line; /* a listing; NULL: answered by begin alone */
-    void (*begin)(struct side_query *query, struct store_view *view);
-    bool one; /* begin answers for a single run, the listing for many */
-};
-
-static json_t *call_line(struct side_query *query, struct store_view *view, bool *more,
-                         char **text_out);
-
-/* ---- which records ------------------------------------------------------------------------ */
-
-static bool wanted_run(const struct side_query *query, struct store_view *view,
-                       const uint8_t run_id[16])
-{
-    struct store_run run;
-
-    if (query->by_run)
-        return memcmp(query->run_id, run_id, 16) == 0;
-    if (query->session[0] == '\0')
-        return true;
-    return store_view_run(view, run_id, &run) == STORE_OK &&
-           strncmp(run.allocation.session, query->session, sizeof run.allocation.session) == 0;
-}
-
-static bool is_prefix_of(const char *prefix, const uint8_t run_id[16])
-{
-    char text[37];
-
-    client_uuid_text(run_id, text);
-    return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-/* The least id that begins so. False: none can. */
-static bool least_of_prefix(const char *prefix, uint8_t out[16])
-{
-    unsigned digits = 0;
-
-    memset(out, 0, 16);
-    for (; *prefix != '\0'; prefix++) {
-        char digit[2] = {*prefix, '\0'};
-
-        if (*prefix == '-')
-            continue;
-        if (digits == 32 || strspn(digit, "0123456789abcdef") != 1)
-            return false;
-        out[digits / 2] |= (uint8_t)(strtoul(digit, NULL, 16) << (digits % 2 == 0 ? 4 : 0));
-        digits++;
-    }
-    return true;
-}
-
-/* How many runs have an id that begins so, two for more; the first of them. */
-static unsigned runs_find(struct store_view *view, const char *prefix, struct store_run *out)
-{
-    struct store_run run;
-    uint8_t id[16];
-    unsigned found = 0;
-    enum store_err err;
-
-    if (!least_of_prefix(prefix, id))
-        return 0;
-    for (int i = 15; i >= 0 && id[i]-- == 0; i--) /* what comes after the one before */
-        continue;
-    err = store_view_next_run(view, prefix[strspn(prefix, "0-")] != '\0' ? id : NULL, false, &run);
-    while (found < 2 && err == STORE_OK && is_prefix_of(prefix, run.run_id)) {
-        if (found++ == 0)
-            *out = run;
-        memcpy(id, run.run_id, sizeof id);
-        err = store_view_next_run(view, id, false, &run);
-    }
-    return found;
-}
-
-static void select_run(struct side_query *query, const struct store_run *run)
-{
-    query->by_run = true;
-    memcpy(query->run_id, run->run_id, sizeof query->run_id);
-    store_index_run(&query->of, run->run_id);
-    if (query->seq < run->allocation_seq)
-        query->seq = run->allocation_seq; /* nothing of it stands before */
-}
-
-static bool select_session(struct side_query *query, struct store_view *view, const char *session)
-{
-    struct store_run run;
-
-    (void)snprintf(query->session, sizeof query->session, "%s", session);
-    store_index_name(&query->of, STORE_RUNS_OF_SESSION, query->session);
-    if (store_view_next_run_of(view, &query->of, NULL, &run) != STORE_OK)
-        return false;
-    if (query->verb->line == call_line)
-        query->of.kind = STORE_CALLS_OF_SESSION;
-    return true;
-}
-
-/* Ids begin with their time, and a call's is made before its record is: somewhat before is soon
- * enough. */
-static void seek(struct side_query *query)
-{
-    int64_t ms = (query->since_ns - SEEK_BEFORE_NS) / 1000000;
-
-    if (ms <= 0)
-        return;
-    for (int i = 0; i < 6; i++)
-        query->last_id[i] = (uint8_t)(ms >> (40 - 8 * i));
-    query->has_last = true;
-}
-
-/* --run ID, --session S, --all, or none of them: the newest run. False: there is no such run; the
- * other end has been told. */
-static bool select_records(struct side_query *query, const json_t *request)
-{
-    const char *run_text = json_string_value(json_object_get(request, "run"));
-    const char *session = json_string_value(json_object_get(request, "session"));
-    struct store_view *view;
-    struct store_run run;
-    char text[200] = "there is no run yet; start one with `flyball run -- CMD`";
-    unsigned found;
-
-    if (store_view_open(query->conn->side->store, &view) != STORE_OK) {
-        side_conn_done(query->conn, 3, "the ledger cannot be read");
-        return false;
-    }
-    query->seq = query->since_ns != 0 ? store_view_since(view, query->since_ns) : 1;
-    if (query->all)
-        found = 1;
-    else if (run_text != NULL)
-        found = runs_find(view, run_text, &run);
-    else if (session != NULL)
-        found = select_session(query, view, session);
-    else
-        found = store_view_next_run(view, NULL, true, &run) == STORE_OK;
-    store_view_close(view);
-    if (query->all)
-        return true;
-    if (found == 1 && session == NULL)
-        select_run(query, &run);
-    else if (found > 1)
-        (void)snprintf(text, sizeof text, "more than one run has an id that begins with '%.40s'",
-                       run_text);
-    else if (run_text != NULL)
-        (void)snprintf(text, sizeof text, "no run has an id that begins with '%.40s'", run_text);
-    else if (session != NULL)
-        (void)snprintf(text, sizeof text, "no run belongs to a session '%.80s'", session);
-    if (found != 1)
-        side_conn_done(query->conn, 1, text);
-    return found == 1;
-}
-
-/* ---- lines -------------------------------------------------------------------------------- */
-
-static bool next_event(struct side_query *query, struct store_view *view, struct store_event *event)
-{
-    if (store_view_event(view, query->seq, event) != STORE_OK)
-        return false;
-    query->seq = event->head.seq + 1;
-    return true;
-}
-
-static json_t *event_line(struct side_query *query, struct store_view *view, bool *more,
-                          char **text_out)
-{
-    struct store_event *event = malloc(sizeof *event);
-    json_t *line = NULL;
-
-    (void)text_out;
-    *more = event != NULL && next_event(query, view, event);
-    if (*more && event->head.ts_ns >= query->since_ns &&
-        wanted_run(query, view, event->head.run_id))
-        line = side_event_json(view, event);
-    free(event);
-    return line;
-}
-
-static bool wanted_kind(const struct side_query *query, unsigned type)
-{
-    bool settlement = type == STORE_CONSUMPTION;
-
-    return query->kind[0] == '\0' || (strcmp(query->kind, "settlement") == 0) == settlement;
-}
-
-static json_t *receipt_line(struct side_query *query, struct store_view *view, bool *more,
-                            char **text_out)
-{
-    struct store_event *event = malloc(sizeof *event);
-
-    *more = event != NULL && next_event(query, view, event);
-    if (*more && event->head.ts_ns >= query->since_ns && wanted_kind(query, event->head.type) &&
-        wanted_run(query, view, event->head.run_id))
-        *text_out = side_receipt_text(view, event);
-    free(event);
-    return NULL;
-}
-
-static bool since(const struct side_query *query, struct store_view *view,
-                  const struct store_call *call)
-{
-    struct store_event *event;
-    uint64_t seq = call->admission_seq != 0 ? call->admission_seq : call->consumption_seq;
-    bool later = true;
-
-    if (query->since_ns == 0)
-        return true;
-    event = malloc(sizeof *event);
-    if (event != NULL && store_view_event(view, seq, event) == STORE_OK)
-        later = event->head.ts_ns >= query->since_ns;
-    free(event);
-    return later;
-}
-
-static json_t *call_line(struct side_query *query, struct store_view *view, bool *more,
-                         char **text_out)
-{
-    struct store_call call;
-
-    (void)text_out;
-    *more = store_view_next_call(view, &query->of, query->has_last ? query->last_id : NULL,
-                                 &call) == STORE_OK;
-    if (!*more)
-        return NULL;
-    memcpy(query->last_id, call.call_id, sizeof query->last_id);
-    query->has_last = true;
-    return wanted_run(query, view, call.run_id) && since(query, view, &call)
-               ? side_call_json(view, &call)
-               : NULL;
-}
-
-static json_t *run_line(struct side_query *query, struct store_view *view, bool *more,
-                        char **text_out)
-{
-    const uint8_t *last = query->has_last ? query->last_id : NULL;
-    struct store_run run;
-
-    (void)text_out;
-    *more = (query->of.kind == STORE_RUNS_OF_SESSION
-                 ? store_view_next_run_of(view, &query->of, last, &run)
-                 : store_view_next_run(view, last, false, &run)) == STORE_OK;
-    if (!*more)
-        return NULL;
-    memcpy(query->last_id, run.run_id, sizeof query->last_id);
-    query->has_last = true;
-    return wanted_run(query, view, run.run_id) && run.started_ns >= query->since_ns
-               ? side_run_json(view, &run)
-               : NULL;
-}
-
 /* ---- answers without a listing ------------------------------------------------------------ */
 
-static void reply_json(struct side_conn *conn, json_t *json)
+void side_reply_json(struct side_conn *conn, json_t *json)
 {
     char *text = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
 
@@ -303,7 +29,7 @@ static void begin_ping(struct side_query *query, struct store_view *view)
                              query->conn->side->home, "protocol", (json_int_t)WIRE_VERSION);
 
     (void)view;
-    reply_json(query->conn, json);
+    side_reply_json(query->conn, json);
     side_conn_done(query->conn, 0, NULL);
 }
 
@@ -330,7 +56,7 @@ static void work_proving(struct side_job *job)
     store_view_close(view);
 }
 
-static bool query_lives(const struct side *side, const struct side_query *query)
+bool side_query_lives(const struct side *side, const struct side_query *query)
 {
     const struct side_query *other = side->queries;
 
@@ -343,13 +69,13 @@ static void done_proving(struct side *side, struct side_job *job)
 {
     struct proving *proving = (struct proving *)job;
 
-    if (query_lives(side, proving->query)) {
+    if (side_query_lives(side, proving->query)) {
         struct side_conn *conn = proving->query->conn;
         const struct store_proof *proof = &proving->proof;
         bool holds = proof->chain && proof->sums && proof->caps;
 
         if (proving->err == STORE_OK)
-            reply_json(conn, side_proof_json(proof));
+            side_reply_json(conn, side_proof_json(proof));
         if (proving->err != STORE_OK)
             side_conn_done(conn, 3, store_strerror(proving->err));
         else
@@ -381,17 +107,22 @@ static void begin_status(struct side_query *query, struct store_view *view)
     struct store_run run;
 
     if (query->by_run && store_view_run(view, query->run_id, &run) == STORE_OK) {
-        reply_json(query->conn, side_run_json(view, &run));
+        side_reply_json(query->conn, side_run_json(view, &run));
         side_conn_done(query->conn, 0, NULL);
     }
 }
 
-static const struct verb verbs[] = {
-    {"ping", NULL, begin_ping, false},        {"verify", NULL, begin_verify, false},
-    {"status", run_line, begin_status, true}, {"runs", run_line, NULL, false},
-    {"calls", call_line, NULL, false},        {"events", event_line, NULL, false},
-    {"receipts", receipt_line, NULL, false},
-};
+static const struct side_verb verbs[] = {
+    {.name = "ping", .begin = begin_ping}, {.name = "verify", .begin = begin_verify},
+    {.name = "status", .line = side_line_run, .begin = begin_status, .one = true},
+    {.name = "runs", .line = side_line_run}, {.name = "calls", .line = side_line_call},
+    {.name = "events", .line = side_line_event}, {.name = "receipts", .line = side_line_receipt},
+    {
+        .name = "correct",
+        .begin = side_begin_correct,
+        .operator= true },
+        {.name = "reprice", .line = side_line_reprice, .ready = side_reprice_ready},
+    };
 
 /* ---- going on ----------------------------------------------------------------------------- */
 
@@ -405,7 +136,7 @@ static bool slice(struct side_query *query, struct store_view *view)
         json_t *line = query->verb->line(query, view, &more, &text);
 
         if (line != NULL)
-            reply_json(query->conn, line);
+            side_reply_json(query->conn, line);
         if (text != NULL) {
             side_conn_reply(query->conn, text, strlen(text));
             side_conn_reply(query->conn, "\n", 1);
@@ -448,7 +179,7 @@ static void on_barrier(struct side *side, struct side_op *op)
     struct side_query *query = op->owner;
     struct store_view *view;
 
-    if (query_lives(side, query)) {
+    if (side_query_lives(side, query)) {
         enum store_err err = op->result;
 
         if (err == STORE_OK)
@@ -476,7 +207,6 @@ static bool query_read(struct side_query *query, const json_t *request)
     query->all = json_is_true(json_object_get(request, "all"));
     query->follow = json_is_true(json_object_get(request, "follow"));
     query->since_ns = json_integer_value(json_object_get(request, "since_ns"));
-    seek(query);
     if (kind != NULL)
         (void)snprintf(query->kind, sizeof query->kind, "%s", kind);
     query->has_head = head != NULL;
@@ -486,23 +216,25 @@ static bool query_read(struct side_query *query, const json_t *request)
     }
     if (query->verb->line == NULL)
         return true;
+    if (query->verb->ready != NULL && !query->verb->ready(query))
+        return false;
     if (strcmp(query->verb->name, "runs") == 0 && json_object_get(request, "run") == NULL)
         query->all = true;
-    return select_records(query, request);
+    return side_select_records(query, request);
 }
 
 static void post_barrier(struct side *side, void *data)
 {
     struct side_op *op =
-        query_lives(side, data) ? side_op_new(SIDE_OP_BARRIER, NULL, on_barrier, data) : NULL;
+        side_query_lives(side, data) ? side_op_new(SIDE_OP_BARRIER, NULL, on_barrier, data) : NULL;
 
     if (op != NULL)
         side_post(side, op);
-    else if (query_lives(side, data))
+    else if (side_query_lives(side, data))
         side_conn_done(((struct side_query *)data)->conn, 3, "out of memory");
 }
 
-static void ask(struct side_conn *conn, const struct verb *verb, const json_t *request)
+static void ask(struct side_conn *conn, const struct side_verb *verb, const json_t *request)
 {
     struct side_query *query = calloc(1, sizeof *query);
 
@@ -512,13 +244,17 @@ static void ask(struct side_conn *conn, const struct verb *verb, const json_t *r
     }
     query->conn = conn;
     query->verb = verb;
+    query->request = json_incref((json_t *)(uintptr_t)request);
     query->next = conn->side->queries;
     query->link = &conn->side->queries;
     if (query->next != NULL)
         query->next->link = &query->next;
     conn->side->queries = query;
     conn->query = query;
-    if (query_read(query, request))
+    if ((verb->operator|| json_is_true(json_object_get(request, "apply"))) &&
+        side_run_above(conn->side, conn->pid))
+        side_conn_done(conn, 2, "inside_run: use a shell outside any run");
+    else if (query_read(query, request))
         side_later(conn->side, post_barrier, query);
 }
 
@@ -528,6 +264,8 @@ void side_query_free(struct side_query *query)
     *query->link = query->next;
     if (query->next != NULL)
         query->next->link = query->link;
+    json_decref(query->request);
+    meter_price_book_free(query->own_book);
     free(query);
 }
 

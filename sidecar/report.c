@@ -24,6 +24,15 @@ static json_t *text_json(const char *text, size_t size)
 }
 #define TEXT_JSON(field) text_json(field, sizeof(field))
 
+static json_t *hash_json(const uint8_t hash[32])
+{
+    char text[65];
+
+    for (unsigned i = 0; i < 32; i++)
+        (void)snprintf(text + 2 * i, 3, "%02x", hash[i]);
+    return json_string(text);
+}
+
 static json_t *usd_json(int64_t pusd)
 {
     char text[METER_USD_TEXT];
@@ -233,6 +242,37 @@ static void overrun_json(json_t *out, const struct store_event *event)
     set(out, "reason", json_string("the provider billed beyond the hold"));
 }
 
+static void corrected_json(json_t *out, const struct store_event *event)
+{
+    const struct store_corrected *corrected = &event->corrected;
+
+    set(out, "call_id", id_json(event->head.call_id));
+    set(out, "from", usd_json(corrected->from_pusd));
+    set(out, "to", usd_json(corrected->to_pusd));
+    set(out, "cause", json_string(corrected->cause == STORE_REPRICED ? "reprice" : "correct"));
+    set(out, "price_row", TEXT_JSON(corrected->row));
+    set(out, "reason", TEXT_JSON(corrected->reason));
+    set(out, "actor", TEXT_JSON(corrected->actor));
+}
+
+static void checkpoint_json(json_t *out, const struct store_checkpoint *checkpoint)
+{
+    set(out, "upto", json_integer((json_int_t)checkpoint->upto));
+    set(out, "pruned", json_integer((json_int_t)checkpoint->pruned));
+    set(out, "before", time_json(checkpoint->before_ns));
+    set(out, "head", hash_json(checkpoint->head));
+    set(out, "base", hash_json(checkpoint->base));
+}
+
+static void clock_json(json_t *out, const struct store_clock *clock)
+{
+    set(out, "word", json_string(clock->word == STORE_CLOCK_ACCEPTED ? "accepted" : "jumped"));
+    set(out, "expected", time_json(clock->expected_ns));
+    set(out, "found", time_json(clock->found_ns));
+    set(out, "reason", TEXT_JSON(clock->reason));
+    set(out, "actor", TEXT_JSON(clock->actor));
+}
+
 static void body_json(struct store_view *view, json_t *out, const struct store_event *event)
 {
     struct store_event *admission;
@@ -270,6 +310,15 @@ static void body_json(struct store_view *view, json_t *out, const struct store_e
     case STORE_RUN_ENDED:
         set(out, "reasons", reasons_json(event->run_ended.reasons, event->run_ended.reason_count));
         break;
+    case STORE_CORRECTED:
+        corrected_json(out, event);
+        break;
+    case STORE_CHECKPOINT:
+        checkpoint_json(out, &event->checkpoint);
+        break;
+    case STORE_CLOCK:
+        clock_json(out, &event->clock);
+        break;
     default:
         break;
     }
@@ -282,7 +331,8 @@ json_t *side_event_json(struct store_view *view, const struct store_event *event
         [STORE_REFUSAL] = "Refusal",        [STORE_CONSUMPTION] = "Consumption",
         [STORE_WARNING] = "Warning",        [STORE_EXHAUSTED] = "Exhausted",
         [STORE_COMPLETED] = "RunCompleted", [STORE_OVERRUN] = "Overrun",
-        [STORE_RUN_ENDED] = "RunFailed",
+        [STORE_RUN_ENDED] = "RunFailed",    [STORE_CORRECTED] = "Corrected",
+        [STORE_CHECKPOINT] = "Checkpoint",  [STORE_CLOCK] = "Clock",
     };
     struct store_run run;
     bool known = store_view_run(view, event->head.run_id, &run) == STORE_OK;
@@ -290,7 +340,8 @@ json_t *side_event_json(struct store_view *view, const struct store_event *event
 
     set(out, "seq", json_integer((json_int_t)event->head.seq));
     set(out, "ts", time_json(event->head.ts_ns));
-    set(out, "run_id", id_json(event->head.run_id));
+    set(out, "run_id",
+        event->head.type < STORE_CHECKPOINT ? id_json(event->head.run_id) : json_null());
     set(out, "session_id", known ? TEXT_JSON(run.allocation.session) : json_null());
     set(out, "event",
         event->head.type < sizeof names / sizeof names[0] && names[event->head.type] != NULL
@@ -318,6 +369,8 @@ static const char *settlement_of(const struct store_call *call,
 {
     if (call->state != STORE_CALL_ENDED)
         return call->state == STORE_CALL_REFUSED ? "refused" : NULL;
+    if (call->later_seq != 0)
+        return "corrected";
     if (used->end == STORE_RELEASED)
         return "released";
     if (used->end == STORE_UNKNOWN)
@@ -356,13 +409,14 @@ static json_t *refused_call_json(const struct store_call *call, const struct sto
 }
 
 static json_t *held_call_json(const struct store_call *call, const struct store_event *asked,
-                              const struct store_event *ended)
+                              const struct store_event *ended, const struct store_event *corrected)
 {
     const struct store_admission *admission = &asked->admission;
     const struct store_consumption *used = &ended->consumption;
+    int64_t charged = call->later_seq != 0 ? corrected->corrected.to_pusd : used->charged_pusd;
     bool over = call->state == STORE_CALL_ENDED;
-    bool priced =
-        over ? (used->flags & STORE_UNPRICED) == 0 : (admission->flags & STORE_UNPRICED) == 0;
+    bool priced = over ? (used->flags & STORE_UNPRICED) == 0 || call->later_seq != 0
+                       : (admission->flags & STORE_UNPRICED) == 0;
     const char *settlement = settlement_of(call, admission, used);
     json_t *out = json_object();
 
@@ -376,7 +430,7 @@ static json_t *held_call_json(const struct store_call *call, const struct store_
     set(out, "status", over && used->status > 0 ? json_integer(used->status) : json_null());
     set(out, "streaming", json_boolean((admission->flags & STORE_STREAM) != 0));
     set(out, "tokens", over ? buckets_json(used->tokens) : json_null());
-    set(out, "cost_usd", over && priced ? usd_json(used->charged_pusd) : json_null());
+    set(out, "cost_usd", over && priced ? usd_json(charged) : json_null());
     set(out, "held_usd", usd_json(admission->hold[GOV_COST]));
     set(out, "egress_bytes", over ? json_integer(used->egress_bytes) : json_null());
     set(out, "duration_ms", over ? json_integer(used->duration_ms) : json_null());
@@ -394,7 +448,7 @@ static json_t *held_call_json(const struct store_call *call, const struct store_
 
 json_t *side_call_json(struct store_view *view, const struct store_call *call)
 {
-    struct store_event *events = calloc(2, sizeof *events);
+    struct store_event *events = calloc(3, sizeof *events);
     json_t *out = NULL;
 
     if (events == NULL)
@@ -405,7 +459,9 @@ json_t *side_call_json(struct store_view *view, const struct store_call *call)
         out = refused_call_json(call, &events[1]);
     } else {
         (void)store_view_event(view, call->admission_seq, &events[0]);
-        out = held_call_json(call, &events[0], &events[1]);
+        if (call->later_seq != 0)
+            (void)store_view_event(view, call->later_seq, &events[2]);
+        out = held_call_json(call, &events[0], &events[1], &events[2]);
     }
     free(events);
     return out;
@@ -494,13 +550,9 @@ json_t *side_run_json(struct store_view *view, const struct store_run *run)
 
 json_t *side_proof_json(const struct store_proof *proof)
 {
-    char head[65];
-
-    for (unsigned i = 0; i < 32; i++)
-        (void)snprintf(head + 2 * i, 3, "%02x", proof->head[i]);
     return json_pack(
-        "{s:b,s:I,s:s,s:o,s:{s:b,s:b,s:b},s:o}", "ok", proof->chain && proof->sums && proof->caps,
-        "records", (json_int_t)proof->records, "head", head, "first_bad",
+        "{s:b,s:I,s:o,s:o,s:{s:b,s:b,s:b},s:o}", "ok", proof->chain && proof->sums && proof->caps,
+        "records", (json_int_t)proof->records, "head", hash_json(proof->head), "first_bad",
         proof->first_bad != 0 ? json_integer((json_int_t)proof->first_bad) : json_null(), "checks",
         "chain", proof->chain, "sums", proof->sums, "caps", proof->caps, "what",
         proof->what[0] != '\0' ? json_string(proof->what) : json_null());

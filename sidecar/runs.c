@@ -61,32 +61,34 @@ bool side_runs_any(const struct side *side)
 
 /* ---- making one --------------------------------------------------------------------------- */
 
-static bool book_read(struct side_run *run, struct side_error *error)
+struct meter_price_book *side_book_read(const char *path, struct side_error *error)
 {
+    struct meter_price_book *book = NULL;
     struct meter_error why = {{0}};
-    const char *path = run->spec.price_file;
     struct stat info;
     char *text = NULL;
-    bool ok = false;
-    int fd;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-    if (path[0] == '\0')
-        return true;
-    fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &info) != 0 || info.st_size > (64 << 20)) {
         (void)side_fail(error, "%s: %s", path, fd < 0 ? strerror(errno) : "larger than 64 MiB");
     } else {
         text = malloc((size_t)info.st_size + 1);
-        ok = text != NULL && read(fd, text, (size_t)info.st_size) == info.st_size &&
-             meter_price_book_parse(text, (size_t)info.st_size, meter_price_book_shipped(),
-                                    &run->book, &why) == METER_OK;
-        if (!ok)
+        if (text == NULL || read(fd, text, (size_t)info.st_size) != info.st_size ||
+            meter_price_book_parse(text, (size_t)info.st_size, meter_price_book_shipped(), &book,
+                                   &why) != METER_OK)
             (void)side_fail(error, "%s: %s", path, why.text[0] != '\0' ? why.text : "not readable");
     }
     free(text);
     if (fd >= 0)
         (void)close(fd);
-    return ok;
+    return book;
+}
+
+static bool book_read(struct side_run *run, struct side_error *error)
+{
+    if (run->spec.price_file[0] != '\0')
+        run->book = side_book_read(run->spec.price_file, error);
+    return run->book != NULL || run->spec.price_file[0] == '\0';
 }
 
 struct side_run *side_run_new(const struct side_spec *spec, struct side_error *error)
@@ -223,6 +225,13 @@ static struct side_run *by_ancestry(struct side *side, pid_t parent)
         parent = process.parent;
     }
     return NULL;
+}
+
+bool side_run_above(struct side *side, pid_t pid)
+{
+    struct side_process process;
+
+    return pid <= 0 || !side_process_read(pid, &process) || by_ancestry(side, pid) != NULL;
 }
 
 static void on_by_hand_open(struct side *side, struct side_op *op)

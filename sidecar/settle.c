@@ -229,6 +229,17 @@ static void object_fill(const struct side_call *call, const struct meter_usage *
     out->flags |= call->request.kind == METER_POLLED ? 0 : STORE_MADE;
 }
 
+static uint8_t charged_by(const struct meter_bill *made)
+{
+    if (made->charged_pusd < 0)
+        return STORE_BY_NOTHING;
+    if (strcmp(made->charged_by, "hold") == 0)
+        return STORE_BY_HOLD;
+    if (strcmp(made->charged_by, "price") != 0)
+        return STORE_BY_PROVIDER;
+    return made->charged_pusd == made->cost_pusd ? STORE_BY_PRICE : STORE_BY_CEILING;
+}
+
 static void consumption_fill(const struct side_call *call, const struct side_ending *ending,
                              const struct meter_usage *usage, const struct meter_bill *made,
                              struct store_consumption *out)
@@ -249,6 +260,10 @@ static void consumption_fill(const struct side_call *call, const struct side_end
     out->status = call->status;
     out->end = !call->sent ? STORE_RELEASED : made->charged_unknown ? STORE_UNKNOWN : STORE_SETTLED;
     out->provenance = (uint8_t)made->provenance;
+    out->charged_by = charged_by(made);
+    out->served = (uint8_t)(call->stream != NULL || call->progress != NULL ? usage->tier
+                                                                           : call->request.tier);
+    out->parts = (uint8_t)usage->part_count;
     object_fill(call, usage, out);
     out->usage_invalid = (usage->warnings & METER_WARN_BAD_USAGE) != 0;
     out->error = usage->error;

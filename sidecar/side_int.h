@@ -119,6 +119,10 @@ void side_run_close(struct side *side, struct side_run *run, int64_t exit, enum 
 void side_run_launcher_gone(struct side *side, struct side_conn *conn);
 void side_runs_release(struct side *side);
 bool side_runs_any(const struct side *side);
+/* Whether a process is below a living launcher, or cannot be seen: no operator. */
+bool side_run_above(struct side *side, pid_t pid);
+/* A price file over the shipped book. NULL: *error says why. */
+struct meter_price_book *side_book_read(const char *path, struct side_error *error);
 /* A run as asked for, in nobody's list yet. NULL: *error says why. */
 struct side_run *side_run_new(const struct side_spec *spec, struct side_error *error);
 /* The run ends with its launcher, or session leader, however that ends. */
@@ -144,6 +148,7 @@ enum side_op_kind {
     SIDE_OP_PROGRESS,
     SIDE_OP_SETTLE,  /* event: consumption */
     SIDE_OP_REFUSE,  /* event: a refusal that needs no decision */
+    SIDE_OP_CORRECT, /* event: a correction; from_pusd -1: from whatever it is */
     SIDE_OP_BARRIER, /* everything before it is in the ledger */
     SIDE_OP_STOP,
 };
@@ -408,8 +413,73 @@ void side_call_settle(struct side_call *call, const struct side_ending *ending);
 bool side_call_response(struct side_call *call, struct wire_reader *r);
 bool side_call_data(struct side_call *call, struct wire_reader *r);
 bool side_call_end(struct side_call *call, struct wire_reader *r);
+/* The request as far as the ledger knows it; enough to meter and bill its answer. */
+void side_request_restore(struct meter_request *request, const struct store_admission *admission);
 
-/* ---- the operator's questions (query.c, report.c, receipt.c) ------------------------------ */
+/* ---- the operator's questions (query.c, listing.c, operate.c, report.c, receipt.c) -------- */
+
+struct side_verb {
+    const char *name;
+    /* One line as JSON, or as *text_out (to be freed), or none of both; *more false: that was all.
+     * NULL: no listing. */
+    json_t *(*line)(struct side_query *query, struct store_view *view, bool *more, char **text_out);
+    /* NULL: a listing has no other beginning. */
+    void (*begin)(struct side_query *query, struct store_view *view);
+    bool (*ready)(struct side_query *query); /* before a listing; NULL: nothing to do */
+    bool one;      /* begin answers for a single run, the listing for many */
+    bool operator; /* refused from inside a run */
+};
+
+struct side_query {
+    struct side_query *next, **link;
+    struct side_conn *conn;
+    const struct side_verb *verb;
+    json_t *request;
+    bool ready;  /* the barrier is through */
+    bool asleep; /* a listing that follows the ledger has caught up */
+    bool follow;
+    bool all;
+    char kind[16];
+    uint8_t run_id[16];
+    bool by_run;
+    char session[64];
+    struct store_index_key of; /* the calls, or the runs, of it */
+    int64_t since_ns;
+    uint64_t seq; /* the next record */
+    uint8_t last_id[16];
+    bool has_last;
+    uint8_t head[32];
+    bool has_head;
+    const struct meter_price_book *book; /* of `reprice` */
+    struct meter_price_book *own_book;   /* NULL: it is the shipped one */
+};
+bool side_query_lives(const struct side *side, const struct side_query *query);
+/* A line; the reference is taken. */
+void side_reply_json(struct side_conn *conn, json_t *json);
+
+/* listing.c: --run ID, --session S, --all, or none of them: the newest run. False: there is no such
+ * run; the other end has been told. */
+bool side_select_records(struct side_query *query, const json_t *request);
+/* The lines of listings: see struct side_verb. */
+json_t *side_line_event(struct side_query *query, struct store_view *view, bool *more,
+                        char **text_out);
+json_t *side_line_receipt(struct side_query *query, struct store_view *view, bool *more,
+                          char **text_out);
+json_t *side_line_call(struct side_query *query, struct store_view *view, bool *more,
+                       char **text_out);
+json_t *side_line_run(struct side_query *query, struct store_view *view, bool *more,
+                      char **text_out);
+
+/* What an id that begins so comes after. False: none can begin so. */
+bool side_id_before(const char *prefix, uint8_t out[16]);
+/* The next call that is asked for. False: there is none. */
+bool side_next_call(struct side_query *query, struct store_view *view, struct store_call *out);
+
+/* operate.c: corrections. */
+void side_begin_correct(struct side_query *query, struct store_view *view);
+bool side_reprice_ready(struct side_query *query); /* false: told why */
+json_t *side_line_reprice(struct side_query *query, struct store_view *view, bool *more,
+                          char **text_out);
 
 void side_query_begin(struct side_conn *conn, const json_t *request);
 void side_query_go_on(struct side_query *query);

@@ -40,7 +40,7 @@ void store_scope_window(struct store_scope_key *out, enum gov_window window, int
 /* ---- rows --------------------------------------------------------------------------------- */
 
 /* From the first write on there is no way back but for the whole transaction. */
-static enum store_err spoil(struct store *store, enum store_err err)
+enum store_err store_spoil(struct store *store, enum store_err err)
 {
     if (err != STORE_OK && store->spoilt == STORE_OK)
         store->spoilt = err;
@@ -101,7 +101,7 @@ int64_t store_spent(const struct store_counter *counter, enum gov_dim dim)
     return counter->charged[dim] - counter->credited[dim];
 }
 
-static void add_to(int64_t *amount, int64_t more)
+void store_add_to(int64_t *amount, int64_t more)
 {
     if (__builtin_add_overflow(*amount, more, amount))
         *amount = INT64_MAX; /* towards refusal */
@@ -112,7 +112,7 @@ void store_counter_hold(struct store_counter *counter, const struct store_admiss
 {
     for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++)
         if (dim != GOV_STEPS || steps_too)
-            add_to(&counter->held[dim], sign * admission->hold[dim]);
+            store_add_to(&counter->held[dim], sign * admission->hold[dim]);
     counter->in_flight += (uint32_t)sign;
 }
 
@@ -120,11 +120,11 @@ void store_counter_charge(struct store_counter *counter, const struct store_cons
                           bool step_too)
 {
     if (used->end != STORE_RELEASED && step_too)
-        add_to(&counter->charged[GOV_STEPS], 1);
-    add_to(&counter->charged[GOV_TOKENS], used->tokens_total);
-    add_to(&counter->charged[GOV_COST], used->charged_pusd);
-    add_to(&counter->charged[GOV_TOOLS], (int64_t)used->counts[METER_TOOL_CALLS]);
-    add_to(&counter->charged[GOV_EGRESS], used->egress_bytes);
+        store_add_to(&counter->charged[GOV_STEPS], 1);
+    store_add_to(&counter->charged[GOV_TOKENS], used->tokens_total);
+    store_add_to(&counter->charged[GOV_COST], used->charged_pusd);
+    store_add_to(&counter->charged[GOV_TOOLS], (int64_t)used->counts[METER_TOOL_CALLS]);
+    store_add_to(&counter->charged[GOV_EGRESS], used->egress_bytes);
 }
 
 /* ---- the hold ----------------------------------------------------------------------------- */
@@ -243,7 +243,7 @@ enum store_err store_admit(struct store *store, struct store_event *event,
         err = store_put(store, STORE_OPEN, call_out->call_id, 16, "", 0);
     run.admitted++;
     run.in_flight++;
-    return spoil(store, err == STORE_OK ? store_run_put(store, &run) : err);
+    return store_spoil(store, err == STORE_OK ? store_run_put(store, &run) : err);
 }
 
 /* ---- windows that began to count after the admission ---------------------------------------- */
@@ -270,11 +270,11 @@ static bool names_a_window(const struct store_event *admission)
 
 /* Calls book() for the scopes of an admission, and for a window that was opened while the call was
  * in flight: store_charged_since() has put the call's hold into it. */
-static enum store_err each_scope(struct store *store, const struct store_event *admission,
-                                 enum store_err (*book)(struct store *store,
-                                                        const struct store_scope_seen *seen,
-                                                        void *data),
-                                 void *data)
+enum store_err store_each_scope(struct store *store, const struct store_event *admission,
+                                enum store_err (*book)(struct store *store,
+                                                       const struct store_scope_seen *seen,
+                                                       void *data),
+                                void *data)
 {
     struct store_view here = {store, store->txn};
     struct store_scope_seen late = {0};
@@ -308,8 +308,8 @@ static enum store_err spend_step(struct store *store, const struct store_scope_s
 
     if (err != STORE_OK)
         return err;
-    add_to(&counter.held[GOV_STEPS], -admission->hold[GOV_STEPS]);
-    add_to(&counter.charged[GOV_STEPS], admission->hold[GOV_STEPS]);
+    store_add_to(&counter.held[GOV_STEPS], -admission->hold[GOV_STEPS]);
+    store_add_to(&counter.charged[GOV_STEPS], admission->hold[GOV_STEPS]);
     return store_counter_put(store, &seen->key, &counter);
 }
 
@@ -330,9 +330,10 @@ enum store_err store_sent(struct store *store, const uint8_t call_id[16], int64_
     call.state = STORE_CALL_SENT;
     call.sent_ns = ts_ns;
     if (err == STORE_OK)
-        err = spoil(store, each_scope(store, admission, spend_step, &admission->admission));
+        err = store_spoil(store,
+                          store_each_scope(store, admission, spend_step, &admission->admission));
     free(admission);
-    return err == STORE_OK ? spoil(store, store_call_put(store, &call)) : err;
+    return err == STORE_OK ? store_spoil(store, store_call_put(store, &call)) : err;
 }
 
 /* ---- the end ------------------------------------------------------------------------------ */
@@ -418,7 +419,7 @@ static enum store_err settle_call(struct store *store, struct store_event *event
         event->consumption.remaining[dim] = -1;
     err = count_object(store, event);
     if (err == STORE_OK)
-        err = each_scope(store, admission, settle_in, &ending);
+        err = store_each_scope(store, admission, settle_in, &ending);
     memcpy(event->head.run_id, call->run_id, sizeof event->head.run_id);
     if (err == STORE_OK)
         err = store_append(store, event, sizeof event->consumption);
@@ -430,8 +431,8 @@ static enum store_err settle_call(struct store *store, struct store_event *event
         err = store_index_put(store, event, "", &admission->admission);
     if (err == STORE_OK)
         err = store_delete(store, STORE_OPEN, call->call_id, sizeof call->call_id);
-    return spoil(store,
-                 err == STORE_OK ? count_end(store, call->run_id, &event->consumption) : err);
+    return store_spoil(store,
+                       err == STORE_OK ? count_end(store, call->run_id, &event->consumption) : err);
 }
 
 enum store_err store_settle(struct store *store, struct store_event *event)
@@ -475,8 +476,8 @@ enum store_err store_refuse(struct store *store, struct store_event *event)
     call.later_seq = event->head.seq;
     if (err == STORE_OK && known == STORE_OK && call.state == STORE_CALL_REFUSED)
         err = store_call_put(store, &call);
-    add_to(&run.refused, event->refusal.count);
-    return spoil(store, err == STORE_OK ? store_run_put(store, &run) : err);
+    store_add_to(&run.refused, event->refusal.count);
+    return store_spoil(store, err == STORE_OK ? store_run_put(store, &run) : err);
 }
 
 /* ---- runs, progress ----------------------------------------------------------------------- */
@@ -508,7 +509,7 @@ enum store_err store_run_close(struct store *store, const uint8_t run_id[16], en
     for (unsigned dim = 0; dim < GOV_DIMS; dim++)
         event.completed.total[dim] = store_spent(&counter, (enum gov_dim)dim);
     err = store_append(store, &event, sizeof event.completed);
-    return spoil(store, err == STORE_OK ? store_run_put(store, &run) : err);
+    return store_spoil(store, err == STORE_OK ? store_run_put(store, &run) : err);
 }
 
 enum store_err store_progress_put(struct store *store, const uint8_t call_id[16], const void *bytes,
@@ -540,12 +541,17 @@ static enum store_err add_call(struct store *store, const struct store_event *ad
         sent = call.state == STORE_CALL_SENT;
         store_counter_hold(out, &admission->admission, 1, !sent);
         if (sent)
-            add_to(&out->charged[GOV_STEPS], admission->admission.hold[GOV_STEPS]);
+            store_add_to(&out->charged[GOV_STEPS], admission->admission.hold[GOV_STEPS]);
         return STORE_OK;
     }
     err = store_chain_get(store, store->txn, call.consumption_seq, scratch, NULL);
     if (err == STORE_OK)
         store_counter_charge(out, &scratch->consumption, admission->admission.hold[GOV_STEPS] > 0);
+    if (err != STORE_OK || call.later_seq == 0)
+        return err;
+    err = store_chain_get(store, store->txn, call.later_seq, scratch, NULL);
+    store_add_to(&out->charged[GOV_COST], scratch->corrected.added_pusd);
+    store_add_to(&out->credited[GOV_COST], scratch->corrected.credited_pusd);
     return err;
 }
 

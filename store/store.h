@@ -10,6 +10,7 @@
  *     HELD -> RELEASED              nothing was sent
  *     HELD -> SENT -> SETTLED       charged what it cost
  *                  -> UNKNOWN       charged its whole hold
+ *     SETTLED, UNKNOWN -> corrected, any number of times
  *
  * Ids come from the caller; saying the same thing twice changes nothing, saying something else
  * about the same id is a conflict, and the first word stands.
@@ -220,6 +221,15 @@ _Static_assert(sizeof(struct store_refusal) == 256, "stored");
 
 enum store_end { STORE_SETTLED = 1, STORE_UNKNOWN = 2, STORE_RELEASED = 3 };
 
+enum store_charged {                       /* whose figure the charge is */
+                     STORE_BY_UNKNOWN = 0, /* an older Flyball did not say */
+                     STORE_BY_PRICE = 1,
+                     STORE_BY_PROVIDER = 2, /* or a gateway */
+                     STORE_BY_HOLD = 3,
+                     STORE_BY_CEILING = 4, /* the price would have come to more than the hold */
+                     STORE_BY_NOTHING = 5, /* no price, nothing reported */
+};
+
 struct store_consumption {
     uint64_t tokens[METER_BUCKETS];
     uint64_t counts[STORE_COUNTS]; /* enum meter_count */
@@ -243,8 +253,13 @@ struct store_consumption {
     char row_from[16];
     char tier[40];
     uint8_t object[16]; /* of something that can be asked for again; zero: none */
+    /* What a price is found by again; schema 2 ended before. */
+    uint8_t charged_by; /* enum store_charged */
+    uint8_t served;     /* enum meter_tier, as served */
+    uint8_t parts;      /* parts with prices of their own, whose tokens are in the sum */
+    uint8_t zero[5];
 };
-_Static_assert(sizeof(struct store_consumption) == 520, "stored");
+_Static_assert(sizeof(struct store_consumption) == 528, "stored");
 
 struct store_threshold { /* Warning and Exhausted */
     struct store_scope_key key;
@@ -420,6 +435,11 @@ STORE_MUST_CHECK enum store_err store_sent(struct store *store, const uint8_t ca
 STORE_MUST_CHECK enum store_err store_settle(struct store *store, struct store_event *event);
 /* Records a refusal: event.refusal.count of them, under the first one's call id. */
 STORE_MUST_CHECK enum store_err store_refuse(struct store *store, struct store_event *event);
+/* Charges a call that has ended something else: event is a correction with call_id, ts_ns, to_pusd,
+ * cause, actor, row, reason, and from_pusd, -1 for whatever it is; the rest is filled in, from_pusd
+ * also when it says STORE_DUPLICATE: it is charged that already. STORE_CONFLICT: it has not ended,
+ * nothing was sent, or it is charged something else than from_pusd. */
+STORE_MUST_CHECK enum store_err store_correct(struct store *store, struct store_event *event);
 /* Ends a run's row and appends RunCompleted. STORE_DUPLICATE: it has ended. */
 STORE_MUST_CHECK enum store_err store_run_close(struct store *store, const uint8_t run_id[16],
                                                 enum gov_state state, int64_t exit, int64_t ts_ns);

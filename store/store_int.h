@@ -101,6 +101,22 @@ bool store_unpack(const void *bytes, size_t count, struct store_event *out, uint
 enum store_err store_chain_get(const struct store *store, MDB_txn *txn, uint64_t seq,
                                struct store_event *out, uint8_t hash_out[32]);
 
+/* From a transaction's first write on there is no way back but for the whole. Returns err. */
+enum store_err store_spoil(struct store *store, enum store_err err);
+/* Saturates: towards refusal. */
+void store_add_to(int64_t *amount, int64_t more);
+/* Calls book() for the scopes of an admission, and for a window that was opened while the call was
+ * in flight. */
+enum store_err store_each_scope(struct store *store, const struct store_event *admission,
+                                enum store_err (*book)(struct store *store,
+                                                       const struct store_scope_seen *seen,
+                                                       void *data),
+                                void *data);
+/* correct.c: what a correction changes, for writing and for proving; the one before it (zero: none)
+ * and the end of its call say from where. False: it does not follow from them. */
+void store_counter_correct(struct store_counter *counter, const struct store_corrected *corrected);
+void store_correction_fill(struct store_corrected *out, const struct store_corrected *before,
+                           const struct store_event *ended);
 /* Whether a call counts in a window: as its admission says, and where that names no window of the
  * kind, by its time: the window began to count later. end_s 0: it has none. */
 bool store_counts_in(const struct store_event *admission, const struct store_scope_key *window,
@@ -124,6 +140,11 @@ struct store_open_call {
     struct store_event admission;
 };
 
+struct store_corrected_call {
+    uint8_t call_id[16];
+    struct store_corrected last;
+};
+
 struct store_run_sum {
     uint8_t run_id[16];
     int64_t admitted, refused, settled, estimated, in_flight;
@@ -140,8 +161,8 @@ struct store_window {
 struct store_check {
     struct store_view *view;
     struct store_proof *proof;
-    void *sums, *calls, *runs; /* trees of the structs above, each with its id first */
-    size_t sum_count, call_count, run_count;
+    void *sums, *calls, *runs, *corrected; /* trees of the structs above, each with its id first */
+    size_t sum_count, call_count, run_count, corrected_count;
     size_t row_count; /* of calls: admitted ones and refused ones */
     size_t object_count, index_count, hour_count;
     size_t later_count; /* calls with a record after their end */

@@ -290,6 +290,41 @@ static void on_consumption(struct store_check *check)
     free(call);
 }
 
+static void book_correction(struct store_sum *sum, const void *data)
+{
+    store_counter_correct(&sum->counter, data);
+}
+
+/* It says what follows from the end of its call and from the correction before it. */
+static void on_corrected(struct store_check *check)
+{
+    const struct store_event *event = &check->event;
+    const struct store_view *view = check->view;
+    struct store_event *records = calloc(2, sizeof *records);
+    struct store_corrected_call *call = entry(check, &check->corrected, event->head.call_id, 16,
+                                              sizeof *call, store_by_id, &check->corrected_count);
+    struct store_corrected want = event->corrected;
+    struct store_call row;
+    bool right = store_view_call(check->view, event->head.call_id, &row) == STORE_OK;
+
+    right =
+        right && records != NULL && call != NULL && row.later_seq >= event->head.seq &&
+        row.consumption_seq < event->head.seq &&
+        store_chain_get(view->store, view->txn, row.admission_seq, &records[0], NULL) == STORE_OK &&
+        store_chain_get(view->store, view->txn, row.consumption_seq, &records[1], NULL) == STORE_OK;
+    if (right) {
+        store_correction_fill(&want, &call->last, &records[1]);
+        right = records[1].head.type == STORE_CONSUMPTION &&
+                memcmp(&want, &event->corrected, sizeof want) == 0;
+        store_check_each(check, &records[0], book_correction, &event->corrected);
+        call->last = event->corrected;
+        check->later_count += row.later_seq == event->head.seq;
+    }
+    check_call(check, right, &row);
+    check->out_of_memory = check->out_of_memory || records == NULL;
+    free(records);
+}
+
 /* The first refusal of an id that was never admitted has the row; the others are counts. */
 static void on_refusal(struct store_check *check)
 {
@@ -360,6 +395,9 @@ static void on_record(struct store_check *check)
         break;
     case STORE_REFUSAL:
         on_refusal(check);
+        break;
+    case STORE_CORRECTED:
+        on_corrected(check);
         break;
     case STORE_ALLOCATION:
         on_allocation(check);
@@ -435,6 +473,7 @@ static void check_free(struct store_check *check)
     tdestroy(check->sums, free);
     tdestroy(check->calls, free);
     tdestroy(check->runs, free);
+    tdestroy(check->corrected, free);
     free(check->windows);
     free(check);
 }
