@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 
 #define CHECKS_MAX 8u
+#define TEXT_MOST  600u
 
 extern char **environ;
 
@@ -67,10 +68,22 @@ static void check_config(struct check *check)
     note(check, "configuration", ok, ok ? "can be read" : error.text);
 }
 
+/* What is not well where the ledger is, behind what is. */
+static void take_warning(void *data, const char *line, size_t length)
+{
+    json_t *json = json_loadb(line, length, 0, NULL);
+    const char *warning = json_string_value(json_object_get(json, "warning"));
+    char *text = data;
+
+    if (warning != NULL && warning[0] != '\0')
+        (void)snprintf(text + strlen(text), TEXT_MOST - strlen(text), "; %s", warning);
+    json_decref(json);
+}
+
 static void check_sidecar(struct check *check)
 {
     struct client_link link;
-    char reason[400], text[600];
+    char reason[400], text[TEXT_MOST];
 
     if (!cli_connect(&link, true, reason, sizeof reason)) {
         (void)snprintf(text, sizeof text, "cannot be started: %s", reason);
@@ -78,7 +91,9 @@ static void check_sidecar(struct check *check)
         return;
     }
     client_close(&link);
-    note(check, "sidecar", true, "answers, and has the ledger open");
+    (void)snprintf(text, sizeof text, "answers, and has the ledger open");
+    (void)cli_ask(json_pack("{s:s}", "verb", "ping"), take_warning, text);
+    note(check, "sidecar", true, text);
 }
 
 static void check_preload(struct check *check)

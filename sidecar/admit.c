@@ -93,7 +93,7 @@ static enum store_err decide(struct side_book *book, struct side_op *op, struct 
 static bool try_admit(struct side_book *book, struct side_op *op, int64_t now_ms, bool *durable)
 {
     struct side_scopes scopes;
-    enum store_err err = decide(book, op, &scopes);
+    enum store_err err = store_is_full(book->store) ? STORE_FULL : decide(book, op, &scopes);
 
     if (err == STORE_OK && op->verdict.outcome == GOV_WAIT && now_ms < op->deadline_ms)
         return false;
@@ -252,6 +252,17 @@ static enum store_err run_close(struct side_book *book, struct side_op *op)
     return err == STORE_DUPLICATE ? STORE_OK : err;
 }
 
+/* On a full disk there is room for the ends of what was admitted, and for nothing else. */
+static bool finds_room(const struct side_book *book, const struct side_op *op)
+{
+    static const bool ends[] = {
+        [SIDE_OP_CANCEL] = true,    [SIDE_OP_SENT] = true,    [SIDE_OP_SETTLE] = true,
+        [SIDE_OP_RUN_CLOSE] = true, [SIDE_OP_BARRIER] = true, [SIDE_OP_STOP] = true,
+    };
+
+    return !store_is_full(book->store) || ends[op->kind];
+}
+
 bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool *durable_out)
 {
     enum store_err err = STORE_OK;
@@ -261,6 +272,10 @@ bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool
     for (unsigned i = 0; i < op->notice_count; i++) /* of a transaction that came to nothing */
         side_run_drop(op->notices[i].run);
     op->notice_count = 0;
+    if (!finds_room(book, op)) {
+        op->result = STORE_FULL;
+        return true;
+    }
     switch (op->kind) {
     case SIDE_OP_ADMIT:
         if (side_repeat_answers(book, op))
@@ -306,8 +321,6 @@ bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool
         err = store_refuse(book->store, &op->event);
         break;
     case SIDE_OP_BARRIER:
-        err = side_repeats_flush(book);
-        break;
     case SIDE_OP_STOP:
         err = side_repeats_flush(book);
         break;

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #define RETRY_MS  200
+#define TICK_MS   1000
 #define LINGER_MS 2 /* ends of calls wait so long for an admission to be committed with */
 
 struct side_engine {
@@ -20,6 +21,7 @@ struct side_engine {
     pthread_cond_t wake;
     struct side_op *queue, **tail;
     struct side_op *retry, **retry_tail; /* the writer's alone */
+    int64_t tick_ms;                     /* when to look after the ledger */
 };
 
 /* ---- the queue ---------------------------------------------------------------------------- */
@@ -138,8 +140,10 @@ static enum store_err commit(struct side_engine *engine, struct side_op *batch,
     *done = NULL;
     apply_all(engine, batch, &durable, done);
     err = store_commit(engine->store, durable);
-    if (err != STORE_OK)
+    if (err != STORE_OK) {
         side_book_rollback(engine->book);
+        engine->tick_ms = 0; /* it may be closed for writing */
+    }
     return err;
 }
 
@@ -200,6 +204,17 @@ static struct side_op *with_retries(struct side_engine *engine, struct side_op *
     return all;
 }
 
+/* A ledger that is closed for writing is opened anew by the next sidecar, which looks at what is
+ * really there. */
+static void look_after(struct side_engine *engine)
+{
+    if (side_now_ms() < engine->tick_ms)
+        return;
+    engine->tick_ms = side_now_ms() + TICK_MS;
+    if (store_tick(engine->store) == STORE_LATCHED)
+        side_give_up(engine->side);
+}
+
 static void *writer(void *argument)
 {
     struct side_engine *engine = argument;
@@ -208,6 +223,10 @@ static void *writer(void *argument)
     while (!stop) {
         int64_t deadline = side_book_deadline(engine->book);
         struct side_op *batch;
+
+        look_after(engine);
+        if (engine->tick_ms < deadline)
+            deadline = engine->tick_ms;
 
         if (engine->retry != NULL && side_now_ms() + RETRY_MS < deadline)
             deadline = side_now_ms() + RETRY_MS;

@@ -111,6 +111,12 @@ static void on_mail(evutil_socket_t fd, short what, void *data)
     open_mail(data);
 }
 
+void side_give_up(struct side *side)
+{
+    side->gave_up = true;
+    (void)event_base_loopbreak(side->base);
+}
+
 struct later {
     struct side *side;
     void (*then)(struct side *side, void *data);
@@ -445,8 +451,14 @@ int main(int argc, char **argv)
     if (options.ready_fd >= 0)
         (void)fcntl(options.ready_fd, F_SETFD, FD_CLOEXEC);
     if (error.text[0] == '\0' && set_up(&side, &rival, &error)) {
+        if (options.foreground && store_warning(side.store)[0] != '\0')
+            (void)fprintf(stderr, "flyballd: %s: %s\n", side.home, store_warning(side.store));
         say_ready(&options, "ready");
         (void)event_base_dispatch(side.base);
+        if (side.gave_up) {
+            code = 3;
+            (void)fprintf(stderr, "flyballd: %s: %s\n", side.home, store_strerror(STORE_LATCHED));
+        }
     } else {
         code = error.text[0] == '\0' ? 0 : 3; /* no error: a rival serves */
         say_ready(&options, error.text[0] == '\0' ? "ready" : error.text);

@@ -25,8 +25,10 @@ void side_reply_json(struct side_conn *conn, json_t *json)
 
 static void begin_ping(struct side_query *query, struct store_view *view)
 {
-    json_t *json = json_pack("{s:I,s:s,s:I}", "pid", (json_int_t)getpid(), "home",
-                             query->conn->side->home, "protocol", (json_int_t)WIRE_VERSION);
+    const struct side *side = query->conn->side;
+    json_t *json =
+        json_pack("{s:I,s:s,s:I,s:s}", "pid", (json_int_t)getpid(), "home", side->home, "protocol",
+                  (json_int_t)WIRE_VERSION, "warning", store_warning(side->store));
 
     (void)view;
     side_reply_json(query->conn, json);

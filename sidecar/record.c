@@ -247,6 +247,8 @@ enum store_err side_repeats_flush(struct side_book *book)
 {
     enum store_err err = STORE_OK;
 
+    if (store_is_full(book->store)) /* counts can wait */
+        return STORE_OK;
     for (unsigned i = 0; i < SIDE_REPEATS && err == STORE_OK; i++)
         err = repeat_flush(book, &book->repeats[i]);
     return err;

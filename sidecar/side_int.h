@@ -298,6 +298,8 @@ void side_work(struct side *side, struct side_job *job);
 /* In the loop: calls then(side, data) when everything that other ends have said until now is read.
  */
 void side_later(struct side *side, void (*then)(struct side *side, void *data), void *data);
+/* From any thread: the ledger is closed for writing, so this sidecar ends. */
+void side_give_up(struct side *side);
 /* Into the loop, from any thread. */
 void side_deliver_ops(struct side *side, struct side_op *list);
 void side_deliver_job(struct side *side, struct side_job *job);
@@ -557,7 +559,7 @@ struct side {
     char home[512];
     uid_t uid; /* ours: others are not talked to */
     bool on_demand;
-    bool stopping;
+    atomic_bool gave_up; /* the ledger is closed for writing */
     int listener;
     struct event *accepting, *mail, *heartbeat, *idle, *signals[3];
     int mail_fd;

@@ -228,6 +228,8 @@ enum store_err store_admit(struct store *store, struct store_event *event,
 
     if (err == STORE_OK)
         return already(store, event, call_out);
+    if (store->full)
+        return STORE_FULL;
     if (err == STORE_NOT_FOUND)
         err = store_run_get(store, event->head.run_id, &run);
     if (err == STORE_OK)

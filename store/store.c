@@ -13,11 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
-#define FULL_BELOW_BYTES ((uint64_t)1 << 20) /* less than this free: a failed write means full */
-#define TAIL_CHECKED     1000u               /* records whose chain is looked at when opening */
+#define TAIL_CHECKED 1000u /* records whose chain is looked at when opening */
 
 static const char *const table_names[STORE_TABLES] = {
     [STORE_CHAIN] = "chain",       [STORE_CALLS] = "calls", [STORE_OPEN] = "open",
@@ -61,14 +59,6 @@ void store_sha256(const void *bytes, size_t count, uint8_t out[32])
 
 /* ---- LMDB --------------------------------------------------------------------------------- */
 
-static bool disk_is_full(const struct store *store)
-{
-    struct statvfs info;
-
-    return statvfs(store->home, &info) == 0 &&
-           (uint64_t)info.f_bavail * info.f_frsize < FULL_BELOW_BYTES;
-}
-
 enum store_err store_err_of(const struct store *store, int code)
 {
     switch (code) {
@@ -95,7 +85,7 @@ enum store_err store_err_of(const struct store *store, int code)
     case MDB_PANIC: /* a commit could not be noted: the file may be well, what LMDB knows is not */
         return STORE_LATCHED;
     case EIO: /* a short write on a full disk looks like this too */
-        return disk_is_full(store) ? STORE_FULL : STORE_IO;
+        return store_disk_is_full(store) ? STORE_FULL : STORE_IO;
     default:
         return STORE_IO;
     }
@@ -130,7 +120,10 @@ enum store_err store_put(struct store *store, enum store_table table, const void
 {
     MDB_val k = {key_bytes, (void *)(uintptr_t)key}, v = {value_bytes, (void *)(uintptr_t)value};
 
-    return store_err_of(store, mdb_put(store->txn, store->tables[table], &k, &v, 0));
+    int code = mdb_put(store->txn, store->tables[table], &k, &v, 0);
+
+    store->map_full = store->map_full || code == MDB_MAP_FULL;
+    return store_err_of(store, code);
 }
 
 enum store_err store_delete(struct store *store, enum store_table table, const void *key,
@@ -322,6 +315,10 @@ static enum store_err open_ledger(struct store *store, struct store_error *error
         err = read_head(store, txn);
     if (err == STORE_OK && !store->read_only)
         err = check_tail(store, txn, error);
+    if (err == STORE_OK && store->read_only)
+        store_head_read(store);
+    else if (err == STORE_OK)
+        err = store_head_check(store, error);
     if (err == STORE_OK && !store->read_only)
         err = store_meta_write(store, 0);
     if (err == STORE_OK && !store->read_only) {
@@ -349,11 +346,14 @@ enum store_err store_open(const char *home, bool read_only, struct store **store
     if (store == NULL)
         return STORE_NOMEM;
     store->lock_fd = -1;
+    (void)pthread_rwlock_init(&store->map_lock, NULL);
     store->read_only = read_only;
     err = strlen(home) < sizeof store->home ? STORE_OK : STORE_IO;
     if (err != STORE_OK) /* another directory's name would be left of it */
         store_say(error, "%.64s...: the name of the directory is too long", home);
     (void)snprintf(store->home, sizeof store->home, "%s", home);
+    if (err == STORE_OK)
+        err = store_fs_check(store, error);
     if (err == STORE_OK)
         err = lock(store, error);
     if (err == STORE_OK)
@@ -362,6 +362,10 @@ enum store_err store_open(const char *home, bool read_only, struct store **store
         store->latched = true; /* nothing of it may be written any more */
         store_close(store);
         return err;
+    }
+    if (!read_only) {
+        store_ballast_make(store);
+        store_head_keep(store);
     }
     *store_out = store;
     return STORE_OK;
@@ -384,8 +388,14 @@ void store_close(struct store *store)
         else
             store_abort(store);
     }
-    if (store->env != NULL)
+    if (store->env != NULL && !store->read_only)
+        store_head_keep(store);
+    if (store->env != NULL) {
         mdb_env_close(store->env);
+        if (store->latched)
+            store_forget_pages(store);
+    }
+    (void)pthread_rwlock_destroy(&store->map_lock);
     if (store->lock_fd >= 0)
         (void)close(store->lock_fd);
     free(store);
@@ -395,9 +405,13 @@ void store_close(struct store *store)
 
 enum store_err store_begin(struct store *store)
 {
+    enum store_err err;
+
     if (store->latched)
         return STORE_LATCHED;
-    return store_err_of(store, mdb_txn_begin(store->env, NULL, 0, &store->txn));
+    err = store_map_grow(store);
+    return err == STORE_OK ? store_err_of(store, mdb_txn_begin(store->env, NULL, 0, &store->txn))
+                           : err;
 }
 
 static void forget_transaction(struct store *store)
@@ -423,12 +437,19 @@ enum store_err store_commit(struct store *store, bool durable)
     err = store_err_of(store, code);
     if (err != STORE_OK) {
         forget_transaction(store);
+        store->map_full = store->map_full || code == MDB_MAP_FULL;
+        if (err == STORE_FULL && code != MDB_MAP_FULL)
+            store_ballast_release(store);
         store->latched = err != STORE_FULL && err != STORE_NOMEM;
         return err;
     }
     store->txn = NULL;
     store->committed_seq = store->seq;
     memcpy(store->committed_head, store->head, sizeof store->head);
+    if (durable) {
+        store->durable_seq = store->seq;
+        memcpy(store->durable_head, store->head, sizeof store->head);
+    }
     return STORE_OK;
 }
 

@@ -18,7 +18,8 @@
  * Caveats. One process opens a ledger, under a lock held for its life; in it one thread writes, any
  * number read. A write transaction is store_begin() ... store_commit(); what it did counts when the
  * commit has said STORE_OK. Never NOSYNC, WRITEMAP or DUPSORT: measured to lose or damage data.
- * After a failed sync the store refuses to write until it is opened again. Amounts as in the
+ * After a failed sync the store refuses to write until it is opened again. A view has to be closed
+ * by the thread that opened it. Amounts as in the
  * governor. The ledger holds no text of prompts or answers and no keys. */
 #ifndef FLYBALL_STORE_H
 #define FLYBALL_STORE_H
@@ -46,14 +47,16 @@
     X(STORE_CONFLICT, 3, "the ledger has something else under this id")                            \
     X(STORE_OVER, 4, "the hold would pass a limit")                                                \
     X(STORE_LOCKED, 5, "another process has the ledger open")                                      \
-    X(STORE_FULL, 6, "no room for the ledger to grow")                                             \
+    X(STORE_FULL, 6, "the disk is full: no room for the ledger to grow")                           \
     X(STORE_READ_ONLY, 7, "the ledger's directory cannot be written")                              \
     X(STORE_DAMAGED, 8, "the ledger's file is damaged")                                            \
     X(STORE_SCHEMA_NEWER, 9, "the ledger was written by a newer Flyball")                          \
     X(STORE_IO, 10, "the disk failed")                                                             \
     X(STORE_NOMEM, 11, "out of memory")                                                            \
     X(STORE_LATCHED, 12, "a write could not be made sure; the ledger has to be opened again")      \
-    X(STORE_SCHEMA_OLDER, 13, "the ledger was written by an older Flyball")
+    X(STORE_SCHEMA_OLDER, 13, "the ledger was written by an older Flyball")                        \
+    X(STORE_FILE_SYSTEM, 14, "the ledger is on a file system that cannot keep it")                 \
+    X(STORE_ROLLED_BACK, 15, "an older copy of the ledger is in its place")
 enum store_err {
 #define X(name, number, text) name = (number),
     STORE_ERR_MAP(X)
@@ -390,6 +393,8 @@ _Static_assert(sizeof(struct store_call) == 72, "stored");
 STORE_MUST_CHECK enum store_err store_open(const char *home, bool read_only,
                                            struct store **store_out, struct store_error *error);
 void store_close(struct store *store); /* NULL is fine; an open transaction is given up */
+/* What is not well with the place of an open ledger; "": nothing. */
+const char *store_warning(const struct store *store);
 /* Whether the process that had it before closed it in order. */
 bool store_was_clean(const struct store *store);
 
@@ -400,6 +405,12 @@ STORE_MUST_CHECK enum store_err store_begin(struct store *store);
  * never in a crash. On any error nothing of the transaction counts. */
 STORE_MUST_CHECK enum store_err store_commit(struct store *store, bool durable);
 void store_abort(struct store *store);
+
+/* About once a second, between transactions. STORE_LATCHED: the ledger is closed for writing, from
+ * now on when its file was replaced, unlinked or cut. STORE_FULL: the disk is; nothing is admitted
+ * until there is room again, which is looked for here; what was admitted can be settled. */
+enum store_err store_tick(struct store *store);
+bool store_is_full(const struct store *store);
 
 /* A scope's counter; all zero (STORE_NOT_FOUND) when nothing was ever booked. */
 enum store_err store_counter_get(struct store *store, const struct store_scope_key *key,
@@ -421,9 +432,10 @@ enum store_err store_call_get(struct store *store, const uint8_t call_id[16],
 STORE_MUST_CHECK enum store_err store_append(struct store *store, struct store_event *event,
                                              size_t body_bytes);
 
-/* Books a hold: event is an admission with its scopes as seen now. STORE_OVER: a scope's limit that
- * is not soft would be passed (the governor should have known). STORE_DUPLICATE: this very call
- * holds already (call_out tells its state); STORE_CONFLICT: another one has the id. */
+/* Books a hold (STORE_FULL: the disk is full, see store_tick): event is an admission with its
+ * scopes as seen now. STORE_OVER: a scope's limit that is not soft would be passed (the governor
+ * should have known). STORE_DUPLICATE: this very call holds already (call_out tells its state);
+ * STORE_CONFLICT: another one has the id. */
 STORE_MUST_CHECK enum store_err store_admit(struct store *store, struct store_event *event,
                                             struct store_call *call_out);
 /* The request's first byte leaves. STORE_DUPLICATE: known. STORE_CONFLICT: the call has ended. */

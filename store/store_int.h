@@ -4,6 +4,7 @@
 #define FLYBALL_STORE_INT_H
 
 #include <lmdb.h>
+#include <pthread.h>
 #include <sys/types.h>
 
 #include "store/store.h"
@@ -38,11 +39,21 @@ struct store {
     bool latched;
     enum store_err spoilt; /* the open transaction is half done: it will not be committed */
     bool was_clean;
+    bool full;                 /* nothing is admitted */
+    bool map_full;             /* the map has to grow before anything can be written */
+    pthread_rwlock_t map_lock; /* who reads holds it */
+    int64_t seen_bytes;        /* of the file: it never shrinks */
+    uint64_t durable_seq;      /* on the disk for sure ... */
+    uint8_t durable_head[32];
+    uint64_t written_seq; /* ... and named by the file `head` */
+    uint64_t kept_seq;    /* what that said when it was opened; 0: nothing */
+    uint8_t kept_head[32];
+    char warning[200];
     char home[512];
 };
 
 struct store_view {
-    const struct store *store;
+    struct store *store;
     MDB_txn *txn;
 };
 
@@ -71,6 +82,25 @@ enum store_err store_meta_read(struct store *store, struct store_error *error);
 enum store_err store_meta_write(struct store *store, uint32_t clean);
 void store_say(struct store_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* disk.c: what a file system is to a ledger, by its magic number; text says what is wrong with it.
+ */
+enum store_err store_fs_judge(uint32_t magic, char *text, size_t size);
+enum store_err store_fs_check(struct store *store, struct store_error *error);
+bool store_disk_is_full(const struct store *store);
+void store_ballast_make(struct store *store);
+void store_ballast_release(struct store *store);
+/* The kernel takes what it failed to write for written: what is read next comes from the disk. */
+void store_forget_pages(const struct store *store);
+/* Before a transaction: a map that is nearly used up, or was, becomes twice as large. */
+enum store_err store_map_grow(struct store *store);
+
+/* head.c */
+void store_hex(const uint8_t hash[32], char out[65]);
+void store_head_read(struct store *store);
+bool store_head_write(const char *home, uint64_t seq, const uint8_t head[32]);
+void store_head_keep(struct store *store);
+enum store_err store_head_check(struct store *store, struct store_error *error);
 
 /* index.c: the entries of a call's record: an admission, a refusal, an end; of an allocation. */
 #define STORE_INDEX_MAX 4u

@@ -434,6 +434,7 @@ static enum store_err read_windows(struct store_check *check)
 static void read_chain(struct store_check *check, const uint8_t *head,
                        void (*progress)(void *data, uint64_t done, uint64_t all), void *data)
 {
+    const struct store *store = check->view->store;
     uint8_t prev[32] = {0}, hash[32];
     uint64_t all;
     enum store_err err = STORE_OK;
@@ -455,6 +456,13 @@ static void read_chain(struct store_check *check, const uint8_t *head,
         memcpy(prev, hash, sizeof prev);
         if (head != NULL && memcmp(head, hash, sizeof hash) == 0)
             check->proof->head_known = true;
+        if (seq == store->kept_seq && memcmp(store->kept_head, hash, sizeof hash) != 0) {
+            store_check_wrong(check, &check->proof->chain, seq,
+                              "record %llu is not the one that the file `head` names: another "
+                              "ledger is in the place of this one",
+                              (unsigned long long)seq);
+            return;
+        }
         on_record(check);
         check->proof->records = seq;
         if (progress != NULL && seq % PROGRESS_EVERY == 0)
@@ -465,6 +473,11 @@ static void read_chain(struct store_check *check, const uint8_t *head,
                           "there is more in the chain than %llu "
                           "records",
                           (unsigned long long)all);
+    if (store->kept_seq > all)
+        store_check_wrong(check, &check->proof->chain, 0,
+                          "the chain ends at record %llu, before record %llu that the file `head` "
+                          "names: its tail was cut off, or an older copy is in its place",
+                          (unsigned long long)all, (unsigned long long)store->kept_seq);
     memcpy(check->proof->head, prev, sizeof prev);
 }
 

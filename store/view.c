@@ -13,8 +13,10 @@ enum store_err store_view_open(struct store *store, struct store_view **view_out
     if (view == NULL)
         return STORE_NOMEM;
     view->store = store;
+    (void)pthread_rwlock_rdlock(&store->map_lock);
     code = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &view->txn);
     if (code != MDB_SUCCESS) {
+        (void)pthread_rwlock_unlock(&store->map_lock);
         free(view);
         return store_err_of(store, code);
     }
@@ -27,6 +29,7 @@ void store_view_close(struct store_view *view)
     if (view == NULL)
         return;
     mdb_txn_abort(view->txn);
+    (void)pthread_rwlock_unlock(&view->store->map_lock);
     free(view);
 }
 
