@@ -183,6 +183,16 @@ static void strip_date(struct span *id, const char *what)
         id->bytes -= length;
 }
 
+/* Whether a date and no more stands behind the first bytes of a name. */
+static bool is_dated(const char *name, size_t bytes)
+{
+    struct span iso = {name, strlen(name)}, plain = iso;
+
+    strip_date(&iso, "-");
+    strip_date(&plain, "");
+    return iso.bytes == bytes || plain.bytes == bytes;
+}
+
 /* ---- the steps of each provider ----------------------------------------------------------- */
 
 struct step {
@@ -221,6 +231,7 @@ static const struct matching {
     {"huggingface",
      {{strip_suffix, ":fastest"}, {strip_suffix, ":cheapest"}, {strip_suffix, ":preferred"}},
      false},
+    {"dashscope", {{NULL, NULL}}, false}, /* its snapshots have prices of their own */
     {NULL, {DATES}, false},
 };
 
@@ -236,6 +247,22 @@ static const struct matching *matching_of(const char *provider)
     return matching;
 }
 
+/* Whether a dated id of the model has rows of its own: what a date costs is then not what the id
+ * without it does. */
+static bool date_matters(const struct meter_price_book *book, const struct price_provider *provider,
+                         const struct price_name *undated)
+{
+    const struct price_name *end = &book->names[provider->first + provider->count];
+    const char *base = price_text(book, undated->name);
+    size_t bytes = strlen(base);
+
+    for (const struct price_name *name = undated + 1;
+         name < end && strncmp(price_text(book, name->name), base, bytes) == 0; name++)
+        if (name->first != undated->first && is_dated(price_text(book, name->name), bytes))
+            return true;
+    return false;
+}
+
 /* The entry of the id, as it is or after one of the steps. */
 static const struct price_name *id_find(const struct meter_price_book *book,
                                         const struct price_provider *provider,
@@ -249,6 +276,9 @@ static const struct price_name *id_find(const struct meter_price_book *book,
         matching->steps[i].strip(&id, matching->steps[i].what);
         if (id.bytes != before)
             found = price_name_find(book, provider, id.at, id.bytes);
+        if (found != NULL && matching->steps[i].strip == strip_date &&
+            date_matters(book, provider, found))
+            return NULL;
     }
     return found;
 }

@@ -4,10 +4,16 @@
 import re
 from decimal import Decimal
 
-from .tables import BASE, FEES, TOKEN_BUCKETS, number
+from .floating import dearer
+from .tables import BASE, CHEAPER, FEES, TOKEN_BUCKETS, number
 
 DATE = re.compile(r"-(\d{8}|\d{4}-\d\d-\d\d)$")
-CHEAPER = ("batch", "flex")
+
+
+def ratio_of(text):
+    """A factor of the hand table: 11/10."""
+    above, below = text.split("/")
+    return Decimal(above) / Decimal(below)
 
 
 class Completer:
@@ -94,8 +100,7 @@ class Completer:
         for line in self.cleared.each("regional", self.provider.name):
             ratio, _, day = line["value"].partition(" ")
             if self.cleared.covers(line, name) and released >= day:
-                above, below = ratio.split("/")
-                return Decimal(above) / Decimal(below)
+                return ratio_of(ratio)
         return None
 
     def fill_regions(self, model, since, rows):
@@ -114,6 +119,20 @@ class Completer:
                                               + (bucket, listed[bucket], rate))
                 listed[bucket] = max(rate, listed.get(bucket, 0))
 
+    def fill_long_writes(self, model, since, rows):
+        """Writes that are kept for long, by the hand table's rule, where no source lists them."""
+        line = self.cleared.find("default", self.provider.name, model, None, "cache_write_1h")
+        for key, rates in rows.items() if line is not None else ():
+            if "cache_write_5m" in rates and "cache_write_1h" not in rates:
+                rates["cache_write_1h"] = rates["input"] * ratio_of(line["value"])
+                self.note(model, since, key, "cache_write_1h", f"{line['value']} of the input rate")
+
+    def fold_regions(self, rows):
+        """Where a call does not tell its region, the dearer of both is the price."""
+        for key in [key for key in rows if key.region] if self.provider.region_unseen else ():
+            regional, plain = rows.pop(key), key._replace(region="")
+            rows[plain] = dearer(rows.get(plain, {}), regional)
+
     def complete(self, model):
         """All gaps of one model."""
         if model.free:
@@ -124,8 +143,10 @@ class Completer:
             self.fill_fees(model.name, rows)
             self.fill_kinds(model.name, since, rows)
             self.fill_sound(model.name, since, rows)
+            self.fill_long_writes(model.name, since, rows)
             self.fill_discounts(model.name, since, rows)
             self.fill_regions(model, since, rows)
+            self.fold_regions(rows)
 
 
 def agrees(model, base):
@@ -143,15 +164,18 @@ def agrees(model, base):
 
 
 def fold_snapshots(provider, models, notes):
-    """Drops dated ids that cost what their undated id costs: the lookup strips the date. What the
-    sources list for the snapshot alone, and the larger limits, go to the undated id. Must run
-    before the gaps are filled."""
+    """Drops dated ids that cost what their undated id costs. What the sources list for the snapshot
+    alone, and the larger limits, go to the undated id. Must run before the gaps are filled. Gives
+    {dropped: undated id} of those that no lookup finds by taking the date off: where a snapshot is
+    left, none does."""
+    folded, kept = {}, set()
     for name in sorted(models):
         base = models.get(DATE.sub("", name))
         if base is None or base.name == name:
             continue
         if not agrees(models[name], base):
-            notes.snapshots.append((provider, name, base.name))
+            notes.snapshots.append((provider.name, name, base.name))
+            kept.add(base.name)
             continue
         for since, rows in models[name].periods.items():
             for key, rates in rows.items():
@@ -160,7 +184,9 @@ def fold_snapshots(provider, models, notes):
                     held[bucket] = max(rate, held.get(bucket, rate))
         for column, value in models[name].limits.items():
             base.limits[column] = max(value, base.limits.get(column, 0))
+        folded[name] = base.name
         del models[name]
+    return {name: base for name, base in folded.items() if provider.dates_listed or base in kept}
 
 
 def undotted(name):
@@ -168,9 +194,12 @@ def undotted(name):
     return name.replace(".", "-")
 
 
-def name_aliases(provider, models, listed, cleared):
-    """model -> its other names: those that a catalogue lists outright, and the hand table's."""
+def name_aliases(provider, models, listed, folded, cleared):
+    """model -> its other names: those that a catalogue lists outright, snapshots that would not be
+    found by it, and the hand table's."""
     aliases = {}
+    for name, base in folded.items():
+        aliases.setdefault(base, set()).add(name)
     dotted = {undotted(name) for name in set(models) | set(listed) if "." in name}
     for alias, target in sorted(listed.items()):
         plain = DATE.sub("", alias)

@@ -18,13 +18,14 @@ class Notes:
     def __init__(self):
         for name in ("disagreements", "agreed", "outvoted", "rejected", "lone_caches", "singles",
                      "tiers", "ignored", "filled", "carried", "uncarried", "limits", "unpriced",
-                     "snapshots", "incomplete", "regions"):
+                     "snapshots", "incomplete", "regions", "floating", "raised"):
             setattr(self, name, [])
 
     def keep(self, provider, models):
         """Forgets what was noted on ids that the book does not carry in the end."""
         for name in ("disagreements", "agreed", "outvoted", "lone_caches", "singles", "tiers",
-                     "filled", "carried", "uncarried", "limits", "incomplete", "regions"):
+                     "filled", "carried", "uncarried", "limits", "incomplete", "regions", "floating",
+                     "raised"):
             setattr(self, name, [note for note in getattr(self, name)
                                  if note[0] != provider or note[1] in models])
         self.singles = [note for note in self.singles if note[0] != provider

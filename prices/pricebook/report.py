@@ -181,6 +181,14 @@ class Report:
                       [[f"{provider}/{model}", column,
                         ", ".join(f"{source} {value}" for source, value in votes), str(taken)]
                        for provider, model, column, votes, taken in self.full("limits")])
+                + table("Ids that move", "They cost at least what the id does that they may stand "
+                        "for.", ("id", "may stand for"),
+                        [[f"{provider}/{name}", other]
+                         for provider, name, other in self.notes.floating])
+                + table("Limits raised", "To those of an id that it may stand for, or of the "
+                        "model's maker.", ("model", "limit", "listed", "taken", "of"),
+                        [[f"{provider}/{name}", column, str(mine), str(taken), whose]
+                         for provider, name, column, mine, whose, taken in self.full("raised")])
                 + table("Snapshots with a price of their own", "They differ from the undated id.",
                         ("snapshot", "undated id"),
                         [[f"{provider}/{name}", base]

@@ -17,6 +17,7 @@ WHOLE = ("image", "page", "second", "character", "search_unit", "request")
 BUCKETS = TOKEN_BUCKETS + FEES
 LIMITS = ("context_tokens", "output_tokens")
 SERVICES = ("standard", "priority", "flex", "batch", "fast")
+CHEAPER = ("batch", "flex")
 COLUMNS = ("provider", "model", "aliases", "from", "prompt_from", "service", "region",
            "hours") + BUCKETS + LIMITS + ("hidden_tps", "free")
 
@@ -79,7 +80,8 @@ def number(row, column):
 class Cleared:
     """cleared.tsv: what a person decided about the catalogues' rows, with reason and source."""
 
-    VERBS = ("ignore", "alias", "also", "free", "default", "agreed", "regional")
+    VERBS = ("ignore", "alias", "also", "free", "default", "agreed", "regional",
+             "moves")
 
     def __init__(self, path):
         self.rows = read_table(path, ("verb", "source", "provider", "model", "service", "bucket",
@@ -123,13 +125,18 @@ class Cleared:
 class Provider:
     """A line of providers.tsv."""
 
-    OURS = ("provider", "tier", "versions", "report", "hidden", "not", "_at")
+    OURS = ("provider", "tier", "versions", "report", "maker", "floats", "dates", "region", "hidden",
+            "not", "_at")
 
     def __init__(self, row):
         self.name = row["provider"]
         self.inclusive = row["tier"] == "ge"
         self.versioned = row.get("versions") == "yes"
         self.brief = row.get("report") == "brief"
+        self.maker = row.get("maker") == "yes"
+        self.floats = row.get("floats")
+        self.dates_listed = row.get("dates") == "listed"
+        self.region_unseen = row.get("region") == "unseen"
         self.names = {source: cell.split(",") if cell else [] for source, cell in row.items()
                       if source not in self.OURS}
         self._hidden = re.compile(row["hidden"] or "(?!)")

@@ -9,6 +9,9 @@
 static const char ids_text[] =
     "provider|model|aliases|input|output|free|search_unit\n"
     "openai|gpt-4o|-|2.5|10|-|-\n"
+    "openai|gpt-4-turbo|-|10|30|-|-\n"
+    "openai|gpt-4-turbo-2024-04-09|-|5|15|-|-\n"
+    "openai|gpt-4-turbo-preview|gpt-4-turbo-preview-20240125|10|30|-|-\n"
     "openai|ft:gpt-4o-mini|-|0.3|1.2|-|-\n"
     "azure-openai|gpt-4o|GPT-4-Omni|2.5|10|-|-\n"
     "anthropic|claude-opus-4-6|-|5|25|-|-\n"
@@ -29,6 +32,7 @@ static const char ids_text[] =
     "openrouter|anthropic/claude-opus-4.6:batch|-|2.5|12.5|-|-\n"
     "openrouter|z-ai/glm-4.5-air|-|0.2|1.1|-|-\n"
     "openrouter|z-ai/glm-4.5-air:free|-|-|-|yes|-\n"
+    "dashscope|qwen3-max|qwen3-max-2025-09-23|1.2|6|-|-\n"
     "fireworks|accounts/fireworks/models/kimi-k2p6|-|0.95|4|-|-\n"
     "huggingface|meta-llama/llama-3.3-70b-instruct|-|0.9|0.9|-|-\n"
     "huggingface|meta-llama/llama-3.3-70b-instruct:together|-|0.88|0.88|-|-\n"
@@ -149,6 +153,17 @@ static const struct match_case match_cases[] = {
     {"a whole path", "fireworks", "accounts/fireworks/models/kimi-k2p6",
      "accounts/fireworks/models/kimi-k2p6"},
     {"half a path", "fireworks", "kimi-k2p6", NULL},
+    {"a date", "openai", "gpt-4o-20241120", "gpt-4o"},
+    {"a date with a price of its own", "openai", "gpt-4-turbo-2024-04-09",
+     "gpt-4-turbo-2024-04-09"},
+    {"a date beside it", "openai", "gpt-4-turbo-2024-04-10", NULL},
+    {"in the other form", "openai", "gpt-4-turbo-20240409", NULL},
+    {"a date as an alias hinders none", "openai", "gpt-4-turbo-preview-2024-04-09",
+     "gpt-4-turbo-preview"},
+    {"two dates", "openai", "gpt-4o-2024-11-20-2024-11-20", NULL},
+    {"no date", "openai", "gpt-4o-2024-13-20", NULL},
+    {"a date where none is taken off", "dashscope", "qwen3-max-2026-01-23", NULL},
+    {"but one that is listed", "dashscope", "qwen3-max-2025-09-23", "qwen3-max"},
     {"everything", "ollama", "llama3.3:70b-instruct-q4_K_M", "*"},
     {"but one", "ollama", "gpt-oss:20b-cloud", "gpt-oss:20b-cloud"},
     {"nothing is not everything", "ollama", "", NULL},
@@ -219,7 +234,9 @@ static void an_estimated_region_costs_six_fifths_rounded_up(void **state)
 static void the_shipped_book_has_the_ids_of_each_provider(void **state)
 {
     static const struct match_case cases[] = {
-        {"Azure", "azure-openai", "gpt-4o-2024-11-20", "azure-openai/gpt-4o"},
+        {"Azure", "azure-openai", "gpt-4o-2024-11-20", "azure-openai/gpt-4o-2024-11-20"},
+        {"OpenAI, a date", "openai", "gpt-4o-2024-11-20", "openai/gpt-4o"},
+        {"OpenAI, a date that nobody lists", "openai", "gpt-4o-2027-01-01", NULL},
         {"Vertex", "vertex", "claude-opus-4-6@default", "vertex/claude-opus-4-6"},
         {"Vertex by OpenAI's API", "vertex", "google/gemini-2.5-flash", "vertex/gemini-2.5-flash"},
         {"Bedrock", "bedrock", "eu.anthropic.claude-opus-4-6-v1:0",
@@ -249,6 +266,8 @@ static void the_shipped_book_has_the_ids_of_each_provider(void **state)
         {"Moonshot", "moonshot", "kimi-k3", "moonshot/kimi-k3"},
         {"Z.ai", "zai", "GLM-5.2", "zai/glm-5.2"},
         {"DashScope", "dashscope", "qwen3-max", "dashscope/qwen3-max"},
+        {"DashScope, a date", "dashscope", "qwen-max-2025-01-25", "dashscope/qwen-max"},
+        {"DashScope, a date that nobody lists", "dashscope", "qwen-max-2024-04-28", NULL},
         {"Snowflake", "snowflake", "claude-sonnet-4-5", "snowflake/claude-sonnet-4-5"},
         {"Crusoe", "crusoe", "zai/GLM-5.2", "crusoe/zai/glm-5.2"},
         {"Replicate", "replicate", "openai/gpt-5", "replicate/openai/gpt-5"},
