@@ -161,8 +161,20 @@ static void values_add(struct making *making, const struct meter_rates *rates,
     }
 }
 
+/* What the base knows of the model: a file that does not say it cannot make it untrue. */
+static uint32_t base_hidden(const struct making *making, const struct price_line *line)
+{
+    bool estimated;
+    const struct price_name *name =
+        price_match(making->base, line->row.provider, line->row.model, &estimated);
+
+    return name != NULL ? making->base->rows[name->first].hidden_tokens_per_second : 0;
+}
+
 static void row_add(struct making *making, const struct price_line *line)
 {
+    uint32_t hidden = (uint32_t)line->row.hidden_tokens_per_second;
+
     struct price_row *row = &making->rows[making->row_count++];
 
     *row = (struct price_row){
@@ -173,7 +185,7 @@ static void row_add(struct making *making, const struct price_line *line)
         .prompt_from = (uint32_t)line->row.prompt_from,
         .context_tokens = (uint32_t)line->row.context_tokens,
         .output_tokens = (uint32_t)line->row.output_tokens,
-        .hidden_tokens_per_second = (uint32_t)line->row.hidden_tokens_per_second,
+        .hidden_tokens_per_second = hidden > 0 ? hidden : base_hidden(making, line),
         .tier = (uint8_t)line->row.tier,
         .regional = line->row.regional,
         .free = line->row.free,

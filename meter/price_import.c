@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* LiteLLM's model_prices_and_context_window.json as a price file: entries in, sorted rows out.
- * Where two entries are the same model the dearer rate of both is taken. */
+ * Where two entries are the same model the dearer rate of both is taken. Dearer kinds of calls that
+ * LiteLLM does not tell apart keep the book's rows: a file's model replaces the book's as a whole.
+ */
 #include "meter/meter_int.h"
 
 #include <stdio.h>
@@ -24,7 +26,7 @@ struct importing {
 /* ---- rows --------------------------------------------------------------------------------- */
 
 static bool row_take(struct importing *importing, const struct import_entry *entry,
-                     const struct import_row *row, bool regional)
+                     const struct meter_price_line *line)
 {
     struct taken *taken;
 
@@ -38,49 +40,17 @@ static bool row_take(struct importing *importing, const struct import_entry *ent
         importing->room = room;
     }
     taken = &importing->rows[importing->count++];
-    taken->line = (struct meter_price_line){
-        .provider = entry->provider,
-        .from = "",
-        .hours = "",
-        .prompt_from = row->prompt_from,
-        .tier = row->tier,
-        .regional = regional,
-        .context_tokens = entry->context_tokens,
-        .output_tokens = entry->output_tokens,
-        .rates = row->rates,
-    };
+    taken->line = *line;
     memcpy(taken->model, entry->model, sizeof taken->model);
     return true;
 }
 
-static bool entry_take(struct importing *importing, const struct import_entry *entry)
+static bool has_row(const struct import_entry *entry, const struct price_row *row)
 {
-    bool ok = true;
-
     for (unsigned i = 0; i < entry->row_count; i++)
-        ok = ok && row_take(importing, entry, &entry->rows[i], entry->regional);
-    return ok;
-}
-
-static int model_order(const struct taken *a, const struct taken *b)
-{
-    int order = strcmp(a->line.provider, b->line.provider);
-
-    return order != 0 ? order : strcmp(a->model, b->model);
-}
-
-static int row_order(const void *left, const void *right)
-{
-    const struct taken *a = left;
-    const struct taken *b = right;
-    int order = model_order(a, b);
-
-    if (order == 0)
-        order = (a->line.prompt_from > b->line.prompt_from) -
-                (a->line.prompt_from < b->line.prompt_from);
-    if (order == 0)
-        order = (int)a->line.tier - (int)b->line.tier;
-    return order != 0 ? order : (int)a->line.regional - (int)b->line.regional;
+        if (entry->rows[i].prompt_from == row->prompt_from && entry->rows[i].tier == row->tier)
+            return !row->regional && row->hours == 0;
+    return false;
 }
 
 static void dearer_set(uint64_t *rate, uint64_t value)
@@ -101,6 +71,91 @@ static void row_raise(struct meter_price_line *line, const struct meter_price_li
         line->output_tokens = other->output_tokens;
 }
 
+static bool is_discount(const struct price_row *row)
+{
+    return row->tier == METER_TIER_FLEX || row->tier == METER_TIER_BATCH;
+}
+
+/* The book's rows of this model for calls that the entry does not tell apart, none below the
+ * entry's plain row; its discounts where the plain price is still the book's. */
+static bool book_take(struct importing *importing, const struct import_entry *entry,
+                      const struct meter_price_line *plain, const struct meter_price *known)
+{
+    const struct price_row *rows = known->rows;
+    struct meter_rates book;
+    bool ok = true, same;
+
+    price_row_rates(known->book, &rows[0], &book);
+    same = book.token[METER_INPUT] == plain->rates.token[METER_INPUT] &&
+           book.token[METER_OUTPUT] == plain->rates.token[METER_OUTPUT];
+    for (unsigned i = 0; i < known->row_count; i++) {
+        const struct price_row *row = &rows[i];
+        struct meter_price_line line = *plain;
+
+        if (has_row(entry, row) || (is_discount(row) && !same))
+            continue;
+        line.hours = price_text(known->book, row->hours);
+        line.prompt_from = row->prompt_from;
+        line.tier = (enum meter_tier)row->tier;
+        line.regional = row->regional;
+        price_row_rates(known->book, row, &line.rates);
+        if (!is_discount(row))
+            row_raise(&line, plain);
+        ok = ok && row_take(importing, entry, &line);
+    }
+    return ok;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static bool entry_take(struct importing *importing, const struct import_entry *entry)
+{
+    struct meter_price known = {0};
+    struct meter_price_line line = {.provider = entry->provider, .from = ""};
+    bool found = importing->against != NULL &&
+                 meter_price_find_named(importing->against, entry->provider, entry->model,
+                                        INT64_MAX, &known) == METER_OK &&
+                 !known.estimated && !known.free;
+    bool ok = true;
+
+    line.context_tokens = larger(entry->context_tokens, found ? known.context_tokens : 0);
+    line.output_tokens = larger(entry->output_tokens, found ? known.output_tokens : 0);
+    for (unsigned i = entry->row_count; i-- > 0;) { /* the plain row comes last, and stays */
+        line.hours = "";
+        line.prompt_from = entry->rows[i].prompt_from;
+        line.tier = entry->rows[i].tier;
+        line.rates = entry->rows[i].rates;
+        ok = ok && row_take(importing, entry, &line);
+    }
+    return ok && (!found || book_take(importing, entry, &line, &known));
+}
+
+static int model_order(const struct taken *a, const struct taken *b)
+{
+    int order = strcmp(a->line.provider, b->line.provider);
+
+    return order != 0 ? order : strcmp(a->model, b->model);
+}
+
+static int row_order(const void *left, const void *right)
+{
+    const struct taken *a = left;
+    const struct taken *b = right;
+    int order = model_order(a, b);
+
+    if (order == 0)
+        order = (a->line.prompt_from > b->line.prompt_from) -
+                (a->line.prompt_from < b->line.prompt_from);
+    if (order == 0)
+        order = (int)a->line.tier - (int)b->line.tier;
+    if (order == 0)
+        order = (int)a->line.regional - (int)b->line.regional;
+    return order != 0 ? order : strcmp(a->line.hours, b->line.hours);
+}
+
 /* Sorts, and makes one row of those that stand twice. */
 static void rows_merge(struct importing *importing)
 {
@@ -117,27 +172,14 @@ static void rows_merge(struct importing *importing)
     importing->count = kept;
 }
 
-static void row_write(struct price_writer *writer, const struct taken *row, bool regional)
-{
-    struct meter_price_line line = row->line;
-
-    line.model = row->model;
-    line.regional = regional;
-    price_write_line(writer, &line, "");
-}
-
-/* A model that only has a region's price has it everywhere: the dearer side. */
 static void rows_write(const struct importing *importing, struct price_writer *writer)
 {
-    bool plain = true;
-
     price_write_header(writer);
     for (size_t i = 0; i < importing->count; i++) {
-        const struct taken *row = &importing->rows[i];
+        struct meter_price_line line = importing->rows[i].line;
 
-        if (i == 0 || model_order(&importing->rows[i - 1], row) != 0)
-            plain = !row->line.regional;
-        row_write(writer, row, row->line.regional && plain);
+        line.model = importing->rows[i].model;
+        price_write_line(writer, &line, "");
     }
 }
 

@@ -80,18 +80,18 @@ static const struct {
     {"writer", "writer", "writer/", false},
 };
 
-/* What stands in front of a model's id: a region's price, or nothing of interest. */
+/* What stands in front of a model's id and is no part of it. Which kind a deployment at Azure is,
+ * no call tells: the dearest of them counts. */
 static const struct {
     const char *provider, *prefix;
-    bool regional;
 } places[] = {
-    {"azure-openai", "global/", false}, {"azure-openai", "global-standard/", false},
-    {"azure-openai", "us/", true},      {"azure-openai", "eu/", true},
-    {"vertex", "meta/", false},         {"vertex", "mistralai/", false},
-    {"vertex", "deepseek-ai/", false},  {"vertex", "openai/", false},
-    {"vertex", "qwen/", false},         {"vertex", "zai-org/", false},
-    {"vertex", "moonshotai/", false},   {"vertex", "minimaxai/", false},
-    {"vertex", "xai/", false},
+    {"azure-openai", "global/"}, {"azure-openai", "global-standard/"},
+    {"azure-openai", "us/"},     {"azure-openai", "eu/"},
+    {"vertex", "meta/"},         {"vertex", "mistralai/"},
+    {"vertex", "deepseek-ai/"},  {"vertex", "openai/"},
+    {"vertex", "qwen/"},         {"vertex", "zai-org/"},
+    {"vertex", "moonshotai/"},   {"vertex", "minimaxai/"},
+    {"vertex", "xai/"},
 };
 
 static bool begins(const char *text, const char *prefix)
@@ -129,7 +129,6 @@ static void model_find(struct import_entry *entry, const char *prefix)
         if (strcmp(places[i].provider, entry->provider) != 0 || !begins(model, places[i].prefix))
             continue;
         model += strlen(places[i].prefix);
-        entry->regional = places[i].regional;
     }
     bytes = strcmp(entry->provider, "vertex") == 0 ? strcspn(model, "@") : strlen(model);
     (void)snprintf(entry->model, sizeof entry->model, "%.*s", (int)bytes, model);

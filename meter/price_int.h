@@ -153,7 +153,6 @@ struct import_entry {
     const char *provider; /* ours; "" none */
     bool inclusive;       /* a tier "above 272k" begins at 272000 */
     char model[METER_MODEL_MAX];
-    bool regional;
     uint64_t context_tokens, output_tokens;
     struct import_row rows[IMPORT_ROWS_MAX]; /* the first is the plain one */
     unsigned row_count;

@@ -6,7 +6,7 @@
 #include "meter/meter_int.h"
 
 #define ID_ROOM    512u /* an id with its wrappers */
-#define STEPS_MAX  6u
+#define STEPS_MAX  5u
 #define EVERYTHING "*" /* a provider's row for all other models: free, or it could not be read */
 
 /* The part of the id that is still looked at. */
@@ -131,22 +131,15 @@ static void strip_arn(struct span *id, const char *what)
     id->at = slash + 1;
 }
 
-/* "-v1:0" at the end. */
+/* "-v1:0" at the end, what is "-v1:". A second version may cost more. */
 static void strip_version(struct span *id, const char *what)
 {
-    size_t end = id->bytes, minor = end, major;
+    size_t end = id->bytes, bytes = strlen(what);
 
-    while (minor > 0 && is_digit(id->at[minor - 1]))
-        minor--;
-    if (minor == end || minor == 0 || id->at[minor - 1] != ':')
-        return;
-    major = minor - 1;
-    while (major > 0 && is_digit(id->at[major - 1]))
-        major--;
-    if (major == minor - 1 || major < strlen(what) ||
-        memcmp(id->at + major - strlen(what), what, strlen(what)) != 0)
-        return;
-    id->bytes = major - strlen(what);
+    while (end > 0 && is_digit(id->at[end - 1]))
+        end--;
+    if (end < id->bytes && end >= bytes && memcmp(id->at + end - bytes, what, bytes) == 0)
+        id->bytes = end - bytes;
 }
 
 /* A fine-tuned model, "ft:<base>:<organisation>:<name>:<id>", is priced as "ft:<base>". */
@@ -169,28 +162,39 @@ static bool digits_in_range(const char *text, unsigned low, unsigned high)
     return value >= low && value <= high;
 }
 
-/* One trailing "-2026-03-05" (what is "-") or "-20260305" (""). */
-static void strip_date(struct span *id, const char *what)
+/* Bytes of a date at the end: "-2026-03-05" (dash 1) or "-20260305" (0); 0: there is none, or
+ * nothing before it. */
+static size_t date_bytes(const struct span *id, size_t dash)
 {
-    size_t dash = strlen(what), length = 9 + 2 * dash;
+    size_t length = 9 + 2 * dash;
 
     if (id->bytes <= length)
-        return;
+        return 0;
     const char *date = id->at + id->bytes - length;
-    if (date[0] == '-' && digits_in_range(date + 1, 20, 20) && digits_in_range(date + 3, 0, 99) &&
-        (dash == 0 || (date[5] == '-' && date[8] == '-')) &&
-        digits_in_range(date + 5 + dash, 1, 12) && digits_in_range(date + 7 + 2 * dash, 1, 31))
-        id->bytes -= length;
+    return date[0] == '-' && digits_in_range(date + 1, 20, 20) &&
+                   digits_in_range(date + 3, 0, 99) &&
+                   (dash == 0 || (date[5] == '-' && date[8] == '-')) &&
+                   digits_in_range(date + 5 + dash, 1, 12) &&
+                   digits_in_range(date + 7 + 2 * dash, 1, 31)
+               ? length
+               : 0;
+}
+
+static void strip_date(struct span *id, const char *what)
+{
+    size_t bytes = date_bytes(id, 1);
+
+    (void)what;
+    id->bytes -= bytes > 0 ? bytes : date_bytes(id, 0);
 }
 
 /* Whether a date and no more stands behind the first bytes of a name. */
 static bool is_dated(const char *name, size_t bytes)
 {
-    struct span iso = {name, strlen(name)}, plain = iso;
+    struct span id = {name, strlen(name)};
 
-    strip_date(&iso, "-");
-    strip_date(&plain, "");
-    return iso.bytes == bytes || plain.bytes == bytes;
+    strip_date(&id, "");
+    return id.bytes == bytes;
 }
 
 /* ---- the steps of each provider ----------------------------------------------------------- */
@@ -200,39 +204,33 @@ struct step {
     const char *what;
 };
 
-#define DATES                                                                                      \
-    {strip_date, "-"},                                                                             \
-    {                                                                                              \
-        strip_date, ""                                                                             \
-    }
-
 static const struct matching {
     const char *provider; /* NULL: all others */
     struct step steps[STEPS_MAX];
     bool regions; /* an id may begin with the region that serves it */
 } matchings[] = {
-    {"openai", {{strip_tuned, "ft:"}, DATES}, false},
-    {"gemini", {{strip_wrapper, "models/"}, DATES}, false},
+    {"openai", {{strip_tuned, "ft:"}, {strip_date, ""}}, false},
+    {"gemini", {{strip_wrapper, "models/"}, {strip_date, ""}}, false},
     {"vertex",
      {{strip_wrapper, "projects/*/locations/*/"},
       {strip_wrapper, "publishers/*/models/"},
       {strip_wrapper, "*/"},
       {strip_from, "@"},
-      DATES},
+      {strip_date, ""}},
      false},
-    {"bedrock", {{strip_arn, "arn:"}, {strip_version, "-v"}, DATES}, true},
+    {"bedrock", {{strip_arn, "arn:"}, {strip_version, "-v1:"}, {strip_date, ""}}, true},
     {"openrouter",
      {{strip_suffix, ":nitro"},
       {strip_suffix, ":floor"},
       {strip_suffix, ":exacto"},
       {strip_suffix, ":online"},
-      DATES},
+      {strip_date, ""}},
      false},
     {"huggingface",
      {{strip_suffix, ":fastest"}, {strip_suffix, ":cheapest"}, {strip_suffix, ":preferred"}},
      false},
     {"dashscope", {{NULL, NULL}}, false}, /* its snapshots have prices of their own */
-    {NULL, {DATES}, false},
+    {NULL, {{strip_date, ""}}, false},
 };
 
 static const char *const regions[] = {"us.", "eu.", "apac.",   "jp.",     "au.", "ca.",
@@ -247,7 +245,26 @@ static const struct matching *matching_of(const char *provider)
     return matching;
 }
 
-/* Whether a dated id of the model has rows of its own: what a date costs is then not what the id
+static bool rows_same(const struct meter_price_book *book, const struct price_name *a,
+                      const struct price_name *b)
+{
+    for (uint32_t i = 0; a->first != b->first && i < a->count; i++) {
+        const struct price_row *row = &book->rows[a->first + i];
+        const struct price_row *other = &book->rows[b->first + i];
+
+        if (a->count != b->count || row->from_day != other->from_day ||
+            row->prompt_from != other->prompt_from || row->tier != other->tier ||
+            row->regional != other->regional || row->free != other->free ||
+            row->has != other->has ||
+            strcmp(price_text(book, row->hours), price_text(book, other->hours)) != 0 ||
+            memcmp(&book->values[row->first], &book->values[other->first],
+                   (size_t)__builtin_popcount(row->has) * sizeof *book->values) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Whether a dated id of the model has a price of its own: what a date costs is then not what the id
  * without it does. */
 static bool date_matters(const struct meter_price_book *book, const struct price_provider *provider,
                          const struct price_name *undated)
@@ -258,7 +275,7 @@ static bool date_matters(const struct meter_price_book *book, const struct price
 
     for (const struct price_name *name = undated + 1;
          name < end && strncmp(price_text(book, name->name), base, bytes) == 0; name++)
-        if (name->first != undated->first && is_dated(price_text(book, name->name), bytes))
+        if (is_dated(price_text(book, name->name), bytes) && !rows_same(book, undated, name))
             return true;
     return false;
 }

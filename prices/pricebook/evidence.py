@@ -11,7 +11,7 @@ from .tables import BASE
 Offer = collections.namedtuple("Offer", "source model since dated key rates")
 
 VERSION = re.compile(r"-v(\d+)(?::\d+)?$|(?<!-v\d)-(\d+):\d+$")
-STRIPPED = re.compile(r"-v\d+:\d+$")      # what a lookup strips by itself
+STRIPPED = re.compile(r"-v1:\d+$")      # what a lookup strips by itself
 
 
 class Evidence:

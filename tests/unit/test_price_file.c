@@ -250,9 +250,41 @@ static void override_zero_is_free_only_when_said(void **state)
     meter_price_book_free(NULL);
 }
 
+static void a_line_that_does_not_say_it_reasons_out_of_sight_as_in_the_book(void **state)
+{
+    static const struct {
+        const char *model;
+        uint64_t want;
+    } cases[] = {
+        {"gpt-5-nano", 250}, {"gpt-5-nano-2025-08-07", 250},
+        {"gpt-5.6", 750},    {"o3", 99},
+        {"gpt-4o", 0},       {"gpt-99", 0},
+    };
+    struct meter_error error = {""};
+    struct meter_price_book *mine;
+    struct meter_price price;
+
+    (void)state;
+    assert_int_equal(parse("provider|model|input|output|hidden_tps\n"
+                           "openai|gpt-5-nano|1|2|-\n"
+                           "openai|gpt-5-nano-2025-08-07|1|2|-\n"
+                           "openai|gpt-5.6|1|2|-\n"
+                           "openai|o3|1|2|99\n"
+                           "openai|gpt-4o|1|2|-\n"
+                           "openai|gpt-99|1|2|-\n",
+                           book, &mine, &error),
+                     METER_OK);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_int_equal(find(mine, "openai", cases[i].model, NOW, &price), METER_OK);
+        assert_int_equal(price.hidden_tokens_per_second, cases[i].want);
+    }
+    meter_price_book_free(mine);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_line_that_does_not_say_it_reasons_out_of_sight_as_in_the_book),
         cmocka_unit_test(books_are_read_back_unchanged),
         cmocka_unit_test(the_compiled_book_is_the_one_that_is_read),
         cmocka_unit_test(override_replaces_whole_models),

@@ -214,25 +214,94 @@ static void the_dearer_of_two_entries_of_one_model_is_taken(void **state)
                                "\"input_cost_per_token\":1e-06,\"output_cost_per_token\":2e-06},"
                                "\"azure/eu/only\":{\"litellm_provider\":\"azure\"," CHAT
                                "\"input_cost_per_token\":1e-06,\"output_cost_per_token\":2e-06}}";
-    const struct meter_price_key regional = {.prompt_tokens = 1, .regional = true};
     struct meter_error error = {""};
     struct meter_price price;
     struct meter_rates rates;
-    const char *name;
     struct told told;
     struct meter_price_book *made = import(json, NULL, &told, &error);
 
     (void)state;
     assert_int_equal(find(made, "azure-openai", "gpt", NOW, &price), METER_OK);
     plain_rates(&price, 1, &rates);
-    assert_int_equal(rates.token[METER_INPUT], UINT64_C(1000000000));
-    meter_price_rates(&price, &regional, &rates, &name);
     assert_int_equal(rates.token[METER_INPUT], UINT64_C(3000000000));
     assert_int_equal(rates.token[METER_OUTPUT], UINT64_C(9000000000));
     assert_int_equal(find(made, "azure-openai", "only", NOW, &price), METER_OK);
-    plain_rates(&price, 1, &rates); /* a region's price is the only one that is known */
+    plain_rates(&price, 1, &rates);
     assert_int_equal(rates.token[METER_INPUT], UINT64_C(1000000000));
     meter_price_book_free(made);
+}
+
+/* '|' stands for a tab. */
+static const char kinds_text[] =
+    "provider|model|prompt_from|service|region|hours|input|output|context_tokens|output_tokens|"
+    "hidden_tps\n"
+    "openai|gpt|0|standard|-|-|2|8|400000|128000|yes\n"
+    "openai|gpt|0|priority|-|-|4|16|400000|128000|yes\n"
+    "openai|gpt|0|flex|-|-|1|4|400000|128000|yes\n"
+    "openai|gpt|0|fast|-|-|1|40|400000|128000|yes\n"
+    "openai|gpt|0|standard|regional|-|2.2|8.8|400000|128000|yes\n"
+    "openai|gpt|0|standard|-|mon-fri 01:00-04:00|5|20|400000|128000|yes\n"
+    "openai|gpt|272000|standard|-|-|6|12|400000|128000|yes\n"
+    "openai|gpt|300000|standard|-|-|7|14|400000|128000|yes\n"
+    "openai|same|0|standard|-|-|3|9|-|-|-\n"
+    "openai|same|0|priority|-|-|6|18|-|-|-\n"
+    "openai|same|0|flex|-|-|1|4|-|-|-\n";
+
+/* A model of the file replaces the book's as a whole: what the file cannot say must not get lost.
+ */
+static void kinds_of_calls_that_cost_more_keep_the_books_rows(void **state)
+{
+    static const char json[] =
+        "{\"gpt\":{\"litellm_provider\":\"openai\"," CHAT "\"max_input_tokens\":272000,"
+        "\"max_output_tokens\":300000,\"input_cost_per_token\":3e-06,"
+        "\"output_cost_per_token\":9e-06,\"input_cost_per_token_above_272k_tokens\":5e-06,"
+        "\"output_cost_per_token_above_272k_tokens\":1.5e-05},"
+        "\"same\":{\"litellm_provider\":\"openai\"," CHAT "\"input_cost_per_token\":3e-06,"
+        "\"output_cost_per_token\":9e-06}}";
+    static const struct {
+        const char *why, *model;
+        struct meter_price_key key;
+        uint64_t input, output; /* USD per 1M */
+    } cases[] = {
+        {"the entry's own", "gpt", {.prompt_tokens = 1}, 3, 9},
+        {"priority", "gpt", {.prompt_tokens = 1, .tier = METER_TIER_PRIORITY}, 4, 16},
+        {"no discount on another price",
+         "gpt",
+         {.prompt_tokens = 1, .tier = METER_TIER_FLEX},
+         4,
+         40},
+        {"but on the book's", "same", {.prompt_tokens = 1, .tier = METER_TIER_FLEX}, 1, 4},
+        {"never below the entry's", "gpt", {.prompt_tokens = 1, .tier = METER_TIER_FAST}, 3, 40},
+        {"a region", "gpt", {.prompt_tokens = 1, .regional = true}, 3, 9},
+        {"hours", "gpt", {.prompt_tokens = 1, .when_s = 1796000400}, 5, 20}, /* a Monday, 01:00 */
+        {"the entry's tier", "gpt", {.prompt_tokens = 272000}, 5, 15},
+        {"the book's tier", "gpt", {.prompt_tokens = 300000}, 7, 14},
+    };
+    struct meter_error error = {""};
+    struct meter_price_book *known, *made;
+    struct meter_price price;
+    struct told told;
+
+    (void)state;
+    assert_int_equal(parse(kinds_text, NULL, &known, &error), METER_OK);
+    made = import(json, known, &told, &error);
+    assert_int_equal(find(made, "openai", "gpt", NOW, &price), METER_OK);
+    assert_int_equal(price.context_tokens, 400000);
+    assert_int_equal(price.output_tokens, 300000);
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct meter_rates rates;
+        const char *name;
+
+        assert_int_equal(find(made, "openai", cases[i].model, NOW, &price), METER_OK);
+        meter_price_rates(&price, &cases[i].key, &rates, &name);
+        if (rates.token[METER_INPUT] != cases[i].input * 1000000000 ||
+            rates.token[METER_OUTPUT] != cases[i].output * 1000000000)
+            fail_msg("%s: %llu and %llu", cases[i].why,
+                     (unsigned long long)rates.token[METER_INPUT],
+                     (unsigned long long)rates.token[METER_OUTPUT]);
+    }
+    meter_price_book_free(made);
+    meter_price_book_free(known);
 }
 
 /* ---- what is told ------------------------------------------------------------------------- */
@@ -384,6 +453,7 @@ int main(void)
         cmocka_unit_test(things_are_taken_by_what_a_model_is_for),
         cmocka_unit_test(tiers_in_a_list_are_tiers),
         cmocka_unit_test(the_dearer_of_two_entries_of_one_model_is_taken),
+        cmocka_unit_test(kinds_of_calls_that_cost_more_keep_the_books_rows),
         cmocka_unit_test(every_entry_is_told_once_with_its_reason),
         cmocka_unit_test(more_tiers_than_there_is_room_for_are_not_taken),
         cmocka_unit_test(what_is_no_object_of_models_is_refused),

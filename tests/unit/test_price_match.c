@@ -9,9 +9,12 @@
 static const char ids_text[] =
     "provider|model|aliases|input|output|free|search_unit\n"
     "openai|gpt-4o|-|2.5|10|-|-\n"
+    "openai|gpt-4o-mini-2024-07-18|-|0.15|0.6|-|-\n"
     "openai|gpt-4-turbo|-|10|30|-|-\n"
     "openai|gpt-4-turbo-2024-04-09|-|5|15|-|-\n"
     "openai|gpt-4-turbo-preview|gpt-4-turbo-preview-20240125|10|30|-|-\n"
+    "openai|gpt-4.1|-|2|8|-|-\n"
+    "openai|gpt-4.1-2025-04-14|-|2|8|-|-\n"
     "openai|ft:gpt-4o-mini|-|0.3|1.2|-|-\n"
     "azure-openai|gpt-4o|GPT-4-Omni|2.5|10|-|-\n"
     "anthropic|claude-opus-4-6|-|5|25|-|-\n"
@@ -112,6 +115,10 @@ static const struct match_case match_cases[] = {
     {"a version without a name", "bedrock", "amazon.titan-embed-text-v3:0", NULL},
     {"a version's name by its number", "bedrock", "openai.gpt-oss-20b-1:0", "openai.gpt-oss-20b"},
     {"no version", "bedrock", "anthropic.claude-opus-4-6-v:0", NULL},
+    {"a second version", "bedrock", "anthropic.claude-opus-4-6-v2:0", NULL},
+    {"a first version, again", "bedrock", "anthropic.claude-opus-4-6-v1:17", OPUS_BEDROCK},
+    {"an eleventh", "bedrock", "anthropic.claude-opus-4-6-v11:0", NULL},
+    {"what else a version has", "bedrock", "anthropic.claude-opus-4-6-v1:0:48k", NULL},
     {"half a version", "bedrock", "anthropic.claude-opus-4-6-v1:", NULL},
     {"a version elsewhere", "anthropic", "claude-opus-4-6-v1:0", NULL},
     {"a region that is known", "bedrock", "eu.anthropic.claude-opus-4-6-v1:0",
@@ -160,7 +167,10 @@ static const struct match_case match_cases[] = {
     {"in the other form", "openai", "gpt-4-turbo-20240409", NULL},
     {"a date as an alias hinders none", "openai", "gpt-4-turbo-preview-2024-04-09",
      "gpt-4-turbo-preview"},
+    {"a date at the same price hinders none", "openai", "gpt-4.1-20260101", "gpt-4.1"},
     {"two dates", "openai", "gpt-4o-2024-11-20-2024-11-20", NULL},
+    {"in two forms", "openai", "gpt-4o-20241120-2024-11-20", NULL},
+    {"in the other order", "openai", "gpt-4o-2024-11-20-20241120", NULL},
     {"no date", "openai", "gpt-4o-2024-13-20", NULL},
     {"a date where none is taken off", "dashscope", "qwen3-max-2026-01-23", NULL},
     {"but one that is listed", "dashscope", "qwen3-max-2025-09-23", "qwen3-max"},
