@@ -123,7 +123,7 @@ def targets(provider, models, name, by_stem):
     stem = name[:-len(LATEST)] if name.endswith(LATEST) else name
     if dated(name)[1] is not None or not (name.endswith(MOVING) or provider.floats):
         return []
-    if not name.endswith(MOVING) and provider.floats == "any":
+    if provider.floats == "any" and by_stem[stem]:
         return [one for group in by_stem[stem].values() for one in group]
     return newest(by_stem[stem]) or [other for other in (stem,) if other in models
                                      and other != name]
