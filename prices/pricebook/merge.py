@@ -3,6 +3,7 @@
 
 import collections
 import statistics
+from decimal import Decimal
 
 from . import decimals
 from .tables import BASE, BUCKETS, FEES, LIMITS, WHOLE, Key, number
@@ -245,22 +246,29 @@ class Merger:
                 if any(bucket in rates for bucket in tokens):
                     rates.pop(fee, None)
 
+    def ignored_limit(self, model, source, column, value):
+        """Whether a person silenced it."""
+        line = self.cleared.find("ignore", self.provider.name, model, source, column)
+        if line is not None:
+            self.notes.ignored.append((self.provider.name, line["model"], source, line["reason"],
+                                       column, Decimal(value)))
+        return line is not None
+
     def limits(self, model):
-        """The larger where sources differ, so that a hold is never too small."""
+        """The larger where sources differ, so that a hold is never too small; what a person read
+        wins."""
         limits = {}
         for column in LIMITS:
             votes = {source: value for (source, name), value in self.evidence.limits[model].items()
-                     if name == column and not self.cleared.find(
-                         "ignore", self.provider.name, model, source, column)}
+                     if name == column and not self.ignored_limit(model, source, column, value)}
             votes.update({"by hand": int(number(row, column)) for row in self.by_hand[model]
                           if row.get(column)})
-            if "by hand" in votes:
-                votes = {"by hand": votes["by hand"]}
+            taken = votes.get("by hand", max(votes.values(), default=0))
             if len(set(votes.values())) > 1:
                 self.notes.limits.append((self.provider.name, model, column,
-                                          sorted(votes.items()), max(votes.values())))
+                                          sorted(votes.items()), taken))
             if votes and not (column == "output_tokens" and "embedding" in model):
-                limits[column] = max(votes.values())
+                limits[column] = taken
         return limits
 
     def note_tiers(self, model, periods):

@@ -176,7 +176,7 @@ class Report:
 
     def models(self):
         """Limits, snapshots, and what is not in the book."""
-        return (table("Limits that differ", "The larger is taken.",
+        return (table("Limits that differ", "The larger is taken, or what a person read.",
                       ("model", "limit", "sources", "taken"),
                       [[f"{provider}/{model}", column,
                         ", ".join(f"{source} {value}" for source, value in votes), str(taken)]
