@@ -76,6 +76,9 @@ void cli_listen(const struct client_link *link, int wait_ms, struct cli_word *wo
 int cli_run(int argc, char **argv);
 int cli_read(int argc, char **argv); /* status, runs, calls, events, receipts: by argv[0] */
 int cli_verify(int argc, char **argv);
+int cli_backup(int argc, char **argv);
+int cli_restore(int argc, char **argv);
+int cli_compact(int argc, char **argv);
 int cli_correct(int argc, char **argv);
 int cli_reprice(int argc, char **argv);
 int cli_meter(int argc, char **argv);

@@ -139,6 +139,32 @@ const struct cli_command cli_commands[] = {
      "  --reason R      why, for the record\n"
      "  --actor A       who says so (default: the login name)\n"
      "  --json          one JSON object a line, every call that was charged\n"},
+    {"backup", "copy the ledger while it is used", cli_backup,
+     "usage: flyball backup DIR [--json]\n"
+     "\n"
+     "Copies the ledger, as it is at one moment, into DIR, and proves the copy. A backup that is "
+     "in DIR\n"
+     "is replaced, whole. For a shell outside any run.\n"
+     "\n"
+     "  --json          one JSON object\n"},
+    {"restore", "put a backup in the ledger's place", cli_restore,
+     "usage: flyball restore DIR [--json]\n"
+     "\n"
+     "Proves the ledger in DIR, and puts a copy of it in the place of the ledger, which is kept "
+     "beside\n"
+     "it. What was spent after the backup is not known any more. No run may live; for a shell "
+     "outside\n"
+     "any run.\n"
+     "\n"
+     "  --json          one JSON object\n"},
+    {"compact", "give back the room that nothing is in", cli_compact,
+     "usage: flyball compact [--json]\n"
+     "\n"
+     "Puts a copy without unused pages in the place of the ledger, after proving it. No run may "
+     "live;\n"
+     "for a shell outside any run.\n"
+     "\n"
+     "  --json          one JSON object\n"},
     {"meter", "what a recorded exchange cost", cli_meter,
      "usage: flyball meter FILE|-\n"
      "\n"

@@ -237,7 +237,7 @@ static void read_by_worker(struct side_call *call)
     reading->job.done = done_reading;
     reading->call = call;
     call->reading = &reading->job;
-    side_work(call->side, &reading->job);
+    side_work(call->side->worker, &reading->job);
 }
 
 void side_call_ask(struct side_call *call)

@@ -313,7 +313,8 @@ static bool set_up(struct side *side, bool *rival, struct side_error *error)
     side->busy_since_ms = side_now_ms();
     side->engine = side_engine_start(side, side->store);
     side->worker = side_worker_start(side);
-    if (side->engine == NULL || side->worker == NULL)
+    side->chores = side_worker_start(side);
+    if (side->engine == NULL || side->worker == NULL || side->chores == NULL)
         return side_fail(error, "a thread cannot be started");
     side_runs_restore(side);
     side_calls_restore(side);
@@ -365,6 +366,7 @@ static void shut_down(struct side *side)
     if (side->base != NULL)
         (void)event_base_loop(side->base, EVLOOP_NONBLOCK); /* what has been said already */
     side_worker_stop(side->worker);
+    side_worker_stop(side->chores);
     side_engine_stop(side->engine);
     side->engine = NULL;
     if (side->base != NULL)

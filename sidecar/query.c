@@ -35,29 +35,6 @@ static void begin_ping(struct side_query *query, struct store_view *view)
     side_conn_done(query->conn, 0, NULL);
 }
 
-struct proving {
-    struct side_job job;
-    struct side *side;
-    struct side_query *query; /* NULL: its connection is gone */
-    uint8_t head[32];
-    bool has_head;
-    enum store_err err;
-    struct store_proof proof;
-};
-
-static void work_proving(struct side_job *job)
-{
-    struct proving *proving = (struct proving *)job;
-    struct store_view *view;
-
-    proving->err = store_view_open(proving->side->store, &view);
-    if (proving->err != STORE_OK)
-        return;
-    proving->err =
-        store_verify(view, proving->has_head ? proving->head : NULL, NULL, NULL, &proving->proof);
-    store_view_close(view);
-}
-
 bool side_query_lives(const struct side *side, const struct side_query *query)
 {
     const struct side_query *other = side->queries;
@@ -65,43 +42,6 @@ bool side_query_lives(const struct side *side, const struct side_query *query)
     while (other != NULL && other != query)
         other = other->next;
     return other != NULL;
-}
-
-static void done_proving(struct side *side, struct side_job *job)
-{
-    struct proving *proving = (struct proving *)job;
-
-    if (side_query_lives(side, proving->query)) {
-        struct side_conn *conn = proving->query->conn;
-        const struct store_proof *proof = &proving->proof;
-        bool holds = proof->chain && proof->sums && proof->caps;
-
-        if (proving->err == STORE_OK)
-            side_reply_json(conn, side_proof_json(proof));
-        if (proving->err != STORE_OK)
-            side_conn_done(conn, 3, store_strerror(proving->err));
-        else
-            side_conn_done(conn, holds ? 0 : 1, holds ? NULL : proof->what);
-    }
-    free(proving);
-}
-
-static void begin_verify(struct side_query *query, struct store_view *view)
-{
-    struct proving *proving = calloc(1, sizeof *proving);
-
-    (void)view;
-    if (proving == NULL) {
-        side_conn_done(query->conn, 3, "out of memory");
-        return;
-    }
-    proving->job.work = work_proving;
-    proving->job.done = done_proving;
-    proving->side = query->conn->side;
-    proving->query = query;
-    proving->has_head = query->has_head;
-    memcpy(proving->head, query->head, sizeof proving->head);
-    side_work(query->conn->side, &proving->job);
 }
 
 static void begin_status(struct side_query *query, struct store_view *view)
@@ -115,16 +55,18 @@ static void begin_status(struct side_query *query, struct store_view *view)
 }
 
 static const struct side_verb verbs[] = {
-    {.name = "ping", .begin = begin_ping}, {.name = "verify", .begin = begin_verify},
+    {.name = "ping", .begin = begin_ping},
+    {.name = "verify", .begin = side_begin_verify},
     {.name = "status", .line = side_line_run, .begin = begin_status, .one = true},
-    {.name = "runs", .line = side_line_run}, {.name = "calls", .line = side_line_call},
-    {.name = "events", .line = side_line_event}, {.name = "receipts", .line = side_line_receipt},
-    {
-        .name = "correct",
-        .begin = side_begin_correct,
-        .operator= true },
-        {.name = "reprice", .line = side_line_reprice, .ready = side_reprice_ready},
-    };
+    {.name = "runs", .line = side_line_run},
+    {.name = "calls", .line = side_line_call},
+    {.name = "events", .line = side_line_event},
+    {.name = "receipts", .line = side_line_receipt},
+    {.name = "reprice", .line = side_line_reprice, .ready = side_reprice_ready},
+    {.name = "correct", .begin = side_begin_correct, .outside = true},
+    {.name = "backup", .begin = side_begin_backup, .outside = true},
+    {.name = "retire", .begin = side_begin_retire, .outside = true},
+};
 
 /* ---- going on ----------------------------------------------------------------------------- */
 
@@ -253,7 +195,7 @@ static void ask(struct side_conn *conn, const struct side_verb *verb, const json
         query->next->link = &query->next;
     conn->side->queries = query;
     conn->query = query;
-    if ((verb->operator|| json_is_true(json_object_get(request, "apply"))) &&
+    if ((verb->outside || json_is_true(json_object_get(request, "apply"))) &&
         side_run_above(conn->side, conn->pid))
         side_conn_done(conn, 2, "inside_run: use a shell outside any run");
     else if (query_read(query, request))

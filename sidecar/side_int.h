@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sidecar, inside.
  *
- * The model. Three threads. The loop (main.c, conn.c, call.c, query.c) talks to everybody and owns
+ * The model. Four threads. The loop (main.c, conn.c, call.c, query.c) talks to everybody and owns
  * connections, calls and runs. The writer (engine.c, admit.c) owns the ledger's write transaction:
  * it takes what has queued up, decides and books it in one transaction, syncs, and hands the
- * results back to the loop. The worker (work.c) reads request bodies that would hold the loop up,
- * and proves ledgers. They meet in two queues of operations; a run is shared read-only, except for
- * the part that is the writer's.
+ * results back to the loop. The worker (work.c) reads request bodies that would hold the loop up; a
+ * second one does chores: proving and copying the ledger. They meet in two queues of operations; a
+ * run is shared read-only, except for the part that is the writer's.
  *
  * Caveats. Verdicts leave after the commit that booked them. An operation that was handed over
  * belongs to the other side until its done() is called, in the loop. */
@@ -293,7 +293,7 @@ struct side_job {
 struct side_worker;
 struct side_worker *side_worker_start(struct side *side);
 void side_worker_stop(struct side_worker *worker);
-void side_work(struct side *side, struct side_job *job);
+void side_work(struct side_worker *worker, struct side_job *job);
 
 /* In the loop: calls then(side, data) when everything that other ends have said until now is read.
  */
@@ -428,8 +428,8 @@ struct side_verb {
     /* NULL: a listing has no other beginning. */
     void (*begin)(struct side_query *query, struct store_view *view);
     bool (*ready)(struct side_query *query); /* before a listing; NULL: nothing to do */
-    bool one;      /* begin answers for a single run, the listing for many */
-    bool operator; /* refused from inside a run */
+    bool one;     /* begin answers for a single run, the listing for many */
+    bool outside; /* refused from inside a run */
 };
 
 struct side_query {
@@ -476,6 +476,21 @@ json_t *side_line_run(struct side_query *query, struct store_view *view, bool *m
 bool side_id_before(const char *prefix, uint8_t out[16]);
 /* The next call that is asked for. False: there is none. */
 bool side_next_call(struct side_query *query, struct store_view *view, struct store_call *out);
+
+/* Of what is done by a worker: the query that waits for it. */
+struct side_chore {
+    struct side_job job;
+    struct side *side;
+    struct side_query *query; /* it may be gone when the job is done */
+};
+/* The job in front of a chore that has been allocated with calloc; NULL: out of memory, told. */
+void side_chore_begin(struct side_query *query, struct side_chore *chore,
+                      void (*work)(struct side_job *job),
+                      void (*done)(struct side *side, struct side_job *job));
+/* whole.c: the ledger as a whole. */
+void side_begin_verify(struct side_query *query, struct store_view *view);
+void side_begin_backup(struct side_query *query, struct store_view *view);
+void side_begin_retire(struct side_query *query, struct store_view *view);
 
 /* operate.c: corrections. */
 void side_begin_correct(struct side_query *query, struct store_view *view);
@@ -567,7 +582,8 @@ struct side {
     struct side_op *mail_ops, **mail_ops_tail;
     struct side_job *mail_jobs, **mail_jobs_tail;
     struct side_engine *engine;
-    struct side_worker *worker;
+    struct side_worker *worker; /* what a call waits for */
+    struct side_worker *chores; /* what may take its time */
     struct side_conn *conns;
     struct side_call *calls;
     struct side_run *runs;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The worker: one thread for what would hold the loop up. */
+/* A worker: a thread for what would hold the loop up, one job after the other. */
 #include "sidecar/side_int.h"
 
 #include <stdlib.h>
@@ -13,10 +13,8 @@ struct side_worker {
     bool stopping;
 };
 
-void side_work(struct side *side, struct side_job *job)
+void side_work(struct side_worker *worker, struct side_job *job)
 {
-    struct side_worker *worker = side->worker;
-
     job->next = NULL;
     pthread_mutex_lock(&worker->lock);
     *worker->tail = job;

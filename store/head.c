@@ -76,6 +76,17 @@ void store_head_keep(struct store *store)
         store->written_seq = store->durable_seq;
 }
 
+/* Where a ledger was no new one is begun. */
+enum store_err store_head_missing(struct store *store, const char *path, struct store_error *error)
+{
+    store_head_read(store);
+    if (store->kept_seq == 0 || access(path, F_OK) == 0 || errno != ENOENT)
+        return STORE_OK;
+    store_say(error, "%s: is gone; it had %llu records when `head` beside it was written", path,
+              (unsigned long long)store->kept_seq);
+    return STORE_ROLLED_BACK;
+}
+
 /* Against the chain as it was opened. */
 enum store_err store_head_check(struct store *store, struct store_error *error)
 {
@@ -83,7 +94,6 @@ enum store_err store_head_check(struct store *store, struct store_error *error)
     uint8_t hash[32];
     enum store_err err = STORE_OK;
 
-    store_head_read(store);
     if (store->kept_seq == 0)
         return STORE_OK;
     event = malloc(sizeof *event);

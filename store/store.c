@@ -154,7 +154,7 @@ static int lock_open(const struct store *store, const char *path, short *type_ou
     if (fd >= 0 || !store->read_only || (errno != EROFS && errno != EACCES))
         return fd;
     *type_out = F_RDLCK;
-    return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    return open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW); /* ENOENT: nobody can have written here */
 }
 
 static enum store_err lock(struct store *store, struct store_error *error)
@@ -165,6 +165,8 @@ static enum store_err lock(struct store *store, struct store_error *error)
 
     (void)snprintf(path, sizeof path, "%s/lock", store->home);
     store->lock_fd = lock_open(store, path, &whole.l_type);
+    if (store->lock_fd < 0 && whole.l_type == F_RDLCK && errno == ENOENT)
+        return STORE_OK;
     if (store->lock_fd < 0) {
         enum store_err err = store_err_of(store, errno);
 
@@ -298,6 +300,9 @@ static enum store_err open_ledger(struct store *store, struct store_error *error
     int code;
 
     (void)snprintf(path, sizeof path, "%s/ledger.mdb", store->home);
+    err = store_head_missing(store, path, error);
+    if (err != STORE_OK)
+        return err;
     code = open_env(store, path);
     if (code == MDB_SUCCESS)
         code = mdb_txn_begin(store->env, NULL, store->read_only ? MDB_RDONLY : 0, &txn);
@@ -315,9 +320,7 @@ static enum store_err open_ledger(struct store *store, struct store_error *error
         err = read_head(store, txn);
     if (err == STORE_OK && !store->read_only)
         err = check_tail(store, txn, error);
-    if (err == STORE_OK && store->read_only)
-        store_head_read(store);
-    else if (err == STORE_OK)
+    if (err == STORE_OK && !store->read_only)
         err = store_head_check(store, error);
     if (err == STORE_OK && !store->read_only)
         err = store_meta_write(store, 0);
@@ -335,8 +338,10 @@ static enum store_err open_ledger(struct store *store, struct store_error *error
     return err;
 }
 
-enum store_err store_open(const char *home, bool read_only, struct store **store_out,
-                          struct store_error *error)
+static enum store_err open_in(const char *home, bool read_only,
+                              enum store_err (*open)(struct store *store,
+                                                     struct store_error *error),
+                              struct store **store_out, struct store_error *error)
 {
     struct store *store = calloc(1, sizeof *store);
     enum store_err err;
@@ -352,23 +357,37 @@ enum store_err store_open(const char *home, bool read_only, struct store **store
     if (err != STORE_OK) /* another directory's name would be left of it */
         store_say(error, "%.64s...: the name of the directory is too long", home);
     (void)snprintf(store->home, sizeof store->home, "%s", home);
-    if (err == STORE_OK)
+    if (err == STORE_OK && !read_only) /* a copy can be read wherever it is */
         err = store_fs_check(store, error);
     if (err == STORE_OK)
         err = lock(store, error);
-    if (err == STORE_OK)
-        err = open_ledger(store, error);
+    if (err == STORE_OK && open != NULL)
+        err = open(store, error);
     if (err != STORE_OK) {
         store->latched = true; /* nothing of it may be written any more */
         store_close(store);
         return err;
     }
-    if (!read_only) {
-        store_ballast_make(store);
-        store_head_keep(store);
-    }
     *store_out = store;
     return STORE_OK;
+}
+
+enum store_err store_open_lock(const char *home, struct store **store_out,
+                               struct store_error *error)
+{
+    return open_in(home, false, NULL, store_out, error);
+}
+
+enum store_err store_open(const char *home, bool read_only, struct store **store_out,
+                          struct store_error *error)
+{
+    enum store_err err = open_in(home, read_only, open_ledger, store_out, error);
+
+    if (err == STORE_OK && !read_only) {
+        store_ballast_make(*store_out);
+        store_head_keep(*store_out);
+    }
+    return err;
 }
 
 bool store_was_clean(const struct store *store)

@@ -530,6 +530,29 @@ enum store_err store_verify(struct store_view *view, const uint8_t *head,
                             void (*progress)(void *data, uint64_t done, uint64_t all), void *data,
                             struct store_proof *out);
 
+/* ---- whole ledgers ------------------------------------------------------------------------ */
+
+/* Copies the ledger, as it is at one moment, into a directory, which is made if need be; a copy
+ * that is there is replaced, whole. Any thread, also while others write. compact: without the pages
+ * that nothing is in. Errors: the disk's, and error says where. */
+STORE_MUST_CHECK enum store_err store_copy(struct store *store, const char *dir, bool compact,
+                                           struct store_error *error);
+
+struct store_replaced {
+    uint64_t records;
+    uint8_t head[32];
+    char kept[660]; /* the name under which what was there is kept; "": it is not */
+};
+/* Puts a copy of the ledger in from into the place of the one in home, which nobody may have open
+ * (STORE_LOCKED). STORE_DAMAGED: the other one is not proven; then, and after any other error,
+ * everything is as it was. */
+STORE_MUST_CHECK enum store_err store_restore(const char *home, const char *from,
+                                              struct store_replaced *out,
+                                              struct store_error *error);
+/* The same with a compacted copy of itself; nothing is kept. */
+STORE_MUST_CHECK enum store_err store_compact(const char *home, struct store_replaced *out,
+                                              struct store_error *error);
+
 /* ---- small things ------------------------------------------------------------------------- */
 
 void store_scope_run(struct store_scope_key *out, const uint8_t run_id[16]);

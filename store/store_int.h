@@ -83,6 +83,10 @@ enum store_err store_meta_write(struct store *store, uint32_t clean);
 void store_say(struct store_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* The lock alone, whatever state the ledger is in. */
+enum store_err store_open_lock(const char *home, struct store **store_out,
+                               struct store_error *error);
+
 /* disk.c: what a file system is to a ledger, by its magic number; text says what is wrong with it.
  */
 enum store_err store_fs_judge(uint32_t magic, char *text, size_t size);
@@ -100,6 +104,7 @@ void store_hex(const uint8_t hash[32], char out[65]);
 void store_head_read(struct store *store);
 bool store_head_write(const char *home, uint64_t seq, const uint8_t head[32]);
 void store_head_keep(struct store *store);
+enum store_err store_head_missing(struct store *store, const char *path, struct store_error *error);
 enum store_err store_head_check(struct store *store, struct store_error *error);
 
 /* index.c: the entries of a call's record: an admission, a refusal, an end; of an allocation. */

@@ -115,6 +115,7 @@ static void expect_rolled_back(struct ledger *ledger, const char *what)
 static void an_older_copy_in_its_place_is_found(void **state)
 {
     struct ledger ledger;
+    struct store_error error;
     char path[128], other[128];
 
     (void)state;
@@ -131,6 +132,11 @@ static void an_older_copy_in_its_place_is_found(void **state)
     store_close(ledger.store);
     assert_int_equal(rename(other, path), 0);
     expect_rolled_back(&ledger, "before record 2 that the file `head` names");
+    assert_int_equal(rename(path, other), 0);
+    assert_int_equal(store_open(ledger.home, false, &ledger.store, &error), STORE_ROLLED_BACK);
+    assert_non_null(strstr(error.text, "is gone"));
+    assert_int_equal(access(path, F_OK), -1); /* nor is another one begun */
+    assert_int_equal(rename(other, path), 0);
     path_in(&ledger, "head", path);
     assert_int_equal(unlink(path), 0); /* who says so may go on from it */
     ledger_open(&ledger, false);

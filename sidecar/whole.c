@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Questions about the ledger as a whole: proving it, copying it, giving it to somebody else. */
+#include "sidecar/side_int.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void side_chore_begin(struct side_query *query, struct side_chore *chore,
+                      void (*work)(struct side_job *job),
+                      void (*done)(struct side *side, struct side_job *job))
+{
+    if (chore == NULL) {
+        side_conn_done(query->conn, 3, "out of memory");
+        return;
+    }
+    chore->job.work = work;
+    chore->job.done = done;
+    chore->side = query->conn->side;
+    chore->query = query;
+    side_work(query->conn->side->chores, &chore->job);
+}
+
+/* ---- proving ----------------------------------------------------------------------------------
+ */
+
+struct proving {
+    struct side_chore chore;
+    uint8_t head[32];
+    bool has_head;
+    enum store_err err;
+    struct store_proof proof;
+};
+
+static void work_proving(struct side_job *job)
+{
+    struct proving *proving = (struct proving *)job;
+    struct store_view *view;
+
+    proving->err = store_view_open(proving->chore.side->store, &view);
+    if (proving->err != STORE_OK)
+        return;
+    proving->err =
+        store_verify(view, proving->has_head ? proving->head : NULL, NULL, NULL, &proving->proof);
+    store_view_close(view);
+}
+
+static void done_proving(struct side *side, struct side_job *job)
+{
+    struct proving *proving = (struct proving *)job;
+
+    if (side_query_lives(side, proving->chore.query)) {
+        struct side_conn *conn = proving->chore.query->conn;
+        const struct store_proof *proof = &proving->proof;
+        bool holds = proof->chain && proof->sums && proof->caps;
+
+        if (proving->err == STORE_OK)
+            side_reply_json(conn, side_proof_json(proof));
+        if (proving->err != STORE_OK)
+            side_conn_done(conn, 3, store_strerror(proving->err));
+        else
+            side_conn_done(conn, holds ? 0 : 1, holds ? NULL : proof->what);
+    }
+    free(proving);
+}
+
+void side_begin_verify(struct side_query *query, struct store_view *view)
+{
+    struct proving *proving = calloc(1, sizeof *proving);
+
+    (void)view;
+    if (proving != NULL) {
+        proving->has_head = query->has_head;
+        memcpy(proving->head, query->head, sizeof proving->head);
+    }
+    side_chore_begin(query, (struct side_chore *)proving, work_proving, done_proving);
+}
+
+/* ---- copying ----------------------------------------------------------------------------------
+ */
+
+struct backing_up {
+    struct side_chore chore;
+    char dir[512];
+    enum store_err err;
+    struct store_error error;
+};
+
+static void work_backup(struct side_job *job)
+{
+    struct backing_up *backup = (struct backing_up *)job;
+
+    backup->err = store_copy(backup->chore.side->store, backup->dir, false, &backup->error);
+}
+
+static void done_backup(struct side *side, struct side_job *job)
+{
+    struct backing_up *backup = (struct backing_up *)job;
+    const char *text = backup->error.text;
+
+    if (side_query_lives(side, backup->chore.query)) {
+        struct side_conn *conn = backup->chore.query->conn;
+
+        if (backup->err == STORE_OK)
+            side_conn_done(conn, 0, NULL);
+        else
+            side_conn_done(conn, 3, text[0] != '\0' ? text : store_strerror(backup->err));
+    }
+    free(backup);
+}
+
+void side_begin_backup(struct side_query *query, struct store_view *view)
+{
+    const char *dir = json_string_value(json_object_get(query->request, "dir"));
+    struct backing_up *backup = calloc(1, sizeof *backup);
+
+    (void)view;
+    if (backup != NULL && (dir == NULL || dir[0] != '/' || strlen(dir) >= sizeof backup->dir ||
+                           strcmp(dir, query->conn->side->home) == 0)) {
+        side_conn_done(query->conn, 2, "another directory is expected");
+        free(backup);
+        return;
+    }
+    if (backup != NULL)
+        (void)snprintf(backup->dir, sizeof backup->dir, "%s", dir);
+    side_chore_begin(query, (struct side_chore *)backup, work_backup, done_backup);
+}
+
+/* ---- giving it up -----------------------------------------------------------------------------
+ */
+
+static void retire(struct side *side, void *data)
+{
+    (void)data;
+    (void)event_base_loopexit(side->base, NULL);
+}
+
+/* Only a sidecar that nobody needs: no run lives, no call is open. */
+void side_begin_retire(struct side_query *query, struct store_view *view)
+{
+    struct side *side = query->conn->side;
+    char text[120];
+
+    (void)view;
+    if (side->calls == NULL && !side_runs_any(side)) {
+        side_conn_done(query->conn, 0, NULL);
+        side_later(side, retire, NULL);
+        return;
+    }
+    (void)snprintf(text, sizeof text, "a run lives on this ledger: %s",
+                   side->runs != NULL ? side->runs->id_text : "its calls are not settled yet");
+    side_conn_done(query->conn, 1, text);
+}
