@@ -21,7 +21,7 @@ static enum store_err fail(const struct store *store, struct store_error *error,
     return err;
 }
 
-static void sync_directory(const char *dir)
+void store_sync_directory(const char *dir)
 {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -100,7 +100,7 @@ enum store_err store_copy(struct store *store, const char *dir, bool compact,
         err = name_head(dir, error);
     else
         (void)unlink(fresh);
-    sync_directory(dir);
+    store_sync_directory(dir);
     return err;
 }
 
@@ -188,7 +188,7 @@ static enum store_err swap(const struct store *lock, const struct places *places
     (void)unlink(path); /* LMDB's own, of the file that was there */
     if (!store_head_write(lock->home, proof->records, proof->head))
         return fail(lock, error, lock->home, errno);
-    sync_directory(lock->home);
+    store_sync_directory(lock->home);
     return STORE_OK;
 }
 

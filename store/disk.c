@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -152,6 +153,69 @@ void store_ballast_release(struct store *store)
 bool store_is_full(const struct store *store)
 {
     return store->full;
+}
+
+/* ---- the whole file ----------------------------------------------------------------------- */
+
+/* Pages at the end that nothing refers to may never have been written. */
+#define UNWRITTEN_BYTES (INT64_C(1) << 20)
+
+/* Where this process has mapped a file, which LMDB does not tell; NULL: not found. */
+static char *map_of(const struct stat *file)
+{
+    FILE *maps = fopen("/proc/self/maps", "re");
+    unsigned long start, inode;
+    unsigned major, minor;
+    char line[1024], *found = NULL;
+
+    while (maps != NULL && found == NULL && fgets(line, sizeof line, maps) != NULL)
+        if (sscanf(line, "%lx-%*x %*s %*x %x:%x %lu", &start, &major, &minor, &inode) == 4 &&
+            inode == file->st_ino && makedev(major, minor) == file->st_dev)
+            found = (char *)start; /* NOLINT: an address as text */
+    if (maps != NULL)
+        (void)fclose(maps);
+    return found;
+}
+
+static int zeros_behind(const struct stat *file, int64_t want)
+{
+    int64_t page = sysconf(_SC_PAGESIZE), have = (file->st_size + page - 1) / page * page;
+    char *map = map_of(file);
+
+    if (map == NULL)
+        return MDB_CORRUPTED;
+    return have >= want || mmap(map + have, (size_t)(want - have), PROT_READ,
+                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED
+               ? MDB_SUCCESS
+               : errno;
+}
+
+/* A page behind the end of a file kills whoever looks at it. Who writes makes the file as long as
+ * it should be; who reads gets zeros in its map. Zeros are no page, and are told as damage. */
+int store_file_whole(struct store *store)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    struct stat file;
+    int64_t want;
+    int fd, code = mdb_env_info(store->env, &info);
+
+    if (code == MDB_SUCCESS)
+        code = mdb_env_stat(store->env, &stat);
+    if (code == MDB_SUCCESS)
+        code = mdb_env_get_fd(store->env, &fd);
+    if (code != MDB_SUCCESS)
+        return code;
+    if (fstat(fd, &file) != 0)
+        return errno;
+    want = (int64_t)(info.me_last_pgno + 1) * stat.ms_psize;
+    if (file.st_size >= want)
+        return MDB_SUCCESS;
+    if (store->read_only)
+        return zeros_behind(&file, want);
+    if (want - file.st_size > UNWRITTEN_BYTES)
+        return MDB_CORRUPTED;
+    return ftruncate(fd, want) == 0 ? MDB_SUCCESS : errno;
 }
 
 /* ---- watching ----------------------------------------------------------------------------- */

@@ -517,6 +517,7 @@ enum store_err store_run_close(struct store *store, const uint8_t run_id[16], en
 enum store_err store_progress_put(struct store *store, const uint8_t call_id[16], const void *bytes,
                                   size_t count)
 {
+    uint8_t value[STORE_HASH_BYTES + STORE_PROGRESS_MAX];
     struct store_call call;
     enum store_err err = store_call_get(store, call_id, &call);
 
@@ -524,7 +525,11 @@ enum store_err store_progress_put(struct store *store, const uint8_t call_id[16]
         return STORE_CONFLICT;
     if (count > STORE_PROGRESS_MAX)
         return STORE_FULL;
-    return err == STORE_OK ? store_put(store, STORE_OPEN, call_id, 16, bytes, count) : err;
+    store_sha256(bytes, count, value);
+    memcpy(value + STORE_HASH_BYTES, bytes, count);
+    return err == STORE_OK
+               ? store_put(store, STORE_OPEN, call_id, 16, value, STORE_HASH_BYTES + count)
+               : err;
 }
 
 /* ---- windows ------------------------------------------------------------------------------ */

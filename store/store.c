@@ -67,8 +67,6 @@ enum store_err store_err_of(const struct store *store, int code)
     case MDB_NOTFOUND:
         return STORE_NOT_FOUND;
     case MDB_MAP_FULL:
-    case ENOSPC:
-    case EDQUOT:
     case EFBIG:
         return STORE_FULL;
     case ENOMEM:
@@ -84,6 +82,8 @@ enum store_err store_err_of(const struct store *store, int code)
         return STORE_DAMAGED;
     case MDB_PANIC: /* a commit could not be noted: the file may be well, what LMDB knows is not */
         return STORE_LATCHED;
+    case ENOSPC: /* of a sync below which the room is thinner than it says: a failed sync */
+    case EDQUOT:
     case EIO: /* a short write on a full disk looks like this too */
         return store_disk_is_full(store) ? STORE_FULL : STORE_IO;
     default:
@@ -191,19 +191,16 @@ static enum store_err lock(struct store *store, struct store_error *error)
 
 /* ---- opening ------------------------------------------------------------------------------ */
 
-static int open_env_of(struct store *store, const char *path, size_t map_bytes)
+static int open_env_of(struct store *store, const char *path, unsigned flags, size_t map_bytes)
 {
-    unsigned flags = MDB_NOSUBDIR | MDB_NOTLS;
     int code = mdb_env_create(&store->env);
 
-    if (store->read_only)
-        flags |= MDB_RDONLY | MDB_NOLOCK; /* our own lock keeps everybody out */
     if (code == MDB_SUCCESS)
         code = mdb_env_set_maxdbs(store->env, STORE_TABLES + 1);
     if (code == MDB_SUCCESS)
         code = mdb_env_set_mapsize(store->env, map_bytes);
     if (code == MDB_SUCCESS)
-        code = mdb_env_open(store->env, path, flags, 0600);
+        code = mdb_env_open(store->env, path, flags | MDB_NOSUBDIR | MDB_NOTLS, 0600);
     if (code != MDB_SUCCESS && store->env != NULL) {
         mdb_env_close(store->env);
         store->env = NULL;
@@ -214,14 +211,43 @@ static int open_env_of(struct store *store, const char *path, size_t map_bytes)
 /* Address space may be short (RLIMIT_AS, valgrind): then a smaller map, down to a quarter GiB. */
 static int open_env(struct store *store, const char *path)
 {
+    /* Our own lock keeps everybody out. */
+    unsigned flags = store->read_only ? MDB_RDONLY | MDB_NOLOCK : 0;
     size_t map_bytes = STORE_MAP_BYTES;
-    int code = open_env_of(store, path, map_bytes);
+    int code = open_env_of(store, path, flags, map_bytes);
 
     while ((code == ENOMEM || code == EINVAL) && map_bytes > STORE_MAP_LEAST) {
         map_bytes /= 4;
-        code = open_env_of(store, path, map_bytes);
+        code = open_env_of(store, path, flags, map_bytes);
     }
     return code;
+}
+
+/* A new ledger gets its name when it is on the disk: of one that was being made when the power
+ * failed nothing is left in the way. */
+static enum store_err make(struct store *store, const char *path, struct store_error *error)
+{
+    char fresh[620];
+    enum store_err err;
+    int code;
+
+    if (store->read_only || access(path, F_OK) == 0 || errno != ENOENT)
+        return STORE_OK;
+    (void)snprintf(fresh, sizeof fresh, "%s.new", path);
+    (void)unlink(fresh);
+    code = open_env_of(store, fresh, MDB_NOLOCK, STORE_MAP_LEAST);
+    if (code == MDB_SUCCESS) {
+        code = mdb_env_sync(store->env, 1);
+        mdb_env_close(store->env);
+        store->env = NULL;
+    }
+    if (code == MDB_SUCCESS && rename(fresh, path) != 0)
+        code = errno;
+    err = store_err_of(store, code);
+    if (err != STORE_OK)
+        store_say(error, "%s: %s", fresh, code > 0 ? strerror(code) : mdb_strerror(code));
+    store_sync_directory(store->home);
+    return err;
 }
 
 static int open_tables(struct store *store, MDB_txn *txn)
@@ -301,9 +327,13 @@ static enum store_err open_ledger(struct store *store, struct store_error *error
 
     (void)snprintf(path, sizeof path, "%s/ledger.mdb", store->home);
     err = store_head_missing(store, path, error);
+    if (err == STORE_OK)
+        err = make(store, path, error);
     if (err != STORE_OK)
         return err;
     code = open_env(store, path);
+    if (code == MDB_SUCCESS)
+        code = store_file_whole(store);
     if (code == MDB_SUCCESS)
         code = mdb_txn_begin(store->env, NULL, store->read_only ? MDB_RDONLY : 0, &txn);
     if (code == MDB_SUCCESS)

@@ -63,6 +63,11 @@ struct store_view {
 #define STORE_RUN_VERSION     1u
 #define STORE_RECORD_VERSION  1u
 
+/* disk.c: so that no page of the file is behind its end; LMDB's or the system's error. */
+int store_file_whole(struct store *store);
+/* copy.c: what was renamed in it has its name after a power failure too. */
+void store_sync_directory(const char *dir);
+
 /* LMDB's and the system's error codes; says full for the disk where LMDB says EIO. */
 enum store_err store_err_of(const struct store *store, int code);
 

@@ -47,9 +47,19 @@ enum store_err store_view_call(struct store_view *view, const uint8_t call_id[16
 enum store_err store_view_progress(struct store_view *view, const uint8_t call_id[16], void *bytes,
                                    size_t count)
 {
-    enum store_err err = store_get(view->store, view->txn, STORE_OPEN, call_id, 16, bytes, count);
+    uint8_t value[STORE_HASH_BYTES + STORE_PROGRESS_MAX], hash[STORE_HASH_BYTES];
+    enum store_err err;
 
-    return err == STORE_DAMAGED ? STORE_NOT_FOUND : err;
+    if (count > STORE_PROGRESS_MAX)
+        return STORE_NOT_FOUND;
+    err = store_get(view->store, view->txn, STORE_OPEN, call_id, 16, value, sizeof hash + count);
+    if (err != STORE_OK)
+        return err == STORE_DAMAGED ? STORE_NOT_FOUND : err;
+    store_sha256(value + sizeof hash, count, hash);
+    if (memcmp(value, hash, sizeof hash) != 0)
+        return STORE_NOT_FOUND;
+    memcpy(bytes, value + sizeof hash, count);
+    return STORE_OK;
 }
 
 enum store_err store_view_run(struct store_view *view, const uint8_t run_id[16],

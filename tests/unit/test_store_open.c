@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The ledger's file: opening, the lock, what was there before, transactions that come to nothing,
- * disks that fail, views. */
+ * views. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,37 +9,6 @@
 #include <sys/wait.h>
 
 #include "tests/unit/store_raw.h"
-
-/* LMDB writes and syncs through these; the first two pages say where everything is. */
-#define META_BYTES (2 * 4096)
-static int data_error, meta_error, sync_error;
-
-ssize_t writev(int fd, const struct iovec *parts, int count)
-{
-    if (data_error != 0) {
-        errno = data_error;
-        return -1;
-    }
-    return syscall(SYS_writev, fd, parts, count);
-}
-
-ssize_t pwrite(int fd, const void *bytes, size_t count, off_t offset)
-{
-    if ((offset < META_BYTES ? meta_error : data_error) != 0) {
-        errno = offset < META_BYTES ? meta_error : data_error;
-        return -1;
-    }
-    return syscall(SYS_pwrite64, fd, bytes, count, offset);
-}
-
-int fdatasync(int fd)
-{
-    if (sync_error != 0) {
-        errno = sync_error;
-        return -1;
-    }
-    return (int)syscall(SYS_fdatasync, fd);
-}
 
 static uint64_t head_of(struct ledger *ledger, uint8_t hash[32])
 {
@@ -367,90 +336,6 @@ static void what_is_given_up_leaves_nothing(void **state)
     ledger_free(&ledger);
 }
 
-static void a_failed_sync_closes_the_ledger_for_writing(void **state)
-{
-    struct ledger ledger;
-
-    (void)state;
-    ledger_new(&ledger);
-    run_new(&ledger, 1);
-    begin(&ledger);
-    assert_int_equal(admit(&ledger, 1, 7, 1000, 500), STORE_OK);
-    sync_error = EIO;
-    assert_int_equal(store_commit(ledger.store, true), STORE_IO);
-    sync_error = 0;
-    assert_int_equal(store_begin(ledger.store), STORE_LATCHED);
-    assert_int_equal(counter_of_run(&ledger, 1).held[GOV_COST], 0);
-    expect_proven(&ledger, "after a failed sync"); /* reading goes on */
-    store_close(ledger.store);
-    ledger_open(&ledger, false);
-    assert_false(store_was_clean(ledger.store));
-    begin(&ledger);
-    assert_int_equal(admit(&ledger, 1, 7, 1000, 500), STORE_OK);
-    assert_int_equal(store_commit(ledger.store, true), STORE_OK);
-    expect_proven(&ledger, "opened again after a failed sync");
-    ledger_free(&ledger);
-}
-
-static void a_full_disk_is_said_and_passes(void **state)
-{
-    char path[128];
-    struct ledger ledger;
-
-    (void)state;
-    ledger_new(&ledger);
-    run_new(&ledger, 1);
-    begin(&ledger);
-    assert_int_equal(admit(&ledger, 1, 6, 1000, 500), STORE_OK);
-    commit(&ledger);
-    begin(&ledger);
-    assert_int_equal(admit(&ledger, 1, 7, 1000, 500), STORE_OK);
-    data_error = ENOSPC;
-    assert_int_equal(store_commit(ledger.store, true), STORE_FULL);
-    data_error = 0;
-    assert_int_equal(row_of_run(&ledger, 1).admitted, 1);
-    assert_true(store_is_full(ledger.store));
-    (void)snprintf(path, sizeof path, "%s/ballast", ledger.home);
-    assert_int_equal(access(path, F_OK), -1); /* it is for what comes now */
-    begin(&ledger);
-    assert_int_equal(admit(&ledger, 1, 7, 1000, 500), STORE_FULL);
-    assert_int_equal(settle(&ledger, 6, STORE_SETTLED, 10, 10), STORE_OK);
-    commit(&ledger);
-    assert_int_equal(store_tick(ledger.store), STORE_OK); /* there is room again */
-    begin(&ledger);
-    assert_int_equal(admit(&ledger, 1, 7, 1000, 500), STORE_OK);
-    commit(&ledger);
-    expect_proven(&ledger, "after a full disk");
-    ledger_free(&ledger);
-}
-
-static void a_commit_that_cannot_be_noted_closes_the_ledger_for_writing(void **state)
-{
-    static const int errors[] = {ENOSPC, EIO};
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(errors); i++) {
-        struct ledger ledger;
-
-        ledger_new(&ledger);
-        run_new(&ledger, 1);
-        begin(&ledger);
-        assert_int_equal(admit(&ledger, 1, 7, 1000, 500), STORE_OK);
-        meta_error = errors[i];
-        assert_int_not_equal(store_commit(ledger.store, true), STORE_OK);
-        meta_error = 0;
-        assert_int_equal(store_begin(ledger.store), STORE_LATCHED);
-        store_close(ledger.store);
-        ledger_open(&ledger, false);
-        assert_int_equal(row_of_run(&ledger, 1).admitted, 0);
-        begin(&ledger);
-        assert_int_equal(admit(&ledger, 1, 7, 1000, 500), STORE_OK);
-        commit(&ledger);
-        expect_proven(&ledger, "opened again");
-        ledger_free(&ledger);
-    }
-}
-
 /* ---- views -------------------------------------------------------------------------------- */
 
 static void a_view_is_of_one_moment(void **state)
@@ -556,9 +441,6 @@ int main(void)
         cmocka_unit_test(ledgers_of_other_schemas_are_left_alone),
         cmocka_unit_test(a_damaged_chain_is_not_continued_and_can_be_looked_at),
         cmocka_unit_test(what_is_given_up_leaves_nothing),
-        cmocka_unit_test(a_failed_sync_closes_the_ledger_for_writing),
-        cmocka_unit_test(a_full_disk_is_said_and_passes),
-        cmocka_unit_test(a_commit_that_cannot_be_noted_closes_the_ledger_for_writing),
         cmocka_unit_test(a_view_is_of_one_moment),
         cmocka_unit_test(runs_and_calls_are_walked_in_order),
         cmocka_unit_test(every_error_has_its_words),
