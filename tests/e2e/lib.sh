@@ -119,6 +119,11 @@ await() {
     done_testing
 }
 
+# answer_has BYTES: the file answer, of a client that still writes it.
+answer_has() {
+    [ "$(stat -c %s answer)" -ge "$1" ]
+}
+
 # All its threads are: a dead leader may have living ones, which keep its sockets open.
 gone() {
     ! ps -L -o stat= -p "$1" | grep -qv '^Z'
