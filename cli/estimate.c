@@ -39,7 +39,7 @@ static int64_t cost_of(const struct estimate *estimate, uint64_t input, uint64_t
     }
     /* At the rates of the whole prompt: the difference that these tokens make. */
     memset(part.counts, 0, sizeof part.counts);
-    part.context_window = false;
+    part.context_window = part.unbounded = false;
     part.audio_input_tokens = 0;
     part.input_tokens = estimate->hold.input_tokens;
     meter_hold_line_make(&part, &estimate->price, &line);
@@ -50,6 +50,14 @@ static int64_t cost_of(const struct estimate *estimate, uint64_t input, uint64_t
                       estimate->hold.input_tokens - 1) /
                      estimate->hold.input_tokens);
     return rest;
+}
+
+static uint64_t output_of(const struct meter_hold_line *line, uint64_t cap)
+{
+    struct meter_hold_line output = *line;
+
+    output.input_tokens = 0;
+    return meter_hold_tokens(&output, cap);
 }
 
 static json_t *tokens_json(uint64_t tokens)
@@ -83,7 +91,9 @@ static void line_add(struct estimate *estimate, const char *what, const char *wh
 static void window_line(struct estimate *estimate)
 {
     uint64_t window = estimate->hold.input_tokens;
-    const char *why = window == UINT64_MAX
+    const char *why = estimate->request.request.unbounded
+                          ? "something that is billed besides, and that nothing bounds"
+                      : window == UINT64_MAX
                           ? "content that the body does not carry, and no window is known"
                           : "content that the body does not carry: the whole window";
 
@@ -112,7 +122,7 @@ static void input_lines(struct estimate *estimate)
 static void output_line(struct estimate *estimate)
 {
     const struct meter_hold_line *hold = &estimate->hold;
-    uint64_t tokens = meter_hold_tokens(hold, hold->full_cap) - hold->input_tokens;
+    uint64_t tokens = output_of(hold, hold->full_cap);
     int64_t cap = estimate->request.request.output_cap;
     const char *why = cap >= 0 && hold->full_cap > (uint64_t)cap
                           ? "the cap, and the model's own for the reasoning, which the cap spares"
@@ -156,11 +166,10 @@ static json_t *figures_json(const struct estimate *estimate, const struct meter_
                             uint64_t cap)
 {
     json_t *object = json_object();
-    uint64_t output = meter_hold_tokens(line, cap) - line->input_tokens;
 
     (void)json_object_set_new(object, "input_tokens", tokens_json(line->input_tokens));
     (void)json_object_set_new(object, "output_tokens",
-                              tokens_json(cap == UINT64_MAX ? cap : output));
+                              tokens_json(cap == UINT64_MAX ? cap : output_of(line, cap)));
     (void)json_object_set_new(object, "cost_usd", cost_json(estimate, line, cap));
     return object;
 }
@@ -249,7 +258,10 @@ static void holds_make(struct estimate *estimate)
     typical.input_tokens = typical.estimated_input_tokens;
     typical.context_window = typical.cache_write_5m = typical.cache_write_1h = false;
     typical.regional_open = false;
-    typical.tier = METER_TIER_STANDARD;
+    typical.unbounded = false;
+    if (typical.audio_input_tokens == UINT64_MAX)
+        typical.audio_input_tokens = 0;
+    typical.tier = typical.tier_open = METER_TIER_STANDARD;
     memset(typical.counts, 0, sizeof typical.counts);
     meter_hold_line_make(&typical, price, &estimate->typical);
     estimate->typical_cap =

@@ -22,10 +22,9 @@ static void rates_bound(const struct meter_price *price, const struct meter_requ
     const struct {
         uint64_t prompt;
         enum meter_tier tier;
-    } cases[] = {{0, METER_TIER_STANDARD},
-                 {prompt_tokens, METER_TIER_STANDARD},
-                 {0, request->tier},
-                 {prompt_tokens, request->tier}};
+    } cases[] = {{0, METER_TIER_STANDARD}, {prompt_tokens, METER_TIER_STANDARD},
+                 {0, request->tier},       {prompt_tokens, request->tier},
+                 {0, request->tier_open},  {prompt_tokens, request->tier_open}};
     static const int64_t clocks[] = {0, -CLOCK_S, CLOCK_S};
 
     for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(clocks); i++) {
@@ -90,21 +89,44 @@ static void sum_add(meter_wide *sum, uint64_t count, uint64_t rate)
         *sum += product;
 }
 
+/* Searches cost something everywhere, with a free model too: where the price has no fee of them,
+ * and none of the call that they may be part of, nobody can say how much. */
+static bool fee_is_missing(const struct meter_price *price, const struct meter_rates *rates,
+                           unsigned count)
+{
+    return (count == METER_WEB_SEARCHES || count == METER_FILE_SEARCHES) &&
+           (price->free || (rates->count[count] == METER_NO_RATE &&
+                            rates->count[METER_REQUESTS] == METER_NO_RATE));
+}
+
 /* The call itself, where it has a fee, and what else the request may be billed for by number;
  * whole_out: one of them can be the price of the call, so that tokens without a rate cost nothing.
- */
-static void counts_price(const struct meter_request *request, const struct meter_rates *rates,
-                         meter_wide *sum, bool *whole_out)
+ * false: some of it has no bound. */
+static bool counts_price(const struct meter_request *request, const struct meter_price *price,
+                         const struct meter_rates *rates, meter_wide *sum, bool *whole_out)
 {
+    bool bounded = true;
+
     *whole_out = false;
     for (unsigned i = 0; i < METER_COUNTS; i++) {
         uint64_t count = i == METER_REQUESTS ? 1 : request->counts[i];
 
-        if (rates->count[i] == METER_NO_RATE || count == 0)
+        if (count == 0)
             continue;
+        bounded = bounded && !fee_is_missing(price, rates, i);
+        if (rates->count[i] == METER_NO_RATE)
+            continue;
+        bounded = bounded && count != UINT64_MAX;
         sum_add(sum, count, rates->count[i]);
         *whole_out = *whole_out || price_fee_whole((enum meter_count)i);
     }
+    return bounded;
+}
+
+static void unbound(struct meter_hold_line *line)
+{
+    line->input_tokens = UINT64_MAX;
+    line->input_fusd = NO_SUM;
 }
 
 static void line_price(const struct meter_request *request, const struct meter_price *price,
@@ -112,10 +134,10 @@ static void line_price(const struct meter_request *request, const struct meter_p
 {
     uint64_t audio = request->audio_input_tokens, rate;
     struct meter_rates rates;
-    bool whole;
+    bool bounded, whole;
 
     rates_bound(price, request, out->input_tokens, &rates);
-    counts_price(request, &rates, &out->input_fusd, &whole);
+    bounded = counts_price(request, price, &rates, &out->input_fusd, &whole);
     rate = input_rate(request, &rates);
     if (whole && rate == METER_NO_RATE)
         rate = 0;
@@ -127,6 +149,8 @@ static void line_price(const struct meter_request *request, const struct meter_p
     out->output_rate = output_rate(&rates);
     if (whole && out->output_rate == METER_NO_RATE)
         out->output_rate = 0;
+    if (!bounded)
+        unbound(out);
 }
 
 static uint64_t window_of(const struct meter_price *price)
@@ -157,8 +181,9 @@ void meter_hold_line_make(const struct meter_request *request, const struct mete
     struct meter_hold_line line = {.choices = request->choices, .rewritable = request->rewritable};
 
     line.input_tokens = request->input_tokens;
-    if (request->context_window ? !request->several || line.input_tokens < window
-                                : !request->several && line.input_tokens > window)
+    if (request->several && request->context_window)
+        line.input_tokens = UINT64_MAX; /* a window each, of nobody knows how many */
+    else if (!request->several && (request->context_window || line.input_tokens > window))
         line.input_tokens = window;
     line.full_cap = output_bound(request, price);
     if (request->thinking_budget > 0)
@@ -170,6 +195,8 @@ void meter_hold_line_make(const struct meter_request *request, const struct mete
     }
     if (price != NULL)
         line_price(request, price, &line);
+    if (request->unbounded)
+        unbound(&line);
     *out = line;
 }
 

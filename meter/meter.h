@@ -160,18 +160,22 @@ struct meter_request {
     char model[METER_MODEL_MAX]; /* as asked for; "" when the request names none */
     bool stream;
     bool context_window; /* the body refers to content it does not carry: hold the whole window */
+    bool unbounded;      /* billed for what no price and no figure of the request bounds */
     bool several;        /* inputs that have a window each: no window bounds all of them */
     bool cache_write_5m; /* this request may write to a cache at these rates */
     bool cache_write_1h;
-    enum meter_tier tier;    /* the dearest that the request allows */
-    int64_t output_cap;      /* tokens per choice as asked for; -1: none */
-    int64_t thinking_budget; /* -1: none */
-    uint64_t choices;        /* n, best_of, candidateCount; at least 1 */
+    enum meter_tier tier;      /* the dearest that the request allows */
+    enum meter_tier tier_open; /* ... that may serve it unasked: by a header, by a setting */
+    int64_t output_cap;        /* tokens per choice as asked for; -1: none */
+    int64_t thinking_budget;   /* -1: none */
+    uint64_t choices;          /* n, best_of, candidateCount; at least 1 */
     uint64_t
         input_tokens; /* upper bound of all text and media parts, before the window's ceiling */
     uint64_t estimated_input_tokens; /* for charging: calibrated by kind of text, + 10 % */
-    uint64_t audio_input_tokens; /* the part of input_tokens that is audio: dearer on some models */
-    uint64_t counts[METER_COUNTS]; /* upper bounds of what is billed by number; 0: none */
+    uint64_t audio_input_tokens; /* the part of the input that may be audio: dearer on some models;
+                                  * above it: all of it */
+    uint64_t counts[METER_COUNTS]; /* upper bounds of what is billed by number; 0: none;
+                                    * UINT64_MAX: nobody can say */
     bool cap_of_text; /* the output cap does not count reasoning: a model that reasons may go on */
     bool regional;    /* served in a region of the caller's choice: dearer with some providers */
     bool regional_open; /* ... unless the account's default says otherwise: held as if it did */

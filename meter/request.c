@@ -49,7 +49,7 @@ static void on_end(void *ctx, uint8_t id, const struct scan_value *value)
 static const bool content[REQUEST_FIELDS] = {
     [REQUEST_CONTENT] = true, [REQUEST_MESSAGE] = true, [REQUEST_PROMPT] = true,
     [REQUEST_NUMBERS] = true, [REQUEST_SPOKEN] = true,  [REQUEST_DOCUMENT] = true,
-    [REQUEST_ITEM] = true,
+    [REQUEST_ITEM] = true,    [REQUEST_QUERY] = true,
 };
 
 static void on_text(void *ctx, uint8_t id, bool first, const char *bytes, size_t count)
@@ -74,7 +74,7 @@ static const struct scan_ops ops = {on_begin, on_end, on_text, on_document};
 
 /* ---- sums --------------------------------------------------------------------------------- */
 
-static void line_add(struct meter_request *out, const char *what, const char *why, uint64_t tokens)
+void request_line_add(struct meter_request *out, const char *what, const char *why, uint64_t tokens)
 {
     if (tokens == 0 || out->line_count == METER_LINES_MAX)
         return;
@@ -114,7 +114,7 @@ static void input_capped(struct request_read *read)
     out->context_window = false;
     out->line_count = 0;
     out->input_tokens = 0;
-    line_add(out, "input", "the request's own bound of it", read->input_cap);
+    request_line_add(out, "input", "the request's own bound of it", read->input_cap);
 }
 
 static void input_bound(struct request_read *read)
@@ -122,20 +122,20 @@ static void input_bound(struct request_read *read)
     struct meter_request *out = read->out;
     uint64_t text = read->scan.strings_bytes - read->json_strings - read->media_strings;
 
-    line_add(out, "text", "one token per UTF-8 byte", text);
-    line_add(out, "bytes that are not UTF-8", "two more for each: U+FFFD takes its place",
-             2 * read->bad_bytes);
-    line_add(out, "tools, schemas, arguments", "three per byte: written anew as JSON",
-             meter_mul(read->json_bytes, JSON_FACTOR));
+    request_line_add(out, "text", "one token per UTF-8 byte", text);
+    request_line_add(out, "bytes that are not UTF-8", "two more for each: U+FFFD takes its place",
+                     2 * read->bad_bytes);
+    request_line_add(out, "tools, schemas, arguments", "three per byte: written anew as JSON",
+                     meter_mul(read->json_bytes, JSON_FACTOR));
     for (size_t i = 0; i < COUNT_OF(media_lines); i++)
-        line_add(out, media_lines[i].what, media_lines[i].why,
-                 read->media[media_lines[i].media].tokens);
-    line_add(out, "text as tokens", "one for each two bytes of the list of numbers",
-             read->number_bytes / 2);
-    line_add(out, "built-in tools", "2,048 for each", read->fixed_tokens);
-    line_add(out, "template", "1,024, and 16 for each message, 128 for each tool",
-             BASE_TOKENS + MESSAGE_TOKENS * read->messages + TOOL_TOKENS * read->tools);
-    out->audio_input_tokens = read->media[MEDIA_AUDIO].tokens;
+        request_line_add(out, media_lines[i].what, media_lines[i].why,
+                         read->media[media_lines[i].media].tokens);
+    request_line_add(out, "text as tokens", "one for each two bytes of the list of numbers",
+                     read->number_bytes / 2);
+    request_line_add(out, "built-in tools", "2,048 for each", read->fixed_tokens);
+    request_line_add(out, "template", "1,024, and 16 for each message, 128 for each tool",
+                     BASE_TOKENS + MESSAGE_TOKENS * read->messages + TOOL_TOKENS * read->tools);
+    out->audio_input_tokens = read->elsewhere ? UINT64_MAX : read->media[MEDIA_AUDIO].tokens;
     if (read->input_cap > 0)
         input_capped(read);
 }
@@ -217,6 +217,20 @@ static void cap_insert(struct request_read *read)
         cap_place(read->out, at, 0, prefix, "");
 }
 
+/* What stands behind these providers takes a cap of 0 for none. */
+static bool zero_is_none(const struct request_read *read)
+{
+    switch (provider_id_of(read->out->provider)) {
+    case PROVIDER_GEMINI:
+    case PROVIDER_VERTEX:
+    case PROVIDER_WATSONX:
+    case PROVIDER_OLLAMA:
+        return read->family != TEXT_ANTHROPIC;
+    default:
+        return false;
+    }
+}
+
 /* Which of the caps in the body holds; a key that stands twice may hold in either reading. */
 static void cap_decide(struct request_read *read)
 {
@@ -230,6 +244,11 @@ static void cap_decide(struct request_read *read)
     for (unsigned i = 0; i < 2; i++)
         if (read->cap[i].seen > 1 && read->cap[i].null)
             out->output_cap = -1;
+    if (out->output_cap == 0 && zero_is_none(read))
+        out->output_cap = -1;
+    if (out->output_cap >= 0 && read->predicted_bytes > 0 &&
+        __builtin_add_overflow(out->output_cap, (int64_t)read->predicted_bytes, &out->output_cap))
+        out->output_cap = INT64_MAX;
     if (read->reader->no_output)
         out->output_cap = 0;
     if (twice || both || read->fixed || read->reader->fixed)
@@ -265,6 +284,25 @@ static void ask_decide(struct request_read *read)
         ask_place(out, read->ask.at, read->ask.size, "{\"include_usage\":true}");
     else
         ask_place(out, read->root_at, 0, "\"stream_options\":{\"include_usage\":true},");
+}
+
+/* ---- the tier of service ------------------------------------------------------------------ */
+
+/* What may serve a request that does not name its tier: OpenAI takes what the project is set to,
+ * Vertex and Bedrock's invoke are told in headers, which are not seen here. */
+static enum meter_tier tier_unasked(const struct request_read *read)
+{
+    switch (provider_id_of(read->out->provider)) {
+    case PROVIDER_OPENAI:
+    case PROVIDER_AZURE_OPENAI:
+        return read->tier_said ? METER_TIER_STANDARD : METER_TIER_PRIORITY;
+    case PROVIDER_VERTEX:
+        return METER_TIER_PRIORITY;
+    case PROVIDER_BEDROCK:
+        return read->reader == &request_invoke ? METER_TIER_FAST : METER_TIER_STANDARD;
+    default:
+        return METER_TIER_STANDARD;
+    }
 }
 
 /* ---- entry -------------------------------------------------------------------------------- */
@@ -356,6 +394,8 @@ static enum meter_err billable_read(const struct meter_target *target,
         out->model[0] = '\0';
     if (read.prompts > 1)
         out->choices = meter_mul(out->choices, read.prompts);
+    request_model_end(&read);
+    out->tier_open = tier_unasked(&read);
     input_bound(&read);
     input_estimates(&read);
     search_bound(&read);
@@ -364,7 +404,8 @@ static enum meter_err billable_read(const struct meter_target *target,
     request_outline_end(&read);
     if (read.reader->finish != NULL)
         read.reader->finish(&read);
-    out->several = out->output_cap == 0 || read.prompts > 1 ||
+    out->context_window |= out->unbounded;
+    out->several = out->output_cap == 0 || read.prompts > 1 || read.documents > 0 ||
                    (read.reader == &request_invoke && read.messages == 0);
     return METER_OK;
 }
@@ -388,7 +429,7 @@ static void unknown_read(struct meter_request *out, const char *body, size_t byt
     if (body_scan(&read, body, bytes, NULL) != METER_OK)
         out->model[0] = '\0';
     out->context_window = true;
-    line_add(out, "body", "one token per byte: this API is not known", bytes + BASE_TOKENS);
+    request_line_add(out, "body", "one token per byte: this API is not known", bytes + BASE_TOKENS);
     out->estimated_input_tokens = bytes / TYPICAL_BYTES;
 }
 
@@ -425,9 +466,6 @@ static void recognise(const struct meter_target *target, struct meter_request *o
     out->api = meter_route(out->provider, method, known->path, &out->kind);
     known->model_fixed = false;
     (void)meter_path_model(known->path, out->model, sizeof out->model, &known->model_fixed);
-    /* A cap of 10 gave 10 tokens and 125 of reasoning: recorded, of grok-4. */
-    out->cap_of_text = provider_id_of(out->provider) == PROVIDER_XAI && out->api != NULL &&
-                       strcmp(out->api->name, "chat.completions") == 0;
     out->regional = is_regional(out, host, known->path);
     out->regional_open = provider_id_of(out->provider) == PROVIDER_ANTHROPIC;
     out->stream = out->api != NULL && out->api->streams;

@@ -21,8 +21,12 @@ enum request_field {
     REQUEST_TOOL_USES, /* how often a server tool may run */
     REQUEST_FUNCTIONS, /* one function of a tool that is a list of them */
     REQUEST_SERVER_TOOL, REQUEST_SEARCH_TOOL, REQUEST_SEARCH_OPTIONS,
+    REQUEST_TOOLS, /* the list of them */
+    REQUEST_PLACE, /* where a tool runs */
+    REQUEST_PLUGIN, /* the name of one of OpenRouter's */
     REQUEST_ALL_USES,  /* how often all tools together */
     REQUEST_REFERENCE, /* content that the body does not carry */
+    REQUEST_PART_TYPE, /* what kind of content */
     REQUEST_CACHE, REQUEST_CACHE_TTL,
     REQUEST_ITEM, /* an element of a list that may refer to a stored one */
     REQUEST_ITEM_TYPE, REQUEST_ITEM_BODY, REQUEST_ITEM_SEALED,
@@ -38,9 +42,11 @@ enum request_field {
     REQUEST_PROMPT,  /* one of several prompts in one request */
     REQUEST_NUMBERS, /* text as numbers of tokens */
     REQUEST_DOCUMENT, /* one of those to be ranked */
+    REQUEST_QUERY,   /* ... by this */
     REQUEST_PAGES,   /* which pages to read */
+    REQUEST_NOTES,   /* to be written to each page: it is dearer */
     REQUEST_INPUT_CAP, /* the most that the input may be */
-    REQUEST_UNSTEADY, /* the provider may leave out some of what is sent, or not */
+    REQUEST_UNSTEADY, /* the same messages may be more or fewer tokens another time */
     REQUEST_GEO,     /* where to serve it */
     REQUEST_AGENT,   /* the model is one that goes on by itself */
     REQUEST_SPOKEN,  /* text that is billed by its characters */
@@ -48,10 +54,22 @@ enum request_field {
 };
 /* clang-format on */
 
+#define REQUEST_PAGES_MOST 1000u /* of one document */
+
 /* Kinds of media, by how many tokens they can be. */
 enum media { MEDIA_IMAGE, MEDIA_PDF, MEDIA_AUDIO, MEDIA_TEXT, MEDIA_OTHER };
 
 struct request_read;
+
+/* What gateways take in the bodies of others: several models, a stored set of parameters, plugins.
+ */
+/* clang-format off */
+#define REQUEST_ROUTED                                                                             \
+    {"models", SCAN_END, REQUEST_MODELS},                                                          \
+    {"preset", SCAN_END, REQUEST_MODELS},                                                          \
+    {"plugins", SCAN_END, REQUEST_REFERENCE},                                                      \
+    {"plugins[].id", SCAN_END, REQUEST_PLUGIN}
+/* clang-format on */
 
 struct request_reader {
     struct scan_tree_once *tree;
@@ -66,7 +84,7 @@ struct request_reader {
     bool form;                 /* the body may be a form ... */
     enum media files;          /* ... of such files */
     bool asks;                 /* it has stream_options */
-    uint64_t search_calls;     /* of a search tool that names no bound */
+    uint64_t search_calls;     /* of a search tool that names no bound; 0: as many as usual */
     bool cache_write;          /* any request may write to the cache */
     bool quoted_cap;           /* "100" is a number too */
     const char *cap_prefix;    /* what to insert the cap with, right after the opening brace */
@@ -111,8 +129,10 @@ struct request_read {
         uint64_t at, size, flag_at, flag_size;
     } ask;
     bool model_fixed; /* the path's model counts, not the body's */
-    uint64_t prompts, number_bytes, bad_bytes, documents, pages, input_cap;
-    bool agent, model_open;
+    uint64_t prompts, number_bytes, bad_bytes, documents, query_bytes, pages, input_cap, images;
+    uint64_t predicted_bytes;
+    bool elsewhere; /* what the body does not carry may be sound */
+    bool agent, model_open, noted, choices_said, tier_said, tools_said;
     uint64_t characters;           /* spoken */
     uint64_t files, file_bytes;    /* of a form */
     struct meter_outline *outline; /* NULL: not wanted */
@@ -137,6 +157,34 @@ extern const struct request_reader request_chat, request_responses, request_mess
 /* request_field.c: what a field means. */
 void request_field_begin(struct request_read *read, uint8_t id, uint64_t at);
 void request_field_end(struct request_read *read, uint8_t id, const struct scan_value *value);
+/* Something is there: not null, not false, not an empty list. An empty object switches things on.
+ */
+bool request_given(const struct scan_value *value);
+/* A whole number that is not negative, or null (-1); false: neither. */
+bool request_count_read(const struct request_read *read, const struct scan_value *value,
+                        int64_t *out);
+/* Around an object that is written anew as JSON. */
+void request_json_begin(struct request_read *read, uint64_t at);
+void request_json_end(struct request_read *read, const struct scan_value *value);
+/* Content is not in the body, or bounds no length of sound. */
+void request_elsewhere(struct request_read *read);
+/* request_tool.c: the fields of tools. */
+void request_tool_begin(struct request_read *read, uint64_t at);
+void request_tool_end(struct request_read *read, const struct scan_value *value);
+void request_tool_type_end(struct request_read *read, const struct scan_value *value);
+void request_tool_uses_end(struct request_read *read, const struct scan_value *value);
+void request_functions_end(struct request_read *read, const struct scan_value *value);
+void request_server_tool_end(struct request_read *read, const struct scan_value *value);
+void request_search_tool_end(struct request_read *read, const struct scan_value *value);
+void request_search_options_end(struct request_read *read, const struct scan_value *value);
+void request_all_uses_end(struct request_read *read, const struct scan_value *value);
+void request_tools_end(struct request_read *read, const struct scan_value *value);
+void request_place_end(struct request_read *read, const struct scan_value *value);
+void request_plugin_end(struct request_read *read, const struct scan_value *value);
+/* So many more searches may be made; what they find is not in the body. */
+void request_searches(struct request_read *read, enum meter_count which, uint64_t uses);
+/* request_model.c: what the model alone says of the cost, after the whole body. */
+void request_model_end(struct request_read *read);
 /* request_media.c: media in the body, taken out of the text and counted by formula. */
 void request_image_url(struct request_read *read, const struct scan_value *value);
 void request_file_data(struct request_read *read, const struct scan_value *value);
@@ -158,12 +206,20 @@ void request_mark(struct request_read *read, const struct scan_value *value);
 void request_mark_member(struct request_read *read, const char *name,
                          const struct scan_value *value);
 void request_outline_end(struct request_read *read);
-/* request.c: the bound of what has been read so far, without the template. */
+void request_outline_drop(struct request_read *read); /* there is none */
+/* request.c: a line of the explained bound, and its tokens to the whole; static text. */
+void request_line_add(struct meter_request *out, const char *what, const char *why,
+                      uint64_t tokens);
+/* The bound of what has been read so far, without the template. */
 uint64_t request_bound(const struct request_read *read);
 /* request_form.c: a multipart/form-data body, field by field. */
 bool request_is_form(const char *content_type, const char *body, size_t bytes);
 enum meter_err request_form(struct request_read *read, const char *content_type, size_t bytes,
                             struct meter_error *error);
+/* sound.c: a file that has a byte at least for each token that a second of it can be; false: it has
+ * not, or nobody can tell. In base64, or as it is. */
+bool sound_is_dense(const char *base64, size_t count);
+bool sound_bytes_are_dense(const char *bytes, size_t count);
 /* image.c: width and height of an image from the header in its base64 text; false: not told. */
 bool image_size(const char *base64, size_t count, uint64_t *width_out, uint64_t *height_out);
 

@@ -12,16 +12,21 @@
 #define BLOCK(path)                                                                                \
     {path ".image.source.bytes", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_DATA},                        \
     {path ".document.source.bytes", SCAN_END | SCAN_MUTE, REQUEST_FILE_DATA},                      \
-    {path ".video.source.bytes", SCAN_END | SCAN_MUTE, REQUEST_AUDIO_DATA},                        \
+    {path ".audio.source.bytes", SCAN_END | SCAN_MUTE, REQUEST_AUDIO_DATA},                        \
     {path ".image.source.s3Location", SCAN_END, REQUEST_REFERENCE},                                \
     {path ".document.source.s3Location", SCAN_END, REQUEST_REFERENCE},                             \
-    {path ".video.source.s3Location", SCAN_END, REQUEST_REFERENCE}
+    {path ".audio.source.s3Location", SCAN_END, REQUEST_REFERENCE},                                \
+    {path ".video", SCAN_END, REQUEST_REFERENCE}
 /* clang-format on */
 
 static const struct scan_path converse_paths[] = {
     {"", SCAN_BEGIN, REQUEST_ROOT},
     {"inferenceConfig.maxTokens", SCAN_END, REQUEST_CAP},
     {"additionalModelRequestFields.max_tokens", SCAN_END, REQUEST_CAP_OLD},
+    {"additionalModelRequestFields.max_completion_tokens", SCAN_END, REQUEST_CAP_OLD},
+    {"additionalModelRequestFields.max_gen_len", SCAN_END, REQUEST_CAP_OLD},
+    {"additionalModelRequestFields.inferenceConfig.maxTokens", SCAN_END, REQUEST_CAP_OLD},
+    {"additionalModelRequestFields.inferenceConfig.max_new_tokens", SCAN_END, REQUEST_CAP_OLD},
     {"additionalModelRequestFields.thinking.budget_tokens", SCAN_END, REQUEST_BUDGET},
     {"serviceTier.type", SCAN_END, REQUEST_TIER},
     {"performanceConfig.latency", SCAN_END, REQUEST_SPEED},
@@ -78,7 +83,8 @@ static const struct scan_path invoke_paths[] = {
     {"messages[]", SCAN_BEGIN | SCAN_END, REQUEST_MESSAGE},
     {"messages[].role", SCAN_MUTE, REQUEST_TEXT},
     {"messages[].content[].input", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
-    {"messages[].content[].image.source.bytes", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_DATA},
+    BLOCK("messages[].content[]"),
+    {"mediaSource", SCAN_END, REQUEST_REFERENCE}, /* of TwelveLabs */
     SOURCE("messages[].content[]"),
     SOURCE("messages[].content[].content[]"),
     {"prompt", SCAN_TEXT, REQUEST_CONTENT},

@@ -3,9 +3,6 @@
  * Where a key stands twice providers differ in which one counts: the dearer reading is taken. */
 #include "meter/request.h"
 
-/* A tool of the vendor's that the client runs: its text is not in the body. */
-#define BUILT_IN_TOOL 2048u
-
 static void fail(struct request_read *read, const struct scan_value *value, const char *text)
 {
     if (read->err != METER_OK)
@@ -15,9 +12,7 @@ static void fail(struct request_read *read, const struct scan_value *value, cons
     read->err_at = value->at;
 }
 
-/* Something is there: not null, not false, not an empty list. An empty object switches things on.
- */
-static bool given(const struct scan_value *value)
+bool request_given(const struct scan_value *value)
 {
     bool empty = value->type == SCAN_ARRAY && value->size == 2;
 
@@ -89,17 +84,17 @@ static void agent_end(struct request_read *read, const struct scan_value *value)
 static void stream_end(struct request_read *read, const struct scan_value *value)
 {
     request_mark(read, value);
-    read->out->stream |= given(value);
+    read->out->stream |= request_given(value);
 }
 
 /* Streams unless it is told not to. */
 static void stream_off_end(struct request_read *read, const struct scan_value *value)
 {
-    read->out->stream = given(value);
+    read->out->stream = request_given(value);
 }
 
-/* A whole number that is not negative, or null; false: neither. */
-static bool count_read(struct request_read *read, const struct scan_value *value, int64_t *out)
+bool request_count_read(const struct request_read *read, const struct scan_value *value,
+                        int64_t *out)
 {
     bool quoted = value->type == SCAN_STRING && read->reader->quoted_cap;
 
@@ -114,7 +109,7 @@ static void cap_read(struct request_read *read, unsigned which, const struct sca
 {
     int64_t cap;
 
-    if (!count_read(read, value, &cap)) {
+    if (!request_count_read(read, value, &cap)) {
         fail(read, value, "the output cap is not a whole number");
         return;
     }
@@ -143,19 +138,22 @@ static void cap_or_none_end(struct request_read *read, const struct scan_value *
     cap_read(read, 0, value->type == SCAN_NUMBER && *value->bytes == '-' ? &none : value);
 }
 
+/* What a prediction has wrong is billed as output beyond the cap. */
 static void fixed_end(struct request_read *read, const struct scan_value *value)
 {
-    read->fixed |= given(value);
+    read->fixed |= request_given(value);
+    read->predicted_bytes = meter_add(read->predicted_bytes, value->size);
 }
 
 static void choices_end(struct request_read *read, const struct scan_value *value)
 {
     int64_t choices;
 
-    if (!count_read(read, value, &choices))
+    if (!request_count_read(read, value, &choices))
         fail(read, value, "the number of choices is not a whole number");
     else if (choices > 0 && (uint64_t)choices > read->out->choices)
         read->out->choices = (uint64_t)choices;
+    read->choices_said |= choices > 0;
 }
 
 /* A thinking budget; -1 is Gemini's "as you like". */
@@ -165,7 +163,7 @@ static void budget_end(struct request_read *read, const struct scan_value *value
 
     if (value->type == SCAN_NUMBER && value->count == 2 && memcmp(value->bytes, "-1", 2) == 0)
         return;
-    if (!count_read(read, value, &budget))
+    if (!request_count_read(read, value, &budget))
         fail(read, value, "the thinking budget is not a whole number");
     else if (budget > read->out->thinking_budget)
         read->out->thinking_budget = budget;
@@ -195,21 +193,24 @@ static void tier_end(struct request_read *read, const struct scan_value *value)
 {
     enum meter_tier tier = value->type == SCAN_NULL ? METER_TIER_STANDARD : tier_of(value);
 
+    read->tier_said |= value->type != SCAN_NULL;
     if (read->out->tier != METER_TIER_FAST && tier != METER_TIER_STANDARD)
         read->out->tier = tier;
 }
 
 static void speed_end(struct request_read *read, const struct scan_value *value)
 {
-    if (given(value) && !scan_string_is(value, "standard"))
+    if (request_given(value) && !scan_string_is(value, "standard"))
         read->out->tier = METER_TIER_FAST;
 }
 
 /* ---- asking for the usage ----------------------------------------------------------------- */
 
+/* ... and what comes with a stored one is not in the body. */
 static void models_end(struct request_read *read, const struct scan_value *value)
 {
-    read->model_open |= given(value);
+    read->model_open |= request_given(value);
+    read->out->context_window |= request_given(value);
 }
 
 static void options_begin(struct request_read *read, uint64_t at)
@@ -259,33 +260,44 @@ static void document_end(struct request_read *read, const struct scan_value *val
     read->documents++;
 }
 
+/* It may be read again with each document. */
+static void query_end(struct request_read *read, const struct scan_value *value)
+{
+    content_end(read, value);
+    read->query_bytes =
+        meter_add(read->query_bytes, value->type == SCAN_STRING ? value->text_bytes : value->size);
+}
+
+/* "0-899" may be all of them. */
 static void pages_end(struct request_read *read, const struct scan_value *value)
 {
-    (void)value;
-    read->pages++;
+    read->pages = meter_add(read->pages, value->type == SCAN_NUMBER ? 1 : REQUEST_PAGES_MOST);
+}
+
+static void notes_end(struct request_read *read, const struct scan_value *value)
+{
+    read->noted |= request_given(value);
 }
 
 static void input_cap_end(struct request_read *read, const struct scan_value *value)
 {
     int64_t most;
 
-    if (count_read(read, value, &most) && most > 0)
+    if (request_count_read(read, value, &most) && most > 0)
         read->input_cap = (uint64_t)most;
 }
 
 /* What was reported of such a request says nothing of the next. */
 static void unsteady_end(struct request_read *read, const struct scan_value *value)
 {
-    if (read->outline == NULL || !given(value) || scan_string_is(value, "disabled"))
-        return;
-    read->outline->usable = false;
-    read->outline = NULL;
+    if (request_given(value) && !scan_string_is(value, "disabled"))
+        request_outline_drop(read);
 }
 
 static void geo_end(struct request_read *read, const struct scan_value *value)
 {
-    read->out->regional |= given(value) && !scan_string_is(value, "global");
-    read->out->regional_open &= !given(value);
+    read->out->regional |= request_given(value) && !scan_string_is(value, "global");
+    read->out->regional_open &= !request_given(value);
 }
 
 /* ---- messages, and what is written anew as JSON --------------------------------------------- */
@@ -303,14 +315,14 @@ static void message_end(struct request_read *read, const struct scan_value *valu
     request_message_end(read, value);
 }
 
-static void json_begin(struct request_read *read, uint64_t at)
+void request_json_begin(struct request_read *read, uint64_t at)
 {
     content_begin(read, at);
     if (read->json_depth++ == 0)
         read->json_strings_at = read->scan.strings_bytes;
 }
 
-static void json_end(struct request_read *read, const struct scan_value *value)
+void request_json_end(struct request_read *read, const struct scan_value *value)
 {
     content_end(read, value);
     if (value->type < SCAN_OBJECT || --read->json_depth > 0)
@@ -319,129 +331,49 @@ static void json_end(struct request_read *read, const struct scan_value *value)
     read->json_bytes += value->size;
 }
 
-/* ---- tools -------------------------------------------------------------------------------- */
-
-enum tool_class { TOOL_CLIENT, TOOL_BUILT_IN, TOOL_SERVER, TOOL_WEB_SEARCH, TOOL_FILE_SEARCH };
-
-/* By the beginning of the type's name. Whatever is not here runs at the provider. */
-static const struct {
-    const char *prefix;
-    enum tool_class class;
-} tool_types[] = {
-    {"function", TOOL_CLIENT},       {"custom", TOOL_CLIENT},
-    {"namespace", TOOL_CLIENT},      {"bash_", TOOL_BUILT_IN},
-    {"text_editor_", TOOL_BUILT_IN}, {"memory_", TOOL_BUILT_IN},
-    {"local_shell", TOOL_BUILT_IN},  {"apply_patch", TOOL_BUILT_IN},
-    {"web_search", TOOL_WEB_SEARCH}, {"file_search", TOOL_FILE_SEARCH},
-    {"x_search", TOOL_WEB_SEARCH},   {"openrouter:web_search", TOOL_WEB_SEARCH},
-};
-
-static enum tool_class tool_class_of(const struct scan_value *value)
-{
-    char type[64];
-
-    if (value->type == SCAN_NULL)
-        return TOOL_CLIENT;
-    if (value->type != SCAN_STRING ||
-        !scan_string_copy(value->bytes, value->count, type, sizeof type))
-        return TOOL_SERVER;
-    for (size_t i = 0; i < COUNT_OF(tool_types); i++)
-        if (strncmp(type, tool_types[i].prefix, strlen(tool_types[i].prefix)) == 0)
-            return tool_types[i].class;
-    return TOOL_SERVER;
-}
-
-static void tool_begin(struct request_read *read, uint64_t at)
-{
-    json_begin(read, at);
-    read->tool_search = METER_COUNTS;
-    read->tool_server = false;
-    read->tool_uses = 0;
-}
-
-static void tool_type_end(struct request_read *read, const struct scan_value *value)
-{
-    enum tool_class class = tool_class_of(value);
-
-    read->tool_server |= class >= TOOL_SERVER;
-    if (class >= TOOL_WEB_SEARCH)
-        read->tool_search = class == TOOL_FILE_SEARCH ? METER_FILE_SEARCHES : METER_WEB_SEARCHES;
-    if (class == TOOL_BUILT_IN)
-        read->fixed_tokens += BUILT_IN_TOOL;
-}
-
-static void tool_uses_end(struct request_read *read, const struct scan_value *value)
-{
-    int64_t uses;
-
-    if (count_read(read, value, &uses) && uses > 0)
-        read->tool_uses = (uint64_t)uses;
-}
-
-static void tool_end(struct request_read *read, const struct scan_value *value)
-{
-    uint64_t uses = read->tool_uses != 0 ? read->tool_uses : read->reader->search_calls;
-
-    json_end(read, value);
-    read->tools++;
-    read->out->context_window |= read->tool_server;
-    read->out->server_tools |= read->tool_server;
-    if (read->tool_search < METER_COUNTS)
-        read->search_uses[read->tool_search] =
-            meter_add(read->search_uses[read->tool_search], uses);
-}
-
-static void functions_end(struct request_read *read, const struct scan_value *value)
-{
-    (void)value;
-    read->tools++;
-}
-
-static void server_tool_end(struct request_read *read, const struct scan_value *value)
-{
-    read->tool_server |= given(value);
-}
-
-static void search_tool_end(struct request_read *read, const struct scan_value *value)
-{
-    read->tool_server |= given(value);
-    if (given(value))
-        read->tool_search = METER_WEB_SEARCHES;
-}
-
-/* A search that is asked for without a tool: one for each answer. */
-static void search_options_end(struct request_read *read, const struct scan_value *value)
-{
-    if (!given(value))
-        return;
-    read->out->context_window = read->out->server_tools = true;
-    read->search_uses[METER_WEB_SEARCHES] = meter_add(read->search_uses[METER_WEB_SEARCHES], 1);
-}
-
-static void all_uses_end(struct request_read *read, const struct scan_value *value)
-{
-    int64_t uses;
-
-    if (count_read(read, value, &uses) && uses > 0 && (uint64_t)uses > read->all_uses)
-        read->all_uses = (uint64_t)uses;
-}
-
 /* ---- references, caches ------------------------------------------------------------------- */
 
 static void reference_end(struct request_read *read, const struct scan_value *value)
 {
-    read->out->context_window |= given(value);
+    if (request_given(value))
+        request_elsewhere(read);
+}
+
+void request_elsewhere(struct request_read *read)
+{
+    read->out->context_window = read->elsewhere = true;
+}
+
+/* Parts of a message that stand in the body as text or as media that are counted. */
+static const char *const own_parts[] = {
+    "text",         "input_text",          "output_text",
+    "summary_text", "image_url",           "input_image",
+    "image",        "computer_screenshot", "input_audio",
+    "file",         "input_file",          "refusal",
+    "thinking",     "reasoning",           "reasoning_text",
+    "tool_use",     "tool_result",         "tool_call",
+    "document",     "redacted_thinking",   "",
+};
+
+static void part_type_end(struct request_read *read, const struct scan_value *value)
+{
+    bool own = value->type == SCAN_NULL;
+
+    for (size_t i = 0; i < COUNT_OF(own_parts); i++)
+        own |= scan_string_is(value, own_parts[i]);
+    if (!own)
+        request_elsewhere(read);
 }
 
 static void cache_end(struct request_read *read, const struct scan_value *value)
 {
-    read->out->cache_write_5m |= given(value);
+    read->out->cache_write_5m |= request_given(value);
     request_mark_member(read, "cache_control", value);
 }
 
 static void cache_ttl_end(struct request_read *read, const struct scan_value *value)
 {
-    read->out->cache_write_1h |= given(value) && !scan_string_is(value, "5m");
+    read->out->cache_write_1h |= request_given(value) && !scan_string_is(value, "5m");
 }
 
 /* ---- items that may stand for stored ones ------------------------------------------------- */
@@ -476,7 +408,7 @@ static void item_type_end(struct request_read *read, const struct scan_value *va
 {
     bool own = false;
 
-    if (!given(value))
+    if (!request_given(value))
         return;
     for (size_t i = 0; i < COUNT_OF(own_items); i++)
         own |= scan_string_is(value, own_items[i]);
@@ -489,7 +421,7 @@ static void item_type_end(struct request_read *read, const struct scan_value *va
 
 static void item_body_end(struct request_read *read, const struct scan_value *value)
 {
-    read->item_body |= given(value);
+    read->item_body |= request_given(value);
 }
 
 static void item_sealed_end(struct request_read *read, const struct scan_value *value)
@@ -540,16 +472,20 @@ static const struct {
     [REQUEST_TIER] = {NULL, tier_end},
     [REQUEST_SPEED] = {NULL, speed_end},
     [REQUEST_MESSAGE] = {message_begin, message_end},
-    [REQUEST_JSON] = {json_begin, json_end},
-    [REQUEST_TOOL] = {tool_begin, tool_end},
-    [REQUEST_TOOL_TYPE] = {NULL, tool_type_end},
-    [REQUEST_TOOL_USES] = {NULL, tool_uses_end},
-    [REQUEST_FUNCTIONS] = {NULL, functions_end},
-    [REQUEST_SERVER_TOOL] = {NULL, server_tool_end},
-    [REQUEST_SEARCH_TOOL] = {NULL, search_tool_end},
-    [REQUEST_SEARCH_OPTIONS] = {NULL, search_options_end},
-    [REQUEST_ALL_USES] = {NULL, all_uses_end},
+    [REQUEST_JSON] = {request_json_begin, request_json_end},
+    [REQUEST_TOOL] = {request_tool_begin, request_tool_end},
+    [REQUEST_TOOL_TYPE] = {NULL, request_tool_type_end},
+    [REQUEST_TOOL_USES] = {NULL, request_tool_uses_end},
+    [REQUEST_FUNCTIONS] = {NULL, request_functions_end},
+    [REQUEST_SERVER_TOOL] = {NULL, request_server_tool_end},
+    [REQUEST_SEARCH_TOOL] = {NULL, request_search_tool_end},
+    [REQUEST_SEARCH_OPTIONS] = {NULL, request_search_options_end},
+    [REQUEST_ALL_USES] = {NULL, request_all_uses_end},
+    [REQUEST_PLUGIN] = {NULL, request_plugin_end},
+    [REQUEST_PLACE] = {NULL, request_place_end},
+    [REQUEST_TOOLS] = {NULL, request_tools_end},
     [REQUEST_REFERENCE] = {NULL, reference_end},
+    [REQUEST_PART_TYPE] = {NULL, part_type_end},
     [REQUEST_CACHE] = {NULL, cache_end},
     [REQUEST_CACHE_TTL] = {NULL, cache_ttl_end},
     [REQUEST_ITEM] = {item_begin, item_end},
@@ -563,7 +499,9 @@ static const struct {
     [REQUEST_PROMPT] = {NULL, prompt_end},
     [REQUEST_NUMBERS] = {NULL, numbers_end},
     [REQUEST_DOCUMENT] = {content_begin, document_end},
+    [REQUEST_QUERY] = {content_begin, query_end},
     [REQUEST_PAGES] = {NULL, pages_end},
+    [REQUEST_NOTES] = {NULL, notes_end},
     [REQUEST_INPUT_CAP] = {NULL, input_cap_end},
     [REQUEST_GEO] = {NULL, geo_end},
     [REQUEST_UNSTEADY] = {NULL, unsteady_end},

@@ -34,6 +34,11 @@ static const struct {
     {"model", REQUEST_MODEL, SCAN_STRING},
     {"n", REQUEST_CHOICES, SCAN_NUMBER},
     {"stream", REQUEST_STREAM, SCAN_TRUE},
+    /* what is to be read stands elsewhere */
+    {"url", REQUEST_REFERENCE, SCAN_STRING},
+    {"file_url", REQUEST_REFERENCE, SCAN_STRING},
+    {"audio_url", REQUEST_REFERENCE, SCAN_STRING},
+    {"file_id", REQUEST_REFERENCE, SCAN_STRING},
 };
 
 bool request_is_form(const char *content_type, const char *body, size_t bytes)
@@ -281,6 +286,9 @@ static void part_take(struct request_read *read, const struct part *part)
     if (part->file) {
         read->files++;
         read->file_bytes = meter_add(read->file_bytes, bytes);
+        if (read->reader->files == MEDIA_AUDIO && part->bytes > 0 &&
+            !sound_bytes_are_dense(part->body, part->bytes))
+            request_elsewhere(read);
     } else {
         text_begin(&read->text);
         text_add(&read->text, part->body, part->bytes);

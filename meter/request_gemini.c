@@ -31,6 +31,8 @@
     {path, SCAN_BEGIN | SCAN_END, REQUEST_CONFIG},                                                 \
     {path ".maxOutputTokens", SCAN_END, REQUEST_CAP},                                              \
     {path ".max_output_tokens", SCAN_END, REQUEST_CAP},                                            \
+    {path ".mediaResolution", SCAN_END, REQUEST_UNSTEADY},                                         \
+    {path ".media_resolution", SCAN_END, REQUEST_UNSTEADY},                                        \
     {path ".candidateCount", SCAN_END, REQUEST_CHOICES},                                           \
     {path ".candidate_count", SCAN_END, REQUEST_CHOICES},                                          \
     {path ".responseSchema", SCAN_BEGIN | SCAN_END, REQUEST_JSON},                                 \
@@ -58,6 +60,11 @@ static const struct scan_path generate_paths[] = {
     {"tools[].google_search", SCAN_END, REQUEST_SEARCH_TOOL},
     {"tools[].googleSearchRetrieval", SCAN_END, REQUEST_SEARCH_TOOL},
     {"tools[].google_search_retrieval", SCAN_END, REQUEST_SEARCH_TOOL},
+    {"tools[].googleMaps", SCAN_END, REQUEST_SEARCH_TOOL},
+    {"tools[].google_maps", SCAN_END, REQUEST_SEARCH_TOOL},
+    {"tools[].enterpriseWebSearch", SCAN_END, REQUEST_SEARCH_TOOL},
+    {"tools[].enterprise_web_search", SCAN_END, REQUEST_SEARCH_TOOL},
+    {"tools[].retrieval", SCAN_END, REQUEST_SEARCH_TOOL},
     {"tools[].*", SCAN_END, REQUEST_SERVER_TOOL},
     {"contents[]", SCAN_BEGIN | SCAN_END, REQUEST_MESSAGE},
     {"contents[].role", SCAN_MUTE, REQUEST_TEXT},
@@ -68,6 +75,7 @@ static const struct scan_path generate_paths[] = {
     PARTS("contents[].parts"),
     CALLS("contents[].parts"),
     PARTS("contents[].parts[].functionResponse.parts"),
+    PARTS("contents[].parts[].function_response.parts"),
     PARTS("systemInstruction.parts"),
     PARTS("system_instruction.parts"),
 };
@@ -76,7 +84,6 @@ const struct request_reader request_generate = {
     .tree = SCAN_TREE_ONCE,
     .paths = generate_paths,
     .path_count = COUNT_OF(generate_paths),
-    .search_calls = 16,
     .quoted_cap = true,
     .cap_prefix = "\"maxOutputTokens\":",
     .config_prefix = "\"generationConfig\":{\"maxOutputTokens\":",
@@ -103,6 +110,8 @@ const struct request_reader request_embed_content = {
     .fixed = true,
 };
 
+#define SAMPLES_UNSAID 4u /* pictures */
+
 /* ---- predictions of Vertex ---------------------------------------------------------------- */
 
 static const struct scan_path predict_paths[] = {
@@ -111,11 +120,13 @@ static const struct scan_path predict_paths[] = {
     {"instances[].image.bytesBase64Encoded", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_DATA},
     {"instances[].image.gcsUri", SCAN_END, REQUEST_REFERENCE},
     {"parameters.sampleCount", SCAN_END, REQUEST_CHOICES},
+    {"parameters.sample_count", SCAN_END, REQUEST_CHOICES},
 };
 
 static void predict_finish(struct request_read *read)
 {
-    read->out->counts[METER_IMAGES] = read->out->choices;
+    read->out->counts[METER_IMAGES] = read->choices_said ? read->out->choices : SAMPLES_UNSAID;
+    read->out->counts[METER_SECONDS] = UINT64_MAX;
 }
 
 const struct request_reader request_predict = {
@@ -159,7 +170,7 @@ static const struct scan_path interactions_paths[] = {
 /* An agent does as many steps as it likes. */
 static void interactions_finish(struct request_read *read)
 {
-    read->out->context_window |= read->agent;
+    read->out->unbounded |= read->agent;
 }
 
 const struct request_reader request_interactions = {
@@ -167,7 +178,6 @@ const struct request_reader request_interactions = {
     .paths = interactions_paths,
     .path_count = COUNT_OF(interactions_paths),
     .finish = interactions_finish,
-    .search_calls = 16,
     .cap_prefix = "\"max_output_tokens\":",
     .config_prefix = "\"generation_config\":{\"max_output_tokens\":",
     .null_prefix = "{\"max_output_tokens\":",

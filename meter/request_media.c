@@ -4,17 +4,21 @@
  * request may fill the whole context window. */
 #include "meter/request.h"
 
-#define PATCH            32u /* OpenAI: pixels of a patch's edge */
-#define OPENAI_IMAGE_CAP 10000u
-#define FILE_TOKENS      10000u /* any file: the page images and headers of a small one */
+#define PATCH 32u /* OpenAI: pixels of a patch's edge */
+#define TILE_TOKENS                                                                                \
+    258u /* Gemini: of a tile, whose edge is two thirds of the shorter side, but ... */
+#define TILE_LEAST  256u /* ... at least so many pixels */
+#define TILE_MOST   768u
+#define FILE_TOKENS 10000u /* any file: the page images and headers of a small one */
 
-/* Per image: never more (docs/METERING.md says where the figures come from), and what is usual. */
+/* Per image: what a large one is at least held at, by its size more (docs/METERING.md), and what is
+ * usual. */
 static const struct {
-    uint64_t cap, typical;
+    uint64_t floor, typical;
 } image_tokens[TEXT_FAMILIES] = {
-    [TEXT_OPENAI] = {OPENAI_IMAGE_CAP, 1105},
+    [TEXT_OPENAI] = {10000, 1105},
     [TEXT_ANTHROPIC] = {4784, 1568},
-    [TEXT_GEMINI] = {2240, 1120},
+    [TEXT_GEMINI] = {16 * TILE_TOKENS, 1120},
 };
 
 static const struct {
@@ -41,49 +45,83 @@ static enum media media_of(const char *mime, size_t bytes)
     return MEDIA_OTHER;
 }
 
-/* Models since GPT-6 take an image at its own size: 1.2 tokens per patch, without a ceiling. */
-static uint64_t openai_image(const char *base64, size_t count)
+/* Patches: 2.46 tokens for each of the dearest known model, and no ceiling with some. */
+static uint64_t patches_tokens(uint64_t width, uint64_t height)
 {
-    uint64_t width = 0, height = 0, patches, tokens;
+    uint64_t patches = meter_mul((width + PATCH - 1) / PATCH, (height + PATCH - 1) / PATCH);
 
-    /* Letters written as \u0041 would hide the header from us. */
-    if (memmem(base64, count, "\\u", 2) != NULL || !image_size(base64, count, &width, &height) ||
-        width == 0 || height == 0)
-        tokens = count / 4 * 3;
-    else {
-        patches = meter_mul((width + PATCH - 1) / PATCH, (height + PATCH - 1) / PATCH);
-        tokens = meter_add(patches, patches / 5 + 1);
-    }
-    return tokens > OPENAI_IMAGE_CAP ? tokens : OPENAI_IMAGE_CAP;
+    return meter_add(meter_mul(patches, 2), patches / 2 + 1);
 }
 
-static struct media_count media_bound(enum text_family family, enum media media, const char *base64,
-                                      size_t count)
+static uint64_t tiles_tokens(uint64_t width, uint64_t height)
+{
+    uint64_t edge = (width < height ? width : height) * 2 / 3;
+
+    edge = edge < TILE_LEAST ? TILE_LEAST : edge > TILE_MOST ? TILE_MOST : edge;
+    return meter_mul(meter_mul((width + edge - 1) / edge, (height + edge - 1) / edge), TILE_TOKENS);
+}
+
+/* Claude makes large images smaller itself; everybody else may count them as they are. */
+static bool is_claude(const struct request_read *read)
+{
+    return read->family == TEXT_ANTHROPIC &&
+           (provider_id_of(read->out->provider) != PROVIDER_BEDROCK ||
+            strstr(read->out->model, "claude") != NULL);
+}
+
+static uint64_t image_bound(struct request_read *read, const char *base64, size_t count)
+{
+    enum text_family family = read->family == TEXT_GEMINI ? TEXT_GEMINI : TEXT_OPENAI;
+    uint64_t width = 0, height = 0, most = image_tokens[family].floor, tokens;
+
+    read->images++;
+    if (is_claude(read))
+        return image_tokens[TEXT_ANTHROPIC].floor;
+    /* Letters written as \u0041 would hide the header from us. */
+    if (memmem(base64, count, "\\u", 2) != NULL || !image_size(base64, count, &width, &height) ||
+        width == 0 || height == 0) {
+        read->out->context_window = true;
+        return most;
+    }
+    tokens = tiles_tokens(width, height);
+    most = tokens > most ? tokens : most;
+    tokens = family == TEXT_OPENAI ? patches_tokens(width, height) : 0;
+    return tokens > most ? tokens : most;
+}
+
+/* Pages are as many as a packed list of them says; a packed file, or one with a clock in it, is
+ * nobody knows how much. */
+static struct media_count media_bound(struct request_read *read, enum media media,
+                                      const char *base64, size_t count)
 {
     uint64_t bytes = (uint64_t)count / 4 * 3 + 3;
 
     switch (media) {
     case MEDIA_IMAGE:
-        return (struct media_count){family == TEXT_OPENAI ? openai_image(base64, count)
-                                                          : image_tokens[family].cap,
-                                    image_tokens[family].typical};
-    case MEDIA_PDF: /* text can be deflated to a third, and each page is an image besides */
+        return (struct media_count){image_bound(read, base64, count),
+                                    image_tokens[read->family].typical};
+    case MEDIA_PDF:
+        read->out->context_window = true;
         return (struct media_count){2 * bytes + FILE_TOKENS, bytes / 16 + 1500};
-    case MEDIA_AUDIO: /* at most 263 tokens a second; no codec is below that many bytes */
+    case MEDIA_AUDIO: /* at most 263 tokens a second */
+        if (!sound_is_dense(base64, count))
+            request_elsewhere(read);
         return (struct media_count){bytes + FILE_TOKENS, bytes / 500 + 1};
-    default: /* text by its bytes */
-        return (struct media_count){bytes + FILE_TOKENS, bytes / 4 + 1};
+    case MEDIA_OTHER:
+        request_elsewhere(read);
+        break;
+    case MEDIA_TEXT:
+        break;
     }
+    return (struct media_count){bytes + FILE_TOKENS, bytes / 4 + 1};
 }
 
 static void media_add(struct request_read *read, enum media media, const char *base64, size_t count,
                       uint64_t string_bytes)
 {
-    struct media_count bound = media_bound(read->family, media, base64, count);
+    struct media_count bound = media_bound(read, media, base64, count);
     struct media_count *sum = &read->media[media];
 
-    if (media == MEDIA_OTHER) /* a packed file unfolds to nobody knows how much text */
-        read->out->context_window = true;
     sum->tokens = meter_add(sum->tokens, bound.tokens);
     sum->typical = meter_add(sum->typical, bound.typical);
     read->media_strings += string_bytes;
@@ -111,13 +149,15 @@ static bool data_url(struct request_read *read, const struct scan_value *value,
 void request_image_url(struct request_read *read, const struct scan_value *value)
 {
     if (value->type == SCAN_STRING && !data_url(read, value, MEDIA_IMAGE))
-        read->out->context_window = true;
+        request_elsewhere(read);
 }
 
 /* A file's data, with or without "data:...;base64,"; without it the name's end would tell, but what
  * a name says need not be so. */
 void request_file_data(struct request_read *read, const struct scan_value *value)
 {
+    /* OpenRouter may have pages read at a fee for each. */
+    read->out->unbounded |= provider_id_of(read->out->provider) == PROVIDER_OPENROUTER;
     if (value->type != SCAN_STRING || data_url(read, value, MEDIA_OTHER))
         return;
     media_add(read,

@@ -78,6 +78,13 @@ void request_mark_member(struct request_read *read, const char *name,
         mark_add(read->outline, at - 1, value->at + value->size);
 }
 
+void request_outline_drop(struct request_read *read)
+{
+    if (read->outline != NULL)
+        read->outline->usable = false;
+    read->outline = NULL;
+}
+
 void request_outline_end(struct request_read *read)
 {
     if (read->outline != NULL)

@@ -3,12 +3,13 @@
  * shapes of their own. */
 #include "meter/request.h"
 
+#define QUERY_TOKENS 16u /* around a query and a document */
 #define SECOND_BYTES                                                                               \
     500u /* no codec that a provider takes has fewer bytes for a second of sound                   \
           */
-#define UNIT_DOCUMENTS 100u  /* one unit of search: a query with so many documents ... */
-#define DOCUMENT_BYTES 500u  /* ... each of so many tokens; a longer one counts as several */
-#define PAGES_MOST     1000u /* of one document */
+#define UNIT_DOCUMENTS 100u /* one unit of search: a query with so many documents ... */
+#define DOCUMENT_BYTES 500u /* ... each of so many tokens; a longer one counts as several */
+#define NOTED_PAGE     3u   /* pages that one with annotations costs like */
 
 /* ---- pictures ----------------------------------------------------------------------------- */
 
@@ -19,6 +20,8 @@ static const struct scan_path images_paths[] = {
     {"n", SCAN_END, REQUEST_CHOICES},
     {"prompt", SCAN_TEXT, REQUEST_CONTENT},
     {"images[].image_url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
+    {"images[].file_id", SCAN_END, REQUEST_REFERENCE},
+    {"mask", SCAN_END, REQUEST_REFERENCE},
     {"image.url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
 };
 
@@ -61,14 +64,23 @@ const struct request_reader request_speech = {
 };
 
 static const struct scan_path transcription_paths[] = {
-    {"", SCAN_BEGIN, REQUEST_ROOT},       {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
-    {"stream", SCAN_END, REQUEST_STREAM}, {"file_url", SCAN_END, REQUEST_REFERENCE},
-    {"url", SCAN_END, REQUEST_REFERENCE},
+    {"", SCAN_BEGIN, REQUEST_ROOT},
+    {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
+    {"stream", SCAN_END, REQUEST_STREAM},
 };
 
+/* Sound that stands elsewhere, or in a body without a form, or in bytes that bound no length, is of
+ * any length. */
 static void transcription_finish(struct request_read *read)
 {
-    read->out->counts[METER_SECONDS] = read->file_bytes / SECOND_BYTES + 1;
+    struct meter_request *out = read->out;
+
+    if (read->files == 0)
+        request_elsewhere(read);
+    out->counts[METER_SECONDS] =
+        out->context_window ? UINT64_MAX : read->file_bytes / SECOND_BYTES + 1;
+    if (out->context_window)
+        out->audio_input_tokens = UINT64_MAX;
 }
 
 const struct request_reader request_transcription = {
@@ -86,7 +98,7 @@ const struct request_reader request_transcription = {
 static const struct scan_path rerank_paths[] = {
     {"", SCAN_BEGIN, REQUEST_ROOT},
     {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
-    {"query", SCAN_TEXT, REQUEST_CONTENT},
+    {"query", SCAN_BEGIN | SCAN_END, REQUEST_QUERY},
     {"documents[]", SCAN_BEGIN | SCAN_END, REQUEST_DOCUMENT},
 };
 
@@ -99,11 +111,19 @@ void request_rerank_units(struct request_read *read)
         read->out->counts[METER_SEARCH_UNITS] = pieces / UNIT_DOCUMENTS + 1;
 }
 
+/* Where tokens are billed, the query is read with each document. */
+static void queries_add(struct request_read *read)
+{
+    uint64_t query = meter_add(read->query_bytes, QUERY_TOKENS);
+
+    request_line_add(read->out, "the query", "again with each document, and 16",
+                     meter_mul(query, read->documents));
+}
+
 static void rerank_finish(struct request_read *read)
 {
     request_rerank_units(read);
-    /* Where tokens are billed, the query is read with each document. */
-    read->out->input_tokens = meter_mul(read->out->input_tokens, 1 + (read->documents > 0));
+    queries_add(read);
 }
 
 const struct request_reader request_rerank = {
@@ -121,11 +141,15 @@ static const struct scan_path ocr_paths[] = {
     {"document.document_url", SCAN_MUTE, REQUEST_TEXT},
     {"document.image_url", SCAN_MUTE, REQUEST_TEXT},
     {"pages[]", SCAN_END, REQUEST_PAGES},
+    {"document_annotation_format", SCAN_END, REQUEST_NOTES},
+    {"bbox_annotation_format", SCAN_END, REQUEST_NOTES},
 };
 
 static void ocr_finish(struct request_read *read)
 {
-    read->out->counts[METER_PAGES] = read->pages > 0 ? read->pages : PAGES_MOST;
+    uint64_t pages = read->pages > 0 ? read->pages : REQUEST_PAGES_MOST;
+
+    read->out->counts[METER_PAGES] = meter_mul(pages, read->noted ? NOTED_PAGE : 1);
 }
 
 const struct request_reader request_ocr = {
@@ -146,6 +170,7 @@ static const struct scan_path cohere_paths[] = {
     {"max_tokens", SCAN_END, REQUEST_CAP},
     {"num_generations", SCAN_END, REQUEST_CHOICES},
     {"connectors", SCAN_END, REQUEST_REFERENCE},
+    {"conversation_id", SCAN_END, REQUEST_REFERENCE},
     {"message", SCAN_TEXT, REQUEST_CONTENT},
     {"preamble", SCAN_TEXT, REQUEST_CONTENT},
     {"prompt", SCAN_TEXT, REQUEST_CONTENT},
@@ -235,23 +260,16 @@ static const struct scan_path dashscope_paths[] = {
     {"input.messages[].content[].video", SCAN_END, REQUEST_REFERENCE},
     {"input.messages[].content[].audio", SCAN_END, REQUEST_REFERENCE},
     {"input.prompt", SCAN_TEXT, REQUEST_CONTENT},
-    {"input.query", SCAN_TEXT, REQUEST_CONTENT},
-    {"input.texts[]", SCAN_END, REQUEST_MESSAGE},
+    {"input.query", SCAN_BEGIN | SCAN_END, REQUEST_QUERY},
+    {"input.texts[]", SCAN_BEGIN | SCAN_END, REQUEST_DOCUMENT},
     {"input.documents[]", SCAN_BEGIN | SCAN_END, REQUEST_DOCUMENT},
 };
-
-/* Vectors and ranks have no text. */
-static void dashscope_finish(struct request_read *read)
-{
-    if (read->documents > 0)
-        read->out->input_tokens = meter_mul(read->out->input_tokens, 2);
-}
 
 const struct request_reader request_dashscope = {
     .tree = SCAN_TREE_ONCE,
     .paths = dashscope_paths,
     .path_count = COUNT_OF(dashscope_paths),
-    .finish = dashscope_finish,
+    .finish = queries_add,
     .cap_prefix = "\"max_tokens\":",
     .config_prefix = "\"parameters\":{\"max_tokens\":",
     .null_prefix = "{\"max_tokens\":",

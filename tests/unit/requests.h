@@ -6,13 +6,14 @@
 #include "meter/meter_int.h"
 #include "tests/unit/guard.h"
 
-#define CHAT    "/v1/chat/completions"
-#define RESP    "/v1/responses"
-#define MESS    "/v1/messages"
-#define GEMI    "/v1beta/models/gemini-2.5-flash:generateContent"
-#define PNG_1X1 "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
-#define PNG_8K  "iVBORw0KGgoAAAANSUhEUgAAIAAAACAACAYAAAAfFcSJ" /* 8192 x 8192 */
-#define PDF     "JVBERi0xLjQKJcOkw7zDtsOf"
+#define CHAT       "/v1/chat/completions"
+#define RESP       "/v1/responses"
+#define MESS       "/v1/messages"
+#define GEMI       "/v1beta/models/gemini-2.5-flash:generateContent"
+#define PNG_1X1    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ"
+#define PNG_8K     "iVBORw0KGgoAAAANSUhEUgAAIAAAACAACAYAAAAfFcSJ" /* 8192 x 8192 */
+#define MP3_BASE64 "//uQRAAAAAAA"                                 /* 128 kbit/s */
+#define PDF        "JVBERi0xLjQKJcOkw7zDtsOf"
 
 static inline enum meter_err read_at(const char *host, const char *method, const char *path,
                                      const char *body, size_t bytes, struct meter_request *out,

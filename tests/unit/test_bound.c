@@ -45,18 +45,28 @@ static const struct {
     {"a larger image by its patches", CHAT,
      "{\"messages\":[{\"content\":[{\"image_url\":{\"url\":\"data:image/png;base64," PNG_8K
      "\"}}]}]}",
-     8 + 7 + 9 + 3 + 16 + 65536 + 65536 / 5 + 1},
+     8 + 7 + 9 + 3 + 16 + 65536 * 5 / 2 + 1},
     {"Gemini's most for an image", GEMI,
      "{\"contents\":[{\"parts\":[{\"inline_data\":{\"mime_type\":\"image/png\",\"data\":\"" PNG_1X1
      "\"}}]}]}",
-     8 + 5 + 11 + 9 + 9 + 4 + 16 + 2240},
+     8 + 5 + 11 + 9 + 9 + 4 + 16 + 4128},
+    {"... by its tiles", GEMI,
+     "{\"contents\":[{\"parts\":[{\"inline_data\":{\"mime_type\":\"image/png\",\"data\":\"" PNG_8K
+     "\"}}]}]}",
+     8 + 5 + 11 + 9 + 9 + 4 + 16 + 11 * 11 * 258},
+    {"48,200 more for one, of a model that makes as much of it", CHAT,
+     "{\"model\":\"gpt-4o-mini\",\"messages\":[{\"content\":[{\"image_url\":{\"url\":"
+     "\"data:image/png;base64," PNG_1X1 "\"}}]}]}",
+     5 + 11 + 8 + 7 + 9 + 3 + 16 + 10000 + 48200},
+    {"a query with each document", "/v1/rerank", "{\"query\":\"abc\",\"documents\":[\"d\",\"e\"]}",
+     5 + 3 + 9 + 2 + 2 * (3 + 16)},
     {"twice a PDF's bytes, and 10,000", CHAT,
      "{\"messages\":[{\"content\":[{\"file\":{\"file_data\":\"data:application/pdf;base64," PDF
      "\"}}]}]}",
      8 + 7 + 4 + 9 + 16 + 2 * (18 + 3) + 10000},
     {"audio by its bytes, and 10,000", CHAT,
-     "{\"messages\":[{\"content\":[{\"input_audio\":{\"data\":\"" PDF "\"}}]}]}",
-     8 + 7 + 11 + 4 + 16 + 18 + 3 + 10000},
+     "{\"messages\":[{\"content\":[{\"input_audio\":{\"data\":\"" MP3_BASE64 "\"}}]}]}",
+     8 + 7 + 11 + 4 + 16 + 9 + 3 + 10000},
 };
 
 static void bounds_the_input(void **state)
@@ -76,7 +86,7 @@ static void bounds_the_input(void **state)
             lines += (uint64_t)request.lines[k].tokens;
         assert_int_equal(lines, request.input_tokens);
     }
-    assert_int_equal(request.audio_input_tokens, 18 + 3 + 10000);
+    assert_int_equal(request.audio_input_tokens, 9 + 3 + 10000);
 }
 
 /* Base64 of headers, made by hand: the first 32 bytes, or a JPEG up to its frame. */
@@ -112,6 +122,47 @@ static void reads_the_size_of_images(void **state)
                      rows[i].width, rows[i].height, told, (unsigned long long)width,
                      (unsigned long long)height);
     }
+}
+
+/* Whether a second of sound has bytes enough. */
+static void tells_sound_that_bounds_its_length(void **state)
+{
+#define WAV(kind, channels, rate, width)                                                           \
+    "RIFF\0\0\0\0WAVEfmt \x10\0\0\0" kind channels rate "\0\0\0\0\0\0" width "data"
+    static const struct {
+        const char *why, *bytes;
+        size_t count;
+        bool dense;
+    } rows[] = {
+        {"MP3", "\xff\xfb\x90\x44", 4, true},
+        {"MP3 of a low rate", "\xff\xe3\x10\x44", 4, true},
+        {"MP3 of any rate", "\xff\xfb\x00\x44", 4, false},
+        {"a rate that is none", "\xff\xfb\xf0\x44", 4, false},
+        {"AAC", "\xff\xf1\x50\x80", 4, false},
+        {"MP3 behind a tag", "ID3\4\0\0\0\0\0\2ab\xff\xfb\x90\x44", 16, true},
+        {"FLAC behind a tag", "ID3\4\0\0\0\0\0\2abfLaC", 16, false},
+        {"a tag without an end", "ID3\4\0\0\0\0\1\2ab\xff\xfb\x90\x44", 16, false},
+        {"WAV", WAV("\1\0", "\1\0", "\x40\x1f\0\0", "\x10\0"), 40, true},
+        {"WAV, the slowest", WAV("\1\0", "\1\0", "\xf4\1\0\0", "\4\0"), 40, true},
+        {"WAV, too slow", WAV("\1\0", "\1\0", "\xf3\1\0\0", "\x8\0"), 40, false},
+        {"WAV, packed", WAV("\x11\0", "\1\0", "\x40\x1f\0\0", "\x10\0"), 40, false},
+        {"WAV, cut", WAV("\1\0", "\1\0", "\x40\x1f\0\0", "\x10\0"), 39, false},
+        {"Ogg", "OggS\0\2", 6, false},
+        {"nothing", "", 0, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct guarded copy = guarded_copy(rows[i].bytes, rows[i].count);
+        bool dense = sound_bytes_are_dense(copy.bytes, rows[i].count);
+
+        guarded_free(&copy);
+        if (dense != rows[i].dense)
+            fail_msg("%s: got %d", rows[i].why, dense);
+    }
+    assert_true(sound_is_dense(MP3_BASE64, strlen(MP3_BASE64)));
+    assert_true(sound_is_dense("\\/\\/uQRAAA", 11)); /* as JSON may write it */
+    assert_false(sound_is_dense("//uQRAAA\\u0041", 14));
 }
 
 /* ---- setting the cap ---------------------------------------------------------------------- */
@@ -230,6 +281,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bounds_the_input),
         cmocka_unit_test(reads_the_size_of_images),
+        cmocka_unit_test(tells_sound_that_bounds_its_length),
         cmocka_unit_test(sets_the_cap),
         cmocka_unit_test(reads_200_mb),
     };

@@ -165,7 +165,7 @@ static const struct {
      "the whole window"},
     {"an image",
      "{\"model\":\"gpt-4o\",\"max_tokens\":9,\"messages\":[{\"content\":[{\"image_url\":{"
-     "\"url\":\"data:image/png;base64,iVBORw0K\"}}]}]}",
+     "\"url\":\"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ\"}}]}]}",
      "images"},
 };
 

@@ -25,6 +25,8 @@
 #define SOUND(bytes)                                                                               \
     LAID "name=\"file\"; filename=\"a.wav\"\r\nContent-Type: audio/wav\r\n"                        \
          "\r\n" bytes "\r\n"
+/* A frame that names its rate. */
+#define MP3 "\xff\xfb\x90\x44"
 #define TOLD(more, told, value)                                                                    \
     LAID more "\r\nContent-Length: " told "\r\n"                                                   \
               "\r\n" value "\r\n"
@@ -84,9 +86,19 @@ static bool summary_has(const char *summary, const char *want)
 static const struct {
     const char *why, *path, *type, *body, *want;
 } forms[] = {
-    {"sound", SPEAK, TYPE, MODEL SOUND("RIFF") PART("prompt", "of birds") END,
+    {"sound", SPEAK, TYPE, MODEL SOUND(MP3) PART("prompt", "of birds") END,
      "m=whisper-1 n=1 stream=0 seconds=1 images=0 text=17 sound=10004 pictures=0 set=0 asks=0"},
-    {"... translated", "/v1/audio/translations", TYPE, MODEL SOUND("RIFF") END,
+    {"... in a format that packs silence to nothing", SPEAK, TYPE, MODEL SOUND("fLaC") END,
+     "seconds=18446744073709551615"},
+    {"... at an address", SPEAK, TYPE, MODEL PART("url", "https://x/y.mp3") END,
+     "seconds=18446744073709551615"},
+    {"... beside a file", SPEAK, TYPE, MODEL SOUND(MP3) PART("file_url", "https://x/y.mp3") END,
+     "seconds=18446744073709551615"},
+    {"... of an id", "/v1/audio/translations", TYPE, MODEL SOUND(MP3) PART("file_id", "f") END,
+     "seconds=18446744073709551615"},
+    {"... in JSON", SPEAK, NULL, "{\"model\":\"whisper-1\",\"file_url\":\"https://x/y.mp3\"}",
+     "m=whisper-1 seconds=18446744073709551615"},
+    {"... translated", "/v1/audio/translations", TYPE, MODEL SOUND(MP3) END,
      "m=whisper-1 seconds=1 sound=10004"},
     {"... that comes as a stream", SPEAK, TYPE, MODEL PART("stream", "true") END,
      "stream=1 asks=0"},
@@ -175,22 +187,23 @@ static const struct {
           "7\r\n" END,
      "n=1 text=1"},
     {"a file's name with quotes", SPEAK, TYPE,
-     MODEL LAID "name=\"file\"; filename=\"a\\\"; name=\\\"n\\\\.wav\"\r\n\r\nRIFF\r\n" END,
+     MODEL LAID "name=\"file\"; filename=\"a\\\"; name=\\\"n\\\\.wav\"\r\n\r\n" MP3 "\r\n" END,
      "m=whisper-1 n=1 sound=10004"},
     {"... before the field's", SPEAK, TYPE,
-     MODEL LAID "filename=\"a\\\"b; c\"; name=\"file\"\r\n\r\nRIFF\r\n" END, "sound=10004"},
+     MODEL LAID "filename=\"a\\\"b; c\"; name=\"file\"\r\n\r\n" MP3 "\r\n" END, "sound=10004"},
     {"... on a line of its own", SPEAK, TYPE,
-     MODEL LAID "name=\"file\";\r\n filename=\"a.wav\"\r\n\r\nRIFF\r\n" END,
+     MODEL LAID "name=\"file\";\r\n filename=\"a.wav\"\r\n\r\n" MP3 "\r\n" END,
      "sound=10004 seconds=1"},
     {"... in another alphabet", SPEAK, TYPE,
-     MODEL LAID "name=\"file\"; filename*=utf-8''%e2%82%ac.wav\r\n\r\nRIFF\r\n" END, "sound=10004"},
+     MODEL LAID "name=\"file\"; filename*=utf-8''%e2%82%ac.wav\r\n\r\n" MP3 "\r\n" END,
+     "sound=10004"},
     {"headers within a part's body", SPEAK, TYPE,
      MODEL PART("prompt", "a\r\n" SAID "name=\"n\"\r\n\r\n9") END, "n=1 text=57"},
     /* sizes that are told */
     {"a file that is told, not sent", SPEAK, TYPE,
      MODEL TOLD("name=\"file\"; filename=\"\"", "70000", "") END, "sound=80000 seconds=141"},
     {"... told less than it is", SPEAK, TYPE,
-     MODEL TOLD("name=\"file\"; filename=\"\"", "1", "RIFF") END, "sound=10004"},
+     MODEL TOLD("name=\"file\"; filename=\"\"", "1", MP3) END, "sound=10004"},
     {"... without a blank", SPEAK, TYPE,
      MODEL LAID "name=\"file\"; filename=\"\"\r\nContent-Length:70000\r\n\r\n\r\n" END,
      "sound=80000 seconds=141"},
@@ -409,7 +422,8 @@ static void survives_any_other_byte(void **state)
 
 /* ---- bounds ------------------------------------------------------------------------------- */
 
-/* Two minutes of the thinnest sound, between two texts; the file has boundaries of others in it. */
+/* Two minutes of the thinnest sound, between two texts; the file has boundaries of others in it.
+ * Where its bytes bound no length, it is of any. */
 static void bounds_a_file_by_its_bytes(void **state)
 {
     static const char head[] =
@@ -426,6 +440,9 @@ static void bounds_a_file_by_its_bytes(void **state)
     for (size_t i = 0; i < file; i++)
         body[sizeof head - 1 + i] = "\r\n--A\0\xff"[i % 7];
     memcpy(body + sizeof head - 1 + file, tail, sizeof tail - 1);
+    assert_int_equal(form_read(SPEAK, TYPE, body, bytes, &request, &error), METER_OK);
+    assert_true(request.counts[METER_SECONDS] == UINT64_MAX && request.context_window);
+    memcpy(body + sizeof head - 1, MP3, 4);
     assert_int_equal(form_read(SPEAK, TYPE, body, bytes, &request, &error), METER_OK);
     free(body);
     assert_string_equal(request.model, "whisper-1");

@@ -8,6 +8,39 @@
 #define MESS "/v1/messages"
 #define GEMI "/v1beta/models/gemini-2.5-flash:generateContent"
 
+/* Prices of providers that the common book has not. */
+static const char more_text[] =
+    "provider|model|prompt_from|service|input|output|web_search|second|request|context_tokens|"
+    "output_tokens|hidden_tps|free\n"
+    "openai|gpt-4o-transcribe|0|standard|2.5|10|-|-|-|16000|2000|-|-\n"
+    "vertex|gemini-2.5-flash|0|standard|0.3|2.5|0.035|-|-|1048576|65536|yes|-\n"
+    "vertex|gemini-2.5-flash|0|priority|0.54|4.5|0.035|-|-|1048576|65536|yes|-\n"
+    "openrouter|x-ai/grok-4|0|standard|3|15|0.005|-|-|256000|256000|yes|-\n"
+    "openrouter|z-ai/glm-4.5-air:free|0|standard|0|0|-|-|-|131072|96000|yes|yes\n"
+    "groq|openai/gpt-oss-120b|0|standard|0.15|0.6|-|-|-|131072|65536|yes|-\n"
+    "groq|whisper-large-v3|0|standard|-|-|-|0.00003|-|-|-|-|-\n"
+    "perplexity|sonar|0|standard|1|1|-|-|0.012|127072|114364|-|-\n";
+
+static struct meter_price_book *common;
+
+static int load_more(void **state)
+{
+    struct meter_error error = {""};
+
+    (void)load_book(state);
+    common = book;
+    if (parse(more_text, common, &book, &error) != METER_OK)
+        fail_msg("more prices: %s", error.text);
+    return 0;
+}
+
+static int drop_more(void **state)
+{
+    (void)drop_book(state);
+    meter_price_book_free(common);
+    return 0;
+}
+
 static void line_of(const char *host, const char *path, const char *body, const char *provider,
                     struct meter_request *request, struct meter_hold_line *line)
 {
@@ -27,11 +60,22 @@ static const struct {
     uint64_t input_rate, output_rate; /* femto-dollars per token */
 } lines[] = {
     {"the cap of the request", "api.openai.com", CHAT, "openai",
-     "{\"model\":\"gpt-4o\",\"max_tokens\":5000}", 0, 5000, 1024, 2500000000, 10000000000},
-    {"a small cap", "api.openai.com", CHAT, "openai", "{\"model\":\"gpt-4o\",\"max_tokens\":10}", 0,
-     10, 10, 2500000000, 10000000000},
-    {"the cap of the model", "api.openai.com", CHAT, "openai", "{\"model\":\"gpt-4o\"}", 0, 16384,
-     1024, 2500000000, 10000000000},
+     "{\"model\":\"gpt-4o\",\"max_tokens\":5000,\"service_tier\":\"default\"}", 0, 5000, 1024,
+     2500000000, 10000000000},
+    {"a small cap", "api.openai.com", CHAT, "openai",
+     "{\"model\":\"gpt-4o\",\"max_tokens\":10,\"service_tier\":\"default\"}", 0, 10, 10, 2500000000,
+     10000000000},
+    {"a tier that the project may be set to", "api.openai.com", CHAT, "openai",
+     "{\"model\":\"gpt-4o\",\"max_tokens\":10}", 0, 10, 10, 4250000000, 17000000000},
+    {"... also where it is null", "api.openai.com", CHAT, "openai",
+     "{\"model\":\"gpt-4o\",\"max_tokens\":10,\"service_tier\":null}", 0, 10, 10, 4250000000,
+     17000000000},
+    {"... or that a header may name", "aiplatform.googleapis.com",
+     "/v1/projects/p/locations/global/publishers/google/models/gemini-2.5-flash:generateContent",
+     "vertex", "{\"generationConfig\":{\"maxOutputTokens\":10}}", 0, 10, 10, 540000000, 4500000000},
+    {"the cap of the model", "api.openai.com", CHAT, "openai",
+     "{\"model\":\"gpt-4o\",\"service_tier\":\"default\"}", 0, 16384, 1024, 2500000000,
+     10000000000},
     {"priority", "api.openai.com", CHAT, "openai",
      "{\"model\":\"gpt-4o\",\"max_tokens\":10,\"service_tier\":\"auto\"}", 0, 10, 10, 4250000000,
      17000000000},
@@ -39,7 +83,8 @@ static const struct {
      "{\"model\":\"gpt-5-nano\",\"max_tokens\":10,\"service_tier\":\"flex\"}", 0, 10, 10, 50000000,
      400000000},
     {"a cache write of OpenAI's, where there is one", "api.openai.com", CHAT, "openai",
-     "{\"model\":\"gpt-5.6-sol\",\"max_tokens\":10}", 0, 10, 10, 5000000000, 20000000000},
+     "{\"model\":\"gpt-5.6-sol\",\"max_tokens\":10,\"service_tier\":\"default\"}", 0, 10, 10,
+     5000000000, 20000000000},
     {"the larger of cap and thinking", "api.anthropic.com", MESS, "anthropic",
      "{\"model\":\"claude-haiku-4-5\",\"max_tokens\":9000,\"thinking\":{\"budget_tokens\":4000}}",
      0, 9000, 5024, 1000000000, 5000000000},
@@ -69,6 +114,17 @@ static const struct {
     {"... nor where the cap counts it", "api.x.ai", "/v1/responses", "xai",
      "{\"model\":\"grok-4\",\"max_output_tokens\":10,\"input\":\"\"}", 0, 10, 10, 3000000000,
      15000000000},
+    {"... nor what another sells under that name", "openrouter.ai", "/api/v1/chat/completions",
+     "openrouter", "{\"model\":\"x-ai/grok-4\",\"max_tokens\":10}", 0, 256010, 256010, 3000000000,
+     15000000000},
+    {"what a prediction has wrong", "api.openai.com", CHAT, "openai",
+     "{\"model\":\"gpt-4o\",\"max_tokens\":10,\"service_tier\":\"default\",\"prediction\":\"abc\"}",
+     0, 15, 15, 2500000000, 10000000000},
+    {"sound at an address, at the rate of sound", "generativelanguage.googleapis.com", GEMI,
+     "gemini",
+     "{\"contents\":[{\"parts\":[{\"fileData\":{\"fileUri\":\"x\"}}]}],\"generationConfig\":{"
+     "\"maxOutputTokens\":10}}",
+     1048576, 10, 10, 1000000000, 2500000000},
     {"pictures that a model may make", "generativelanguage.googleapis.com",
      "/v1beta/models/gemini-2.5-flash-image:generateContent", "gemini",
      "{\"a\":1,\"generationConfig\":{\"maxOutputTokens\":10}}", 0, 10, 10, 300000000, 30000000000},
@@ -129,6 +185,47 @@ static void several_inputs_have_a_window_each(void **state)
     }
 }
 
+/* What no figure bounds has no hold: under a limit it is refused. */
+static void bounds_nothing_that_has_no_bound(void **state)
+{
+    static const struct {
+        const char *why, *host, *path, *provider, *body;
+        bool bounded;
+    } rows[] = {
+        {"a container", "api.openai.com", "/v1/responses", "openai",
+         "{\"model\":\"gpt-5-nano\",\"tools\":[{\"type\":\"code_interpreter\"}]}", false},
+        {"a search with a fee", "api.openai.com", "/v1/responses", "openai",
+         "{\"model\":\"gpt-4o\",\"tools\":[{\"type\":\"web_search\"}]}", true},
+        {"a search whose fee is not known", "api.groq.com", "/openai/v1/chat/completions", "groq",
+         "{\"model\":\"openai/gpt-oss-120b\",\"tools\":[{\"type\":\"browser_search\"}]}", false},
+        {"... with a free model", "openrouter.ai", "/api/v1/chat/completions", "openrouter",
+         "{\"model\":\"z-ai/glm-4.5-air:free:online\"}", false},
+        {"... that is none", "openrouter.ai", "/api/v1/chat/completions", "openrouter",
+         "{\"model\":\"z-ai/glm-4.5-air:free\"}", true},
+        {"... that is part of the call's", "api.perplexity.ai", "/chat/completions", "perplexity",
+         "{\"model\":\"sonar\",\"web_search_options\":{}}", true},
+        {"seconds that nobody can say", "api.groq.com", "/openai/v1/audio/transcriptions", "groq",
+         "{\"model\":\"whisper-large-v3\",\"url\":\"https://x/y.mp3\"}", false},
+        {"... of a model that is billed by tokens", "api.openai.com", "/v1/audio/transcriptions",
+         "openai", "{\"model\":\"gpt-4o-transcribe\",\"url\":\"https://x/y.mp3\"}", true},
+        {"several inputs, one at an address", "api.openai.com", "/v1/embeddings", "openai",
+         "{\"model\":\"text-embedding-3-small\",\"images\":[\"https://x/y.png\"]}", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct meter_request request;
+        struct meter_hold_line line;
+        bool bounded;
+
+        line_of(rows[i].host, rows[i].path, rows[i].body, rows[i].provider, &request, &line);
+        bounded = line.input_tokens != UINT64_MAX && meter_hold_cost(&line, 1) != INT64_MAX;
+        if (!line.priced || bounded != rows[i].bounded)
+            fail_msg("%s: priced %d, input %llu", rows[i].why, line.priced,
+                     (unsigned long long)line.input_tokens);
+    }
+}
+
 static void holds_choices_searches_and_sound(void **state)
 {
     struct meter_request request;
@@ -137,15 +234,16 @@ static void holds_choices_searches_and_sound(void **state)
 
     (void)state;
     line_of("api.openai.com", CHAT,
-            "{\"model\":\"gpt-4o\",\"n\":3,\"max_tokens\":10,\"web_search_options\":{}}", "openai",
-            &request, &line);
+            "{\"model\":\"gpt-4o\",\"n\":3,\"max_tokens\":10,\"web_search_options\":{}"
+            ",\"service_tier\":\"default\"}",
+            "openai", &request, &line);
     assert_int_equal(line.input_tokens, 128000);
     assert_int_equal(meter_hold_tokens(&line, 10), 128000 + 30);
     /* 128,000 x $2.50 + 3 searches at $0.01 + 30 x $10, per million */
     assert_int_equal(meter_hold_cost(&line, 10), 320000000000 + 30000000000 + 300000000);
     line_of("api.openai.com", CHAT,
             "{\"model\":\"gpt-audio-mini\",\"max_tokens\":10,\"messages\":[{\"content\":[{"
-            "\"input_audio\":{\"data\":\"UklGRgAA\"}}]}]}",
+            "\"input_audio\":{\"data\":\"//uQRAAAAAAA\"}}]}]}",
             "openai", &request, &line);
     text = request.input_tokens - request.audio_input_tokens;
     assert_true(request.audio_input_tokens > 10000);
@@ -211,7 +309,8 @@ static void grows_with_the_cap(void **state)
     struct meter_hold_line line;
 
     (void)state;
-    line_of("api.openai.com", CHAT, "{\"model\":\"gpt-4o\",\"n\":2}", "openai", &request, &line);
+    line_of("api.openai.com", CHAT, "{\"model\":\"gpt-4o\",\"n\":2,\"service_tier\":\"default\"}",
+            "openai", &request, &line);
     for (uint64_t cap = 0; cap < 16384; cap += 97)
         assert_int_equal(meter_hold_cost(&line, cap + 1) - meter_hold_cost(&line, cap), 20000000);
 }
@@ -221,11 +320,12 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(holds_at_the_dearest_that_can_come),
         cmocka_unit_test(several_inputs_have_a_window_each),
+        cmocka_unit_test(bounds_nothing_that_has_no_bound),
         cmocka_unit_test(holds_choices_searches_and_sound),
         cmocka_unit_test(never_reads_no_price_as_free),
         cmocka_unit_test(saturates_towards_refusal),
         cmocka_unit_test(grows_with_the_cap),
     };
 
-    return cmocka_run_group_tests(tests, load_book, drop_book);
+    return cmocka_run_group_tests(tests, load_more, drop_more);
 }

@@ -19,12 +19,13 @@ static void summary_write(const struct meter_request *r, char *out, size_t room)
     (void)snprintf(
         out, room,
         " m=%s stream=%d window=%d w5=%d w1=%d tier=%s cap=%lld budget=%lld n=%llu "
-        "search=%llu set=%d ",
+        "search=%llu set=%d open=%d images=%llu pages=%llu ",
         r->model, r->stream, r->context_window, r->cache_write_5m, r->cache_write_1h,
         tiers[r->tier], (long long)r->output_cap, (long long)r->thinking_budget,
         (unsigned long long)r->choices,
         (unsigned long long)(r->counts[METER_WEB_SEARCHES] + r->counts[METER_FILE_SEARCHES]),
-        r->rewritable);
+        r->rewritable, r->unbounded, (unsigned long long)r->counts[METER_IMAGES],
+        (unsigned long long)r->counts[METER_PAGES]);
 }
 
 /* Every word of want stands in the summary. */
@@ -75,8 +76,24 @@ static const struct {
      "tier=priority"},
     {"a function", CHAT, "{\"tools\":[{\"type\":\"function\",\"function\":{}}]}", "window=0"},
     {"a tool that runs there", RESP, "{\"tools\":[{\"type\":\"code_interpreter\"}]}",
-     "window=1 search=0"},
-    {"a tool as an object", RESP, "{\"tools\":{\"type\":\"code_interpreter\"}}", "window=1"},
+     "window=1 search=0 open=1"},
+    {"a tool as an object", RESP, "{\"tools\":{\"type\":\"code_interpreter\"}}", "window=1 open=1"},
+    {"a tool that makes pictures", RESP, "{\"tools\":[{\"type\":\"image_generation\"}]}", "open=1"},
+    {"a shell there", RESP,
+     "{\"tools\":[{\"type\":\"shell\",\"environment\":{\"type\":\"container_auto\"}}]}", "open=1"},
+    {"a shell of the client's", RESP,
+     "{\"tools\":[{\"type\":\"shell\",\"environment\":{\"type\":\"local\"}}]}", "window=1 open=0"},
+    {"a plugin that searches", CHAT, "{\"plugins\":[{\"id\":\"web\"}]}",
+     "window=1 search=16 open=0"},
+    {"a plugin that reads pages", MESS, "{\"plugins\":[{\"id\":\"file-parser\"}]}", "open=1"},
+    {"a plugin that is free", RESP, "{\"plugins\":[{\"id\":\"moderation\"}]}", "window=1 open=0"},
+    {"stored parameters", CHAT, "{\"model\":\"m\",\"preset\":\"p\"}", "m= window=1"},
+    {"several models", RESP, "{\"model\":\"m\",\"models\":[\"a\"]}", "m= window=1"},
+    {"... of completions", "/v1/completions", "{\"model\":\"m\",\"models\":[\"a\"]}", "m="},
+    {"... to fall back on", MESS, "{\"model\":\"m\",\"fallbacks\":[{\"model\":\"a\"}]}", "m="},
+    {"a search model", CHAT, "{\"model\":\"gpt-4o-Search-Preview\",\"n\":2}", "window=1 search=2"},
+    {"a search model that goes on", CHAT, "{\"model\":\"gpt-5-search-api\"}", "window=1 search=16"},
+    {"a model that goes on by itself", CHAT, "{\"model\":\"sonar-deep-research\"}", "open=1"},
     {"a hidden tool", RESP, "{\"tools\":[{\"\\u0074ype\":\"\\u006dcp\"}]}", "window=1"},
     {"a search", RESP, "{\"tools\":[{\"type\":\"web_search_preview\"}]}", "window=1 search=16"},
     {"searches with a bound", RESP,
@@ -96,6 +113,53 @@ static const struct {
      "{\"messages\":[{\"content\":[{\"image_url\":{\"url\":\"data:image/png;base64," PNG_1X1
      "\"}}]}]}",
      "window=0"},
+    {"a file that is an address", CHAT,
+     "{\"messages\":[{\"content\":[{\"document_url\":\"https://x/y.pdf\"}]}]}", "window=1"},
+    {"... as an object", CHAT,
+     "{\"messages\":[{\"content\":[{\"video_url\":{\"url\":\"data:video/mp4;base64,AAAA\"}}]}]}",
+     "window=1"},
+    {"a part of an unknown kind", CHAT, "{\"messages\":[{\"content\":[{\"type\":\"hologram\"}]}]}",
+     "window=1"},
+    {"... of those that are known", RESP,
+     "{\"input\":[{\"content\":[{\"type\":\"input_text\"},{\"text\":\"x\"},{\"type\":null}]}]}",
+     "window=0"},
+    {"sound at an address", CHAT,
+     "{\"messages\":[{\"content\":[{\"input_audio\":\"https://x/y.mp3\"}]}]}", "window=1"},
+    {"... in the place of the data", CHAT,
+     "{\"messages\":[{\"content\":[{\"input_audio\":{\"data\":\"https://x/y.mp3\"}}]}]}",
+     "window=1"},
+    {"sound whose bytes bound it", CHAT,
+     "{\"messages\":[{\"content\":[{\"input_audio\":{\"data\":\"" MP3_BASE64 "\"}}]}]}",
+     "window=0"},
+    {"... or do not", CHAT,
+     "{\"messages\":[{\"content\":[{\"input_audio\":{\"data\":\"ZkxhQwAAACI=\"}}]}]}", "window=1"},
+    {"film, of any length", GEMI,
+     "{\"contents\":[{\"parts\":[{\"inlineData\":{\"mimeType\":\"video/"
+     "mp4\",\"data\":\"AAAA\"}}]}]}",
+     "window=1"},
+    {"pages, as many as a packed list says", MESS,
+     "{\"messages\":[{\"content\":[{\"source\":{\"media_type\":\"application/pdf\",\"data\":\"" PDF
+     "\"}}]}]}",
+     "window=1"},
+    {"a picture of no size", CHAT,
+     "{\"messages\":[{\"content\":[{\"image_url\":\"data:image/avif;base64,AAAA\"}]}]}",
+     "window=1"},
+    {"cached content of Google's, below OpenAI's", CHAT,
+     "{\"extra_body\":{\"google\":{\"cached_content\":\"c\"}}}", "window=1"},
+    {"a setting of Google's, below OpenAI's", CHAT,
+     "{\"extra_body\":{\"google\":{\"thinking_config\":{}}}}", "window=0"},
+    {"a picture by its id", "/v1/images/edits", "{\"images\":[{\"file_id\":\"f\"}]}", "window=1"},
+    {"a cache write for twelve hours", RESP, "{\"prompt_cache_options\":{\"ttl\":\"12h\"}}",
+     "w1=1"},
+    {"film in a bucket", "/model/m/invoke",
+     "{\"messages\":[{\"content\":[{\"video\":{\"source\":{\"s3Location\":{\"uri\":\"s\"}}}}]}]}",
+     "window=1"},
+    {"sound in a bucket", "/model/m/converse",
+     "{\"messages\":[{\"content\":[{\"audio\":{\"source\":{\"s3Location\":{\"uri\":\"s\"}}}}]}]}",
+     "window=1"},
+    {"a cap that stands aside", "/model/m/converse",
+     "{\"inferenceConfig\":{\"maxTokens\":5},\"additionalModelRequestFields\":{\"max_gen_len\":9}}",
+     "cap=9"},
     {"a file by its id", CHAT, "{\"messages\":[{\"content\":[{\"file\":{\"file_id\":\"f\"}}]}]}",
      "window=1"},
     {"a packed file", RESP,
@@ -133,6 +197,12 @@ static const struct {
     {"tools that the client runs", MESS,
      "{\"tools\":[{\"type\":\"bash_20250124\"},{\"type\":\"custom\"},{\"name\":\"x\"}]}",
      "window=0"},
+    {"a search that a message adds", MESS,
+     "{\"messages\":[{\"content\":[{\"type\":\"tool_addition\",\"tool\":{\"definition\":{\"type\":"
+     "\"web_search_20260209\",\"max_uses\":3}}}]}]}",
+     "window=1 search=3"},
+    {"a tool of the client's that a message adds", MESS,
+     "{\"messages\":[{\"content\":[{\"tool\":{\"definition\":{\"name\":\"f\"}}}]}]}", "window=0"},
     {"an advisor", MESS, "{\"tools\":[{\"type\":\"advisor_20260301\"}]}", "window=1"},
     {"servers of tools", MESS, "{\"mcp_servers\":[{\"url\":\"x\"}]}", "window=1"},
     {"no servers of tools", MESS, "{\"mcp_servers\":[]}", "window=0"},
@@ -155,6 +225,16 @@ static const struct {
     {"a cap in quotes", GEMI, "{\"generationConfig\":{\"maxOutputTokens\":\"9\"}}", "cap=9 set=1"},
     {"a config that is none", GEMI, "{\"generationConfig\":[1]}", "set=0"},
     {"a search by Google", GEMI, "{\"tools\":[{\"googleSearch\":{}}]}", "window=1 search=16"},
+    {"maps", GEMI, "{\"tools\":[{\"google_maps\":{}}]}", "window=1 search=16"},
+    {"a file that a function gave", GEMI,
+     "{\"contents\":[{\"parts\":[{\"function_response\":{\"parts\":[{\"file_data\":{}}]}}]}]}",
+     "window=1"},
+    {"an agent", "/v1beta/interactions", "{\"agent\":\"a\"}", "open=1"},
+    {"a search of interactions", "/v1beta/interactions",
+     "{\"tools\":[{\"type\":\"google_search\"}]}", "window=1 search=16"},
+    {"an assistant with tools of its own", "/v1/threads/t/runs", "{\"model\":\"m\"}", "open=1"},
+    {"... with those that are named", "/v1/threads/t/runs", "{\"model\":\"m\",\"tools\":[]}",
+     "open=0 window=1"},
     {"a tool nobody knows", GEMI, "{\"tools\":[{\"newTool\":{}}]}", "window=1 search=0"},
     {"a tool that is off", GEMI, "{\"tools\":[{\"codeExecution\":null}]}", "window=0"},
     {"functions", GEMI, "{\"tools\":[{\"functionDeclarations\":[{\"name\":\"f\"}]}]}", "window=0"},
@@ -185,6 +265,59 @@ static void reads_the_fields_that_decide_cost(void **state)
         summary_write(&request, summary, sizeof summary);
         if (!summary_has(summary, fields[i].want))
             fail_msg("%s: want \"%s\", got \"%s\"", fields[i].why, fields[i].want, summary);
+    }
+}
+
+/* What holds at one provider alone. */
+static const struct {
+    const char *why, *host, *path, *body, *want;
+} hosts[] = {
+    {"a model with a search", "openrouter.ai", "/api/v1/chat/completions",
+     "{\"model\":\"a/b:online\"}", "window=1 search=16"},
+    {"... elsewhere", "api.openai.com", CHAT, "{\"model\":\"a/b:online\"}", "window=0 search=0"},
+    {"a system of models", "api.groq.com", "/openai/v1/chat/completions",
+     "{\"model\":\"groq/compound-mini\"}", "open=1"},
+    {"a model that reads files that the text names", "dashscope.aliyuncs.com",
+     "/compatible-mode/v1/chat/completions", "{\"model\":\"qwen-long\"}", "window=1"},
+    {"a search that is switched on", "dashscope.aliyuncs.com",
+     "/compatible-mode/v1/chat/completions", "{\"enable_search\":true}", "window=1 search=1"},
+    {"pages that may be read at a fee", "openrouter.ai", "/api/v1/chat/completions",
+     "{\"messages\":[{\"content\":[{\"file\":{\"file_data\":\"" PDF "\"}}]}]}", "open=1"},
+    {"a talk that is kept there", "api.cohere.com", "/v1/chat", "{\"conversation_id\":\"c\"}",
+     "window=1"},
+    {"a cap of 0 that is none", "us-south.ml.cloud.ibm.com", "/ml/v1/text/generation",
+     "{\"model_id\":\"m\",\"parameters\":{\"max_new_tokens\":0}}", "cap=-1 set=1"},
+    {"... of its chat", "us-south.ml.cloud.ibm.com", "/ml/v1/text/chat",
+     "{\"model_id\":\"m\",\"max_tokens\":0}", "cap=-1"},
+    {"... of Gemini", "generativelanguage.googleapis.com", GEMI,
+     "{\"generationConfig\":{\"maxOutputTokens\":0}}", "cap=-1"},
+    {"a cap of 0", "api.anthropic.com", MESS, "{\"max_tokens\":0}", "cap=0"},
+    {"pictures of a number that is not said", "us-central1-aiplatform.googleapis.com",
+     "/v1/projects/p/locations/l/publishers/google/models/i:predict", "{\"instances\":[]}",
+     "images=4"},
+    {"... that is", "us-central1-aiplatform.googleapis.com",
+     "/v1/projects/p/locations/l/publishers/google/models/i:predict",
+     "{\"parameters\":{\"sampleCount\":1}}", "images=1"},
+    {"pages by their numbers", "api.mistral.ai", "/v1/ocr", "{\"pages\":[0,1]}", "pages=2"},
+    {"... by their range", "api.mistral.ai", "/v1/ocr", "{\"pages\":\"0-899\"}", "pages=1000"},
+    {"... all", "api.mistral.ai", "/v1/ocr", "{\"pages\":null}", "pages=1000"},
+    {"... with notes", "api.mistral.ai", "/v1/ocr", "{\"pages\":[0],\"bbox_annotation_format\":{}}",
+     "pages=3"},
+};
+
+static void reads_what_holds_at_one_provider(void **state)
+{
+    struct meter_request request;
+    char summary[512];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(hosts); i++) {
+        assert_int_equal(read_at(hosts[i].host, "POST", hosts[i].path, hosts[i].body,
+                                 strlen(hosts[i].body), &request, NULL),
+                         METER_OK);
+        summary_write(&request, summary, sizeof summary);
+        if (!summary_has(summary, hosts[i].want))
+            fail_msg("%s: want \"%s\", got \"%s\"", hosts[i].why, hosts[i].want, summary);
     }
 }
 
@@ -271,6 +404,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_fields_that_decide_cost),
+        cmocka_unit_test(reads_what_holds_at_one_provider),
         cmocka_unit_test(refuses_what_it_cannot_bound),
         cmocka_unit_test(refuses_a_body_above_256_mib),
         cmocka_unit_test(accepts_a_byte_order_mark),
