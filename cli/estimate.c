@@ -70,7 +70,9 @@ static json_t *cost_json(const struct estimate *estimate, const struct meter_hol
 {
     int64_t cost = meter_hold_cost(line, cap);
 
-    return !estimate->priced || cost == INT64_MAX ? json_null() : cli_usd_json(cost);
+    return !estimate->priced || cost == INT64_MAX || line->input_tokens == UINT64_MAX
+               ? json_null()
+               : cli_usd_json(cost);
 }
 
 /* ---- lines -------------------------------------------------------------------------------- */

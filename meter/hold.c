@@ -110,23 +110,27 @@ static bool counts_price(const struct meter_request *request, const struct meter
     *whole_out = false;
     for (unsigned i = 0; i < METER_COUNTS; i++) {
         uint64_t count = i == METER_REQUESTS ? 1 : request->counts[i];
+        bool open = i == METER_SECONDS && request->seconds_open;
 
-        if (count == 0)
+        if (count == 0 && !open)
             continue;
         bounded = bounded && !fee_is_missing(price, rates, i);
         if (rates->count[i] == METER_NO_RATE)
             continue;
-        bounded = bounded && count != UINT64_MAX;
+        bounded = bounded && !open;
         sum_add(sum, count, rates->count[i]);
         *whole_out = *whole_out || price_fee_whole((enum meter_count)i);
     }
     return bounded;
 }
 
+/* More than any limit. What it costs stays the guess that it was, for runs without one, but is not
+ * nothing. */
 static void unbound(struct meter_hold_line *line)
 {
     line->input_tokens = UINT64_MAX;
-    line->input_fusd = NO_SUM;
+    if (line->input_fusd == 0)
+        line->input_fusd = 1;
 }
 
 static void line_price(const struct meter_request *request, const struct meter_price *price,
@@ -162,16 +166,29 @@ static uint64_t window_of(const struct meter_price *price)
  * change that. */
 static bool reasons_beyond(const struct meter_request *request, const struct meter_price *price)
 {
-    return request->cap_of_text && (price == NULL || price->hidden_tokens_per_second > 0);
+    return request->cap_of_text &&
+           (request->thinks || price == NULL || price->hidden_tokens_per_second > 0);
+}
+
+static uint64_t reasoning_bound(const struct meter_request *request,
+                                const struct meter_price *price, uint64_t own)
+{
+    if (!reasons_beyond(request, price))
+        return 0;
+    if (!request->thinks)
+        return own;
+    return request->thinking_budget > 0 ? (uint64_t)request->thinking_budget : window_of(price);
 }
 
 static uint64_t output_bound(const struct meter_request *request, const struct meter_price *price)
 {
     uint64_t own = price != NULL && price->output_tokens > 0 ? price->output_tokens : UINT64_MAX;
 
+    uint64_t reasoning = reasoning_bound(request, price, own);
+
     if (request->output_cap < 0)
-        return own;
-    return meter_add((uint64_t)request->output_cap, reasons_beyond(request, price) ? own : 0);
+        return request->thinks ? meter_add(own, reasoning) : own;
+    return meter_add((uint64_t)request->output_cap, reasoning);
 }
 
 void meter_hold_line_make(const struct meter_request *request, const struct meter_price *price,
@@ -181,9 +198,7 @@ void meter_hold_line_make(const struct meter_request *request, const struct mete
     struct meter_hold_line line = {.choices = request->choices, .rewritable = request->rewritable};
 
     line.input_tokens = request->input_tokens;
-    if (request->several && request->context_window)
-        line.input_tokens = UINT64_MAX; /* a window each, of nobody knows how many */
-    else if (!request->several && (request->context_window || line.input_tokens > window))
+    if (!request->several && (request->context_window || line.input_tokens > window))
         line.input_tokens = window;
     line.full_cap = output_bound(request, price);
     if (request->thinking_budget > 0)
@@ -195,7 +210,8 @@ void meter_hold_line_make(const struct meter_request *request, const struct mete
     }
     if (price != NULL)
         line_price(request, price, &line);
-    if (request->unbounded)
+    /* Several inputs may fill a window each, of nobody knows how many. */
+    if (request->unbounded || (request->several && request->context_window))
         unbound(&line);
     *out = line;
 }

@@ -174,10 +174,11 @@ struct meter_request {
     uint64_t estimated_input_tokens; /* for charging: calibrated by kind of text, + 10 % */
     uint64_t audio_input_tokens; /* the part of the input that may be audio: dearer on some models;
                                   * above it: all of it */
-    uint64_t counts[METER_COUNTS]; /* upper bounds of what is billed by number; 0: none;
-                                    * UINT64_MAX: nobody can say */
-    bool cap_of_text; /* the output cap does not count reasoning: a model that reasons may go on */
-    bool regional;    /* served in a region of the caller's choice: dearer with some providers */
+    uint64_t counts[METER_COUNTS]; /* upper bounds of what is billed by number; 0: none */
+    bool seconds_open; /* ... but of seconds, if there are any, nobody can say: this is a guess */
+    bool thinks;       /* beyond its cap whatever the price says: to its budget, or its window */
+    bool cap_of_text;  /* the output cap does not count reasoning: a model that reasons may go on */
+    bool regional;     /* served in a region of the caller's choice: dearer with some providers */
     bool regional_open; /* ... unless the account's default says otherwise: held as if it did */
     bool server_tools;  /* tools run at the provider: rounds of input that no count tells */
     /* Where the output cap stands in the body: [cap_at, cap_at + cap_bytes) is the number;

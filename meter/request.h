@@ -14,6 +14,7 @@ enum request_field {
     REQUEST_CONFIG, /* the object that the output cap stands in, where that is not the root */
     REQUEST_MODEL, REQUEST_STREAM, REQUEST_CAP,
     REQUEST_CAP_OLD, /* another key for the same */
+    REQUEST_THINKING, /* whether it thinks first */
     REQUEST_FIXED,   /* something that forbids to add a cap */
     REQUEST_CHOICES, REQUEST_BUDGET, REQUEST_TIER, REQUEST_SPEED, REQUEST_MESSAGE,
     REQUEST_JSON, /* re-serialised by the vendor: schemas, arguments */
@@ -131,6 +132,7 @@ struct request_read {
     bool model_fixed; /* the path's model counts, not the body's */
     uint64_t prompts, number_bytes, bad_bytes, documents, query_bytes, pages, input_cap, images;
     uint64_t predicted_bytes;
+    bool thinking_said, thinking;
     bool elsewhere; /* what the body does not carry may be sound */
     bool agent, model_open, noted, choices_said, tier_said, tools_said;
     uint64_t characters;           /* spoken */

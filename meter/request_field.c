@@ -169,6 +169,12 @@ static void budget_end(struct request_read *read, const struct scan_value *value
         read->out->thinking_budget = budget;
 }
 
+static void thinking_end(struct request_read *read, const struct scan_value *value)
+{
+    read->thinking_said |= value->type != SCAN_NULL;
+    read->thinking |= request_given(value);
+}
+
 /* How dear a service tier may become; one that nobody here knows is the dearest. */
 static const struct {
     const char *name;
@@ -468,6 +474,7 @@ static const struct {
     [REQUEST_CAP_OLD] = {NULL, cap_old_end},
     [REQUEST_FIXED] = {NULL, fixed_end},
     [REQUEST_CHOICES] = {NULL, choices_end},
+    [REQUEST_THINKING] = {NULL, thinking_end},
     [REQUEST_BUDGET] = {NULL, budget_end},
     [REQUEST_TIER] = {NULL, tier_end},
     [REQUEST_SPEED] = {NULL, speed_end},

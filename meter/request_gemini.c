@@ -126,7 +126,7 @@ static const struct scan_path predict_paths[] = {
 static void predict_finish(struct request_read *read)
 {
     read->out->counts[METER_IMAGES] = read->choices_said ? read->out->choices : SAMPLES_UNSAID;
-    read->out->counts[METER_SECONDS] = UINT64_MAX;
+    read->out->seconds_open = true;
 }
 
 const struct request_reader request_predict = {

@@ -31,6 +31,32 @@ static const struct {
     {PROVIDERS, "*gpt-4o-mini*", LARGE_IMAGES, 0},
 };
 
+/* DashScope's cap does not count thoughts. Its models think unless they are told not to: these only
+ * where they are told to ... */
+static const char *const at_once[] = {
+    "qwen-*",         "qwen1*",          "qwen2*",      "*instruct*", "qwen3-max*", "qwen3-coder*",
+    "qwen3-vl-plus*", "qwen3-vl-flash*", "text-embed*", "*rerank*",   "*ocr*",
+};
+/* ... and these whatever they are told. */
+static const char *const always[] = {"*thinking*", "qwq*", "qvq*"};
+
+static bool is_one(const char *name, const char *const *patterns, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (meter_glob(patterns[i], name))
+            return true;
+    return false;
+}
+
+static bool thinks(const struct request_read *read, const char *name)
+{
+    if (provider_id_of(read->out->provider) != PROVIDER_DASHSCOPE)
+        return false;
+    if (is_one(name, always, COUNT_OF(always)))
+        return true;
+    return read->thinking_said ? read->thinking : !is_one(name, at_once, COUNT_OF(at_once));
+}
+
 static void trait_add(struct request_read *read, enum trait trait, uint64_t searches)
 {
     struct meter_request *out = read->out;
@@ -68,6 +94,7 @@ void request_model_end(struct request_read *read)
     for (; read->out->model[i] != '\0'; i++)
         name[i] = (char)tolower((unsigned char)read->out->model[i]);
     name[i] = '\0';
+    read->out->thinks = read->out->cap_of_text = thinks(read, name);
     for (i = 0; i < COUNT_OF(models); i++)
         if ((models[i].provider == PROVIDERS || models[i].provider == provider) &&
             meter_glob(models[i].model, name))

@@ -14,7 +14,9 @@ static const struct scan_path chat_paths[] = {
     REQUEST_ROUTED,
     {"search_parameters", SCAN_END, REQUEST_SEARCH_OPTIONS}, /* of xAI */
     {"enable_search", SCAN_END, REQUEST_SEARCH_OPTIONS},     /* of DashScope */
-    {"cached_content", SCAN_END, REQUEST_REFERENCE},         /* of Google, below /openai */
+    {"enable_thinking", SCAN_END, REQUEST_THINKING},
+    {"thinking_budget", SCAN_END, REQUEST_BUDGET},
+    {"cached_content", SCAN_END, REQUEST_REFERENCE}, /* of Google, below /openai */
     {"cachedContent", SCAN_END, REQUEST_REFERENCE},
     {"google.cached_content", SCAN_END, REQUEST_REFERENCE},
     {"google.cachedContent", SCAN_END, REQUEST_REFERENCE},
@@ -107,7 +109,13 @@ static const struct scan_path embeddings_paths[] = {
     {"input[]", SCAN_END, REQUEST_MESSAGE},
     {"texts[]", SCAN_END, REQUEST_MESSAGE},
     {"images[]", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
+    {"inputs[].content[].image_url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
     {"inputs[].content[].image_url.url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
+    {"input[].image", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
+    {"input[].image_url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
+    {"input[].image_url.url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
+    {"input[].content[].image_url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
+    {"input[].content[].image_url.url", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_URL},
 };
 
 const struct request_reader request_embeddings = {

@@ -7,9 +7,10 @@
 #define SECOND_BYTES                                                                               \
     500u /* no codec that a provider takes has fewer bytes for a second of sound                   \
           */
-#define UNIT_DOCUMENTS 100u /* one unit of search: a query with so many documents ... */
-#define DOCUMENT_BYTES 500u /* ... each of so many tokens; a longer one counts as several */
-#define NOTED_PAGE     3u   /* pages that one with annotations costs like */
+#define SECONDS_UNSEEN 3600u /* where a charge has nothing to go by */
+#define UNIT_DOCUMENTS 100u  /* one unit of search: a query with so many documents ... */
+#define DOCUMENT_BYTES 500u  /* ... each of so many tokens; a longer one counts as several */
+#define NOTED_PAGE     3u    /* pages that one with annotations costs like */
 
 /* ---- pictures ----------------------------------------------------------------------------- */
 
@@ -77,10 +78,11 @@ static void transcription_finish(struct request_read *read)
 
     if (read->files == 0)
         request_elsewhere(read);
-    out->counts[METER_SECONDS] =
-        out->context_window ? UINT64_MAX : read->file_bytes / SECOND_BYTES + 1;
-    if (out->context_window)
+    out->seconds_open = out->context_window;
+    if (out->seconds_open)
         out->audio_input_tokens = UINT64_MAX;
+    out->counts[METER_SECONDS] =
+        read->files == 0 ? SECONDS_UNSEEN : read->file_bytes / SECOND_BYTES + 1;
 }
 
 const struct request_reader request_transcription = {
@@ -251,6 +253,7 @@ static const struct scan_path dashscope_paths[] = {
     {"parameters", SCAN_BEGIN | SCAN_END, REQUEST_CONFIG},
     {"parameters.max_tokens", SCAN_END, REQUEST_CAP},
     {"parameters.n", SCAN_END, REQUEST_CHOICES},
+    {"parameters.enable_thinking", SCAN_END, REQUEST_THINKING},
     {"parameters.thinking_budget", SCAN_END, REQUEST_BUDGET},
     {"parameters.enable_search", SCAN_END, REQUEST_SEARCH_OPTIONS},
     {"parameters.tools[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},

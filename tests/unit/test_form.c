@@ -57,14 +57,14 @@ static void summary_write(const struct meter_request *r, char *out, size_t room)
 {
     (void)snprintf(out, room,
                    " m=%s n=%llu stream=%d images=%llu seconds=%llu text=%llu pictures=%llu "
-                   "sound=%llu bad=%llu set=%d asks=%d ",
+                   "sound=%llu bad=%llu set=%d asks=%d open=%d ",
                    r->model, (unsigned long long)r->choices, r->stream,
                    (unsigned long long)r->counts[METER_IMAGES],
                    (unsigned long long)r->counts[METER_SECONDS],
                    (unsigned long long)line_of(r, "text"), (unsigned long long)line_of(r, "images"),
                    (unsigned long long)line_of(r, "audio and video"),
                    (unsigned long long)line_of(r, "bytes that are not UTF-8"), r->rewritable,
-                   r->ask_text != NULL);
+                   r->ask_text != NULL, r->seconds_open);
 }
 
 /* Every word of want stands in the summary. */
@@ -87,17 +87,17 @@ static const struct {
     const char *why, *path, *type, *body, *want;
 } forms[] = {
     {"sound", SPEAK, TYPE, MODEL SOUND(MP3) PART("prompt", "of birds") END,
-     "m=whisper-1 n=1 stream=0 seconds=1 images=0 text=17 sound=10004 pictures=0 set=0 asks=0"},
+     "m=whisper-1 n=1 stream=0 seconds=1 images=0 text=17 sound=10004 pictures=0 set=0 asks=0 "
+     "open=0"},
     {"... in a format that packs silence to nothing", SPEAK, TYPE, MODEL SOUND("fLaC") END,
-     "seconds=18446744073709551615"},
-    {"... at an address", SPEAK, TYPE, MODEL PART("url", "https://x/y.mp3") END,
-     "seconds=18446744073709551615"},
+     "open=1"},
+    {"... at an address", SPEAK, TYPE, MODEL PART("url", "https://x/y.mp3") END, "open=1"},
     {"... beside a file", SPEAK, TYPE, MODEL SOUND(MP3) PART("file_url", "https://x/y.mp3") END,
-     "seconds=18446744073709551615"},
+     "open=1"},
     {"... of an id", "/v1/audio/translations", TYPE, MODEL SOUND(MP3) PART("file_id", "f") END,
-     "seconds=18446744073709551615"},
+     "open=1"},
     {"... in JSON", SPEAK, NULL, "{\"model\":\"whisper-1\",\"file_url\":\"https://x/y.mp3\"}",
-     "m=whisper-1 seconds=18446744073709551615"},
+     "m=whisper-1 open=1"},
     {"... translated", "/v1/audio/translations", TYPE, MODEL SOUND(MP3) END,
      "m=whisper-1 seconds=1 sound=10004"},
     {"... that comes as a stream", SPEAK, TYPE, MODEL PART("stream", "true") END,
@@ -441,7 +441,7 @@ static void bounds_a_file_by_its_bytes(void **state)
         body[sizeof head - 1 + i] = "\r\n--A\0\xff"[i % 7];
     memcpy(body + sizeof head - 1 + file, tail, sizeof tail - 1);
     assert_int_equal(form_read(SPEAK, TYPE, body, bytes, &request, &error), METER_OK);
-    assert_true(request.counts[METER_SECONDS] == UINT64_MAX && request.context_window);
+    assert_true(request.seconds_open && request.context_window);
     memcpy(body + sizeof head - 1, MP3, 4);
     assert_int_equal(form_read(SPEAK, TYPE, body, bytes, &request, &error), METER_OK);
     free(body);

@@ -6,6 +6,7 @@
 
 #define CHAT "/v1/chat/completions"
 #define MESS "/v1/messages"
+#define QWEN "/compatible-mode/v1/chat/completions"
 #define GEMI "/v1beta/models/gemini-2.5-flash:generateContent"
 
 /* Prices of providers that the common book has not. */
@@ -19,6 +20,9 @@ static const char more_text[] =
     "openrouter|z-ai/glm-4.5-air:free|0|standard|0|0|-|-|-|131072|96000|yes|yes\n"
     "groq|openai/gpt-oss-120b|0|standard|0.15|0.6|-|-|-|131072|65536|yes|-\n"
     "groq|whisper-large-v3|0|standard|-|-|-|0.00003|-|-|-|-|-\n"
+    "dashscope|qwen3.5-plus|0|standard|0.4|2.4|-|-|-|1000000|65536|-|-\n"
+    "dashscope|qwen-plus|0|standard|0.4|1.2|-|-|-|131072|32768|-|-\n"
+    "dashscope|qwq-plus|0|standard|0.8|2.4|-|-|-|131072|8192|-|-\n"
     "perplexity|sonar|0|standard|1|1|-|-|0.012|127072|114364|-|-\n";
 
 static struct meter_price_book *common;
@@ -117,6 +121,22 @@ static const struct {
     {"... nor what another sells under that name", "openrouter.ai", "/api/v1/chat/completions",
      "openrouter", "{\"model\":\"x-ai/grok-4\",\"max_tokens\":10}", 0, 256010, 256010, 3000000000,
      15000000000},
+    {"thoughts beyond the cap", "dashscope.aliyuncs.com", QWEN, "dashscope",
+     "{\"model\":\"qwen3.5-plus\",\"max_tokens\":10}", 0, 1000010, 1000010, 400000000, 2400000000},
+    {"... up to a budget", "dashscope.aliyuncs.com", QWEN, "dashscope",
+     "{\"model\":\"qwen3.5-plus\",\"max_tokens\":10,\"thinking_budget\":90}", 0, 100, 100,
+     400000000, 2400000000},
+    {"... that are off", "dashscope.aliyuncs.com", QWEN, "dashscope",
+     "{\"model\":\"qwen3.5-plus\",\"max_tokens\":10,\"enable_thinking\":false}", 0, 10, 10,
+     400000000, 2400000000},
+    {"... that never are", "dashscope.aliyuncs.com", QWEN, "dashscope",
+     "{\"model\":\"qwq-plus\",\"max_tokens\":10,\"enable_thinking\":false}", 0, 131082, 131082,
+     800000000, 2400000000},
+    {"... that are not asked for", "dashscope.aliyuncs.com", QWEN, "dashscope",
+     "{\"model\":\"qwen-plus\",\"max_tokens\":10}", 0, 10, 10, 400000000, 1200000000},
+    {"... that are", "dashscope.aliyuncs.com", QWEN, "dashscope",
+     "{\"model\":\"qwen-plus\",\"enable_thinking\":true}", 0, 32768 + 131072, 32768 + 131072,
+     400000000, 1200000000},
     {"what a prediction has wrong", "api.openai.com", CHAT, "openai",
      "{\"model\":\"gpt-4o\",\"max_tokens\":10,\"service_tier\":\"default\",\"prediction\":\"abc\"}",
      0, 15, 15, 2500000000, 10000000000},
