@@ -106,7 +106,7 @@ static void input_lines(struct estimate *estimate)
 {
     const struct meter_request *request = &estimate->request.request;
 
-    if (request->context_window) {
+    if (request->context_window || request->input_tokens >= METER_ANY_WINDOW) {
         window_line(estimate);
         return;
     }

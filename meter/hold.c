@@ -194,11 +194,12 @@ static uint64_t output_bound(const struct meter_request *request, const struct m
 void meter_hold_line_make(const struct meter_request *request, const struct meter_price *price,
                           struct meter_hold_line *out)
 {
+    bool filled = request->context_window || request->input_tokens >= METER_ANY_WINDOW;
     uint64_t window = window_of(price), least = THINKING_ROOM;
     struct meter_hold_line line = {.choices = request->choices, .rewritable = request->rewritable};
 
     line.input_tokens = request->input_tokens;
-    if (!request->several && (request->context_window || line.input_tokens > window))
+    if (!request->several && (filled || line.input_tokens > window))
         line.input_tokens = window;
     line.full_cap = output_bound(request, price);
     if (request->thinking_budget > 0)
@@ -211,7 +212,7 @@ void meter_hold_line_make(const struct meter_request *request, const struct mete
     if (price != NULL)
         line_price(request, price, &line);
     /* Several inputs may fill a window each, of nobody knows how many. */
-    if (request->unbounded || (request->several && request->context_window))
+    if (request->unbounded || (request->several && filled))
         unbound(&line);
     *out = line;
 }

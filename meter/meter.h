@@ -153,6 +153,9 @@ struct meter_line {
     int64_t tokens;
 };
 
+/* Tokens of what stands in the body and is not bounded by its bytes: more than any window. */
+#define METER_ANY_WINDOW (1ull << 40)
+
 struct meter_request {
     const struct meter_provider *provider; /* never NULL after METER_OK */
     const struct meter_api *api;           /* may be NULL for METER_UNKNOWN alone */

@@ -100,8 +100,8 @@ static const struct {
 } media_lines[] = {
     {MEDIA_IMAGE, "images",
      "the most that an image can be, for each; larger ones by their patches"},
-    {MEDIA_PDF, "PDF files", "twice their bytes, and 10,000 for each"},
-    {MEDIA_AUDIO, "audio and video", "their bytes, and 10,000 for each"},
+    {MEDIA_PDF, "PDF files", "as many pages as they say: a window"},
+    {MEDIA_AUDIO, "audio and video", "their bytes, and 10,000 for each, where these bound it"},
     {MEDIA_TEXT, "text files", "their bytes, and 10,000 for each"},
     {MEDIA_OTHER, "other files", "their bytes, and 10,000 for each"},
 };

@@ -79,10 +79,8 @@ static uint64_t image_bound(struct request_read *read, const char *base64, size_
         return image_tokens[TEXT_ANTHROPIC].floor;
     /* Letters written as \u0041 would hide the header from us. */
     if (memmem(base64, count, "\\u", 2) != NULL || !image_size(base64, count, &width, &height) ||
-        width == 0 || height == 0) {
-        read->out->context_window = true;
-        return most;
-    }
+        width == 0 || height == 0)
+        return METER_ANY_WINDOW;
     tokens = tiles_tokens(width, height);
     most = tokens > most ? tokens : most;
     tokens = family == TEXT_OPENAI ? patches_tokens(width, height) : 0;
@@ -90,7 +88,7 @@ static uint64_t image_bound(struct request_read *read, const char *base64, size_
 }
 
 /* Pages are as many as a packed list of them says; a packed file, or one with a clock in it, is
- * nobody knows how much. */
+ * nobody knows how much. What is in the body is so much only until it has been reported once. */
 static struct media_count media_bound(struct request_read *read, enum media media,
                                       const char *base64, size_t count)
 {
@@ -101,12 +99,11 @@ static struct media_count media_bound(struct request_read *read, enum media medi
         return (struct media_count){image_bound(read, base64, count),
                                     image_tokens[read->family].typical};
     case MEDIA_PDF:
-        read->out->context_window = true;
-        return (struct media_count){2 * bytes + FILE_TOKENS, bytes / 16 + 1500};
+        return (struct media_count){METER_ANY_WINDOW, bytes / 16 + 1500};
     case MEDIA_AUDIO: /* at most 263 tokens a second */
-        if (!sound_is_dense(base64, count))
-            request_elsewhere(read);
-        return (struct media_count){bytes + FILE_TOKENS, bytes / 500 + 1};
+        return (struct media_count){sound_is_dense(base64, count) ? bytes + FILE_TOKENS
+                                                                  : METER_ANY_WINDOW,
+                                    bytes / 500 + 1};
     case MEDIA_OTHER:
         request_elsewhere(read);
         break;

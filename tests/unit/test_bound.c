@@ -60,10 +60,10 @@ static const struct {
      5 + 11 + 8 + 7 + 9 + 3 + 16 + 10000 + 48200},
     {"a query with each document", "/v1/rerank", "{\"query\":\"abc\",\"documents\":[\"d\",\"e\"]}",
      5 + 3 + 9 + 2 + 2 * (3 + 16)},
-    {"twice a PDF's bytes, and 10,000", CHAT,
+    {"more than a window for a PDF", CHAT,
      "{\"messages\":[{\"content\":[{\"file\":{\"file_data\":\"data:application/pdf;base64," PDF
      "\"}}]}]}",
-     8 + 7 + 4 + 9 + 16 + 2 * (18 + 3) + 10000},
+     8 + 7 + 4 + 9 + 16 + METER_ANY_WINDOW},
     {"audio by its bytes, and 10,000", CHAT,
      "{\"messages\":[{\"content\":[{\"input_audio\":{\"data\":\"" MP3_BASE64 "\"}}]}]}",
      8 + 7 + 11 + 4 + 16 + 9 + 3 + 10000},

@@ -20,9 +20,9 @@ static void summary_write(const struct meter_request *r, char *out, size_t room)
         out, room,
         " m=%s stream=%d window=%d w5=%d w1=%d tier=%s cap=%lld budget=%lld n=%llu "
         "search=%llu set=%d open=%d images=%llu pages=%llu ",
-        r->model, r->stream, r->context_window, r->cache_write_5m, r->cache_write_1h,
-        tiers[r->tier], (long long)r->output_cap, (long long)r->thinking_budget,
-        (unsigned long long)r->choices,
+        r->model, r->stream, r->context_window || r->input_tokens >= METER_ANY_WINDOW,
+        r->cache_write_5m, r->cache_write_1h, tiers[r->tier], (long long)r->output_cap,
+        (long long)r->thinking_budget, (unsigned long long)r->choices,
         (unsigned long long)(r->counts[METER_WEB_SEARCHES] + r->counts[METER_FILE_SEARCHES]),
         r->rewritable, r->unbounded, (unsigned long long)r->counts[METER_IMAGES],
         (unsigned long long)r->counts[METER_PAGES]);
