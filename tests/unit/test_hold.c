@@ -19,7 +19,7 @@ static const char more_text[] =
     "openrouter|x-ai/grok-4|0|standard|3|15|0.005|-|-|256000|256000|yes|-\n"
     "openrouter|z-ai/glm-4.5-air:free|0|standard|0|0|-|-|-|131072|96000|yes|yes\n"
     "groq|openai/gpt-oss-120b|0|standard|0.15|0.6|-|-|-|131072|65536|yes|-\n"
-    "groq|whisper-large-v3|0|standard|-|-|-|0.00003|-|-|-|-|-\n"
+    "groq|whisper-large-v3|0|standard|-|-|-|0.00003|-|448|448|-|-\n"
     "dashscope|qwen3.5-plus|0|standard|0.4|2.4|-|-|-|1000000|65536|-|-\n"
     "dashscope|qwen-plus|0|standard|0.4|1.2|-|-|-|131072|32768|-|-\n"
     "dashscope|qwq-plus|0|standard|0.8|2.4|-|-|-|131072|8192|-|-\n"
@@ -239,7 +239,7 @@ static void bounds_nothing_that_has_no_bound(void **state)
         bool bounded;
 
         line_of(rows[i].host, rows[i].path, rows[i].body, rows[i].provider, &request, &line);
-        bounded = line.input_tokens != UINT64_MAX && meter_hold_cost(&line, 1) != INT64_MAX;
+        bounded = line.input_tokens != UINT64_MAX && meter_hold_cost(&line, 0) != INT64_MAX;
         if (!line.priced || bounded != rows[i].bounded)
             fail_msg("%s: priced %d, input %llu", rows[i].why, line.priced,
                      (unsigned long long)line.input_tokens);
