@@ -83,7 +83,7 @@ static void select_run(struct side_query *query, const struct store_run *run)
 {
     query->by_run = true;
     memcpy(query->run_id, run->run_id, sizeof query->run_id);
-    store_index_run(&query->of, run->run_id);
+    store_index_run(&query->of, STORE_CALLS_OF_RUN, run->run_id);
     if (query->seq < run->allocation_seq)
         query->seq = run->allocation_seq; /* nothing of it stands before */
 }

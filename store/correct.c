@@ -7,10 +7,11 @@
 #include <string.h>
 
 void store_correction_fill(struct store_corrected *out, const struct store_corrected *before,
-                           const struct store_event *ended)
+                           uint64_t before_seq, const struct store_event *ended)
 {
     int64_t more;
 
+    out->before_seq = before_seq;
     out->of_seq = ended->head.seq;
     out->from_pusd = before->of_seq != 0 ? before->to_pusd : ended->consumption.charged_pusd;
     out->added_pusd = before->added_pusd;
@@ -65,7 +66,7 @@ static enum store_err correct(struct store *store, struct store_call *call,
     if (ended->consumption.end == STORE_RELEASED || event->corrected.to_pusd < 0 ||
         (event->corrected.from_pusd >= 0 && event->corrected.from_pusd != from))
         return STORE_CONFLICT;
-    store_correction_fill(&event->corrected, &before->corrected, ended);
+    store_correction_fill(&event->corrected, &before->corrected, call->later_seq, ended);
     if (event->corrected.from_pusd == event->corrected.to_pusd)
         return STORE_DUPLICATE;
     err = store_chain_get(store, store->txn, call->admission_seq, before, NULL);

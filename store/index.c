@@ -17,10 +17,10 @@ void store_index_name(struct store_index_key *out, enum store_index kind, const 
     memcpy(out->of, scope.id, sizeof out->of);
 }
 
-void store_index_run(struct store_index_key *out, const uint8_t run_id[16])
+void store_index_run(struct store_index_key *out, enum store_index kind, const uint8_t run_id[16])
 {
     memset(out, 0, sizeof *out);
-    out->kind = STORE_CALLS_OF_RUN;
+    out->kind = (uint8_t)kind;
     memcpy(out->of, run_id, sizeof out->of);
 }
 
@@ -42,13 +42,20 @@ unsigned store_index_keys(const struct store_event *event, const char *session,
                           const struct store_admission *asked,
                           struct store_index_key out[STORE_INDEX_MAX])
 {
+    static const uint8_t no_run[16];
     const uint8_t *call = event->head.call_id;
     const char *provider, *model;
     unsigned count;
 
-    if (event->head.type == STORE_ALLOCATION)
-        return add_name(out, STORE_RUNS_OF_SESSION, session, sizeof event->allocation.session,
-                        event->head.run_id);
+    if (event->head.type == STORE_ALLOCATION) {
+        count = add_name(out, STORE_RUNS_OF_SESSION, session, sizeof event->allocation.session,
+                         event->head.run_id);
+        if (memcmp(event->allocation.parent, no_run, sizeof no_run) != 0) {
+            store_index_run(&out[count], STORE_RUNS_OF_RUN, event->allocation.parent);
+            memcpy(out[count++].id, event->head.run_id, sizeof out->id);
+        }
+        return count;
+    }
     if (event->head.type == STORE_CONSUMPTION) {
         model = event->consumption.model;
         return strncmp(model, asked->model, sizeof asked->model) == 0
@@ -60,7 +67,7 @@ unsigned store_index_keys(const struct store_event *event, const char *session,
     provider =
         event->head.type == STORE_ADMISSION ? event->admission.provider : event->refusal.provider;
     model = event->head.type == STORE_ADMISSION ? event->admission.model : event->refusal.model;
-    store_index_run(out, event->head.run_id);
+    store_index_run(out, STORE_CALLS_OF_RUN, event->head.run_id);
     memcpy(out->id, call, sizeof out->id);
     count = 1;
     count += add_name(out + count, STORE_CALLS_OF_SESSION, session,

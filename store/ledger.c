@@ -568,11 +568,14 @@ enum store_err store_charged_since(struct store *store, int64_t since_ns, struct
 {
     struct store_event *events = malloc(2 * sizeof *events);
     enum store_err err = events == NULL ? STORE_NOMEM : STORE_OK;
+    struct store_pruned pruned = {0};
     struct store_scope_key window;
 
+    if (err == STORE_OK) /* those that are gone are older than any window */
+        err = store_pruned_read(store, store->txn, &pruned);
     store_scope_window(&window, GOV_DAILY, since_ns / NS_PER_S);
     memset(out, 0, sizeof *out);
-    for (uint64_t seq = store->seq; err == STORE_OK && seq > 0; seq--) {
+    for (uint64_t seq = store->seq; err == STORE_OK && seq > pruned.upto; seq--) {
         err = store_chain_get(store, store->txn, seq, &events[0], NULL);
         if (err != STORE_OK || events[0].head.ts_ns < since_ns - DAY_S * NS_PER_S)
             break;

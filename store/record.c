@@ -19,7 +19,7 @@ static const struct {
     [STORE_COMPLETED] = {96, sizeof(struct store_completed)},
     [STORE_OVERRUN] = {32, sizeof(struct store_overrun)},
     [STORE_RUN_ENDED] = {40, sizeof(struct store_run_ended)},
-    [STORE_CORRECTED] = {368, sizeof(struct store_corrected)},
+    [STORE_CORRECTED] = {376, sizeof(struct store_corrected)},
     [STORE_CHECKPOINT] = {88, sizeof(struct store_checkpoint)},
     [STORE_CLOCK] = {264, sizeof(struct store_clock)},
 };

@@ -21,6 +21,7 @@ static const char *const table_names[STORE_TABLES] = {
     [STORE_CHAIN] = "chain",       [STORE_CALLS] = "calls", [STORE_OPEN] = "open",
     [STORE_RUNS] = "runs",         [STORE_META] = "meta",   [STORE_INDEX] = "index",
     [STORE_COUNTERS] = "counters", [STORE_HOURS] = "hours", [STORE_OBJECTS] = "objects",
+    [STORE_BASE] = "base",
 };
 
 const char *store_strerror(enum store_err err)
@@ -295,16 +296,20 @@ static enum store_err read_head(struct store *store, MDB_txn *txn)
 static enum store_err check_tail(struct store *store, MDB_txn *txn, struct store_error *error)
 {
     struct store_event *event = malloc(sizeof *event);
+    struct store_pruned pruned = {0};
     uint64_t seq = store->seq > TAIL_CHECKED ? store->seq - TAIL_CHECKED : 1;
-    uint8_t prev[32] = {0}, hash[32];
-    bool first = true;
-    enum store_err err = event == NULL ? STORE_NOMEM : STORE_OK;
+    uint8_t prev[32], hash[32];
+    bool known;
+    enum store_err err = event == NULL ? STORE_NOMEM : store_pruned_read(store, txn, &pruned);
+
+    known = seq <= pruned.upto + 1;
+    seq = known ? pruned.upto + 1 : seq;
+    memcpy(prev, pruned.head, sizeof prev);
 
     for (; err == STORE_OK && seq <= store->seq; seq++) {
         err = store_chain_get(store, txn, seq, event, hash);
         if (err == STORE_OK &&
-            (event->head.seq != seq ||
-             ((!first || seq == 1) && memcmp(event->head.prev, prev, sizeof prev) != 0)))
+            (event->head.seq != seq || (known && memcmp(event->head.prev, prev, sizeof prev) != 0)))
             err = STORE_DAMAGED;
         if (err != STORE_OK)
             store_say(
@@ -312,7 +317,7 @@ static enum store_err check_tail(struct store *store, MDB_txn *txn, struct store
                 "%s/ledger.mdb: record %llu does not continue the chain; see `flyball verify`",
                 store->home, (unsigned long long)seq);
         memcpy(prev, hash, sizeof prev);
-        first = false;
+        known = true;
     }
     free(event);
     return err;

@@ -303,13 +303,14 @@ struct store_corrected {
     uint64_t of_seq; /* the record of the call's end */
     int64_t from_pusd, to_pusd;
     int64_t added_pusd, credited_pusd; /* by all corrections of this call, this one included */
+    uint64_t before_seq;               /* the correction before this one; 0: the first */
     uint8_t cause;                     /* enum store_cause */
     uint8_t zero[7];
     char actor[32];
     char row[96]; /* the price row that it was repriced by; "" by hand */
     char reason[192];
 };
-_Static_assert(sizeof(struct store_corrected) == 368, "stored");
+_Static_assert(sizeof(struct store_corrected) == 376, "stored");
 
 struct store_checkpoint {
     uint64_t upto;     /* the last record of those that it stands for ... */
@@ -487,6 +488,7 @@ enum store_index {
     STORE_CALLS_OF_PROVIDER = 3,
     STORE_CALLS_OF_MODEL = 4, /* as asked for, or as served */
     STORE_RUNS_OF_SESSION = 5,
+    STORE_RUNS_OF_RUN = 6, /* that were started in it */
 };
 struct store_index_key {
     uint8_t kind;   /* enum store_index */
@@ -495,7 +497,7 @@ struct store_index_key {
 };
 _Static_assert(sizeof(struct store_index_key) == 33, "stored");
 void store_index_name(struct store_index_key *out, enum store_index kind, const char *name);
-void store_index_run(struct store_index_key *out, const uint8_t run_id[16]);
+void store_index_run(struct store_index_key *out, enum store_index kind, const uint8_t run_id[16]);
 
 /* Walking: id is the last one seen (NULL: begin); the next one, in order of id, which is that of
  * time, or back from the newest. of: only those of it (NULL: all); its id does not matter. */
@@ -529,6 +531,15 @@ struct store_proof {
 enum store_err store_verify(struct store_view *view, const uint8_t *head,
                             void (*progress)(void *data, uint64_t done, uint64_t all), void *data,
                             struct store_proof *out);
+
+/* ---- forgetting --------------------------------------------------------------------------- */
+
+/* In a transaction: takes away records older than before_ns, from the oldest on, at most so many,
+ * with the rows that they alone stand for; a checkpoint stands for them, so that the rest is still
+ * proven. What is needed of them (calls and runs that go on) stays. *count_out: how many it went
+ * through; 0: not enough to be worth a checkpoint. STORE_DAMAGED: they are not proven, and stay. */
+STORE_MUST_CHECK enum store_err store_prune(struct store *store, int64_t now_ns, int64_t before_ns,
+                                            unsigned most, unsigned *count_out);
 
 /* ---- whole ledgers ------------------------------------------------------------------------ */
 

@@ -12,7 +12,7 @@
 /* Tables. Keys: chain, the record's number, big-endian; calls and open, the call's id; runs, the
  * run's id; counters, the scope's key; objects, the object: the call that was charged for it;
  * index, struct store_index_key; hours, the hour since the epoch, big-endian: the first record that
- * is of it. */
+ * is of it; base, 's' and a scope's key, 'r' and a run's id: what pruned records came to. */
 enum store_table {
     STORE_CHAIN,
     STORE_CALLS,
@@ -23,6 +23,7 @@ enum store_table {
     STORE_OBJECTS,
     STORE_INDEX,
     STORE_HOURS,
+    STORE_BASE,
     STORE_TABLES
 };
 
@@ -156,7 +157,7 @@ enum store_err store_each_scope(struct store *store, const struct store_event *a
  * and the end of its call say from where. False: it does not follow from them. */
 void store_counter_correct(struct store_counter *counter, const struct store_corrected *corrected);
 void store_correction_fill(struct store_corrected *out, const struct store_corrected *before,
-                           const struct store_event *ended);
+                           uint64_t before_seq, const struct store_event *ended);
 /* Whether a call counts in a window: as its admission says, and where that names no window of the
  * kind, by its time: the window began to count later. end_s 0: it has none. */
 bool store_counts_in(const struct store_event *admission, const struct store_scope_key *window,
@@ -182,6 +183,7 @@ struct store_open_call {
 
 struct store_corrected_call {
     uint8_t call_id[16];
+    uint64_t last_seq;
     struct store_corrected last;
 };
 
@@ -190,12 +192,22 @@ struct store_run_sum {
     int64_t admitted, refused, settled, estimated, in_flight;
     int64_t ended_ns;
     uint8_t state;
+    uint8_t zero;
     struct store_run_ended why;
+    uint8_t zero2[6];
 };
+_Static_assert(sizeof(struct store_run_sum) == 112, "stored");
 
 struct store_window {
     struct store_scope_key key;
     int64_t end_s;
+};
+
+/* In the meta table as "pruned". */
+struct store_pruned {
+    uint64_t upto; /* the chain begins behind it; 0: at its first record */
+    uint8_t head[32];
+    uint64_t checkpoint_seq; /* the record that says so */
 };
 
 struct store_check {
@@ -206,7 +218,12 @@ struct store_check {
     size_t row_count; /* of calls: admitted ones and refused ones */
     size_t object_count, index_count, hour_count;
     size_t later_count; /* calls with a record after their end */
-    size_t matched;     /* rows of the table being walked that the records know */
+    struct store_pruned pruned;
+    uint8_t base[32]; /* the hash of what is there of pruned records ... */
+    uint64_t kept_count;
+    struct store_checkpoint checkpoint; /* ... and what the last checkpoint says of it */
+    uint64_t checkpoint_seq;            /* 0: there is none */
+    size_t matched;                     /* rows of the table being walked that the records know */
     struct store_window *windows;
     size_t window_count;
     struct store_event event;
@@ -222,6 +239,31 @@ void store_check_wrong(struct store_check *check, bool *what, uint64_t seq, cons
 void store_check_each(struct store_check *check, const struct store_event *admission,
                       void (*each)(struct store_sum *sum, const void *data), const void *data);
 void store_check_rows(struct store_check *check);
+/* The entry with this key in front, made (all zero behind the key) when it is not there. NULL: out
+ * of memory, noted. */
+void *store_check_entry(struct store_check *check, void **tree, const void *key, size_t key_bytes,
+                        size_t bytes, int (*order)(const void *, const void *), size_t *count);
+struct store_sum *store_check_sum(struct store_check *check, const struct store_scope_key *key);
+struct store_run_sum *store_check_run(struct store_check *check, const uint8_t run_id[16]);
+/* What of the record in check->event has to stand in rows and indexes. */
+void store_check_call(struct store_check *check, bool right, const struct store_call *row);
+void store_check_index(struct store_check *check, const struct store_admission *asked);
+void store_check_object(struct store_check *check);
+void store_check_allocation(struct store_check *check);
+/* Everything about it; check->event is the next one. */
+void store_check_record(struct store_check *check);
+enum store_err store_check_windows(struct store_check *check);
+void store_check_free(struct store_check *check);
+
+/* base.c: what pruned records came to, as the state from which a proof goes on. */
+enum store_err store_pruned_read(const struct store *store, MDB_txn *txn, struct store_pruned *out);
+enum store_err store_base_load(struct store_check *check);
+/* After the last record: whether the last checkpoint speaks of this very state. */
+void store_check_base(struct store_check *check);
+/* check is the state after the record upto: writes it down, its hash and the number of records that
+ * are kept. */
+enum store_err store_base_write(struct store *store, struct store_check *check, uint64_t upto,
+                                uint8_t hash_out[32], uint64_t *kept_out);
 /* The rows of a table. */
 size_t store_check_count(const struct store_check *check, enum store_table table);
 

@@ -27,8 +27,8 @@ int store_by_id(const void *a, const void *b)
 }
 
 /* The entry with this key in front, made (all zero behind the key) when it is not there. */
-static void *entry(struct store_check *check, void **tree, const void *key, size_t key_bytes,
-                   size_t bytes, int (*order)(const void *, const void *), size_t *count)
+void *store_check_entry(struct store_check *check, void **tree, const void *key, size_t key_bytes,
+                        size_t bytes, int (*order)(const void *, const void *), size_t *count)
 {
     void **found = tfind(key, tree, order);
     char *made;
@@ -47,16 +47,16 @@ static void *entry(struct store_check *check, void **tree, const void *key, size
     return made;
 }
 
-static struct store_sum *sum_of(struct store_check *check, const struct store_scope_key *key)
+struct store_sum *store_check_sum(struct store_check *check, const struct store_scope_key *key)
 {
-    return entry(check, &check->sums, key, sizeof *key, sizeof(struct store_sum), store_by_scope,
-                 &check->sum_count);
+    return store_check_entry(check, &check->sums, key, sizeof *key, sizeof(struct store_sum),
+                             store_by_scope, &check->sum_count);
 }
 
-static struct store_run_sum *run_of(struct store_check *check, const uint8_t run_id[16])
+struct store_run_sum *store_check_run(struct store_check *check, const uint8_t run_id[16])
 {
-    return entry(check, &check->runs, run_id, 16, sizeof(struct store_run_sum), store_by_id,
-                 &check->run_count);
+    return store_check_entry(check, &check->runs, run_id, 16, sizeof(struct store_run_sum),
+                             store_by_id, &check->run_count);
 }
 
 /* ---- findings ----------------------------------------------------------------------------- */
@@ -82,7 +82,7 @@ void store_check_each(struct store_check *check, const struct store_event *admis
 {
     for (unsigned i = 0; i < admission->head.scope_count; i++) {
         const struct store_scope_key *key = &admission->scopes[i].key;
-        struct store_sum *sum = key->kind != GOV_GLOBAL ? sum_of(check, key) : NULL;
+        struct store_sum *sum = key->kind != GOV_GLOBAL ? store_check_sum(check, key) : NULL;
 
         if (sum != NULL)
             each(sum, data);
@@ -90,7 +90,7 @@ void store_check_each(struct store_check *check, const struct store_event *admis
     for (size_t i = 0; i < check->window_count; i++) {
         const struct store_window *window = &check->windows[i];
         struct store_sum *sum = store_counts_in(admission, &window->key, window->end_s)
-                                    ? sum_of(check, &window->key)
+                                    ? store_check_sum(check, &window->key)
                                     : NULL;
 
         if (sum != NULL)
@@ -101,7 +101,7 @@ void store_check_each(struct store_check *check, const struct store_event *admis
 static void check_seen(struct store_check *check, const struct store_scope_seen *seen)
 {
     uint64_t seq = check->event.head.seq;
-    const struct store_sum *sum = sum_of(check, &seen->key);
+    const struct store_sum *sum = store_check_sum(check, &seen->key);
 
     for (unsigned dim = 0; sum != NULL && dim < STORE_SEEN_DIMS; dim++) {
         int64_t spent = store_spent(&sum->counter, (enum gov_dim)dim);
@@ -144,7 +144,7 @@ static void book_hold(struct store_sum *sum, const void *data)
 }
 
 /* The row of a record's call, as far as this record says what stands in it. */
-static void check_call(struct store_check *check, bool right, const struct store_call *row)
+void store_check_call(struct store_check *check, bool right, const struct store_call *row)
 {
     const struct store_record *head = &check->event.head;
     static const uint8_t zero[sizeof row->zero];
@@ -158,7 +158,7 @@ static void check_call(struct store_check *check, bool right, const struct store
 }
 
 /* A call's or run's record is found by what it belongs to, and by its hour. */
-static void check_index(struct store_check *check, const struct store_admission *asked)
+void store_check_index(struct store_check *check, const struct store_admission *asked)
 {
     const struct store_event *event = &check->event;
     struct store_index_key keys[STORE_INDEX_MAX];
@@ -199,15 +199,15 @@ static void on_admission(struct store_check *check)
     const struct store_event *event = &check->event;
     struct store_open_call *call;
     struct store_call row;
-    struct store_run_sum *run = run_of(check, event->head.run_id);
+    struct store_run_sum *run = store_check_run(check, event->head.run_id);
     enum store_err err = store_view_call(check->view, event->head.call_id, &row);
 
     for (unsigned i = 0; i < event->head.scope_count; i++) {
         check_seen(check, &event->scopes[i]);
         check_caps(check, &event->scopes[i]);
     }
-    call = entry(check, &check->calls, event->head.call_id, 16, sizeof *call, store_by_id,
-                 &check->call_count);
+    call = store_check_entry(check, &check->calls, event->head.call_id, 16, sizeof *call,
+                             store_by_id, &check->call_count);
     if (call == NULL || run == NULL)
         return;
     call->admission = *event;
@@ -215,8 +215,8 @@ static void on_admission(struct store_check *check)
     run->admitted++;
     run->in_flight++;
     check->row_count++;
-    check_call(check, err == STORE_OK && row.admission_seq == event->head.seq, &row);
-    check_index(check, NULL);
+    store_check_call(check, err == STORE_OK && row.admission_seq == event->head.seq, &row);
+    store_check_index(check, NULL);
 }
 
 struct settling {
@@ -234,7 +234,7 @@ static void book_end(struct store_sum *sum, const void *data)
 
 /* Of those that asked for an object one was charged, the one that its row names, or none: the call
  * that made it. */
-static void check_object(struct store_check *check)
+void store_check_object(struct store_check *check)
 {
     static const uint8_t none[sizeof check->event.consumption.object];
     const struct store_event *event = &check->event;
@@ -248,6 +248,8 @@ static void check_object(struct store_check *check)
                       sizeof used->object, owner, sizeof owner) == STORE_OK;
     own = known && memcmp(owner, event->head.call_id, sizeof owner) == 0;
     check->object_count += own;
+    if (!known && counted && check->pruned.upto > 0) /* by a call that is gone */
+        return;
     if (!known || (own && counted) || (!own && !counted && !(used->flags & STORE_MADE)) ||
         (counted && (used->charged_pusd != 0 || used->tokens_total != 0)))
         store_check_wrong(check, &check->proof->sums, event->head.seq,
@@ -260,7 +262,7 @@ static void on_consumption(struct store_check *check)
     const struct store_event *event = &check->event;
     void **found = tfind(event->head.call_id, &check->calls, store_by_id);
     struct store_open_call *call = found != NULL ? *found : NULL;
-    struct store_run_sum *run = run_of(check, event->head.run_id);
+    struct store_run_sum *run = store_check_run(check, event->head.run_id);
     struct settling settling = {NULL, &event->consumption};
     bool charged = event->consumption.end != STORE_RELEASED;
     struct store_call row;
@@ -272,12 +274,12 @@ static void on_consumption(struct store_check *check)
                           (unsigned long long)event->head.seq);
         return;
     }
-    check_call(check,
-               err == STORE_OK && row.state == STORE_CALL_ENDED &&
-                   row.consumption_seq == event->head.seq && (charged || row.sent_ns == 0),
-               &row);
-    check_object(check);
-    check_index(check, &call->admission.admission);
+    store_check_call(check,
+                     err == STORE_OK && row.state == STORE_CALL_ENDED &&
+                         row.consumption_seq == event->head.seq && (charged || row.sent_ns == 0),
+                     &row);
+    store_check_object(check);
+    store_check_index(check, &call->admission.admission);
     settling.admission = &call->admission.admission;
     store_check_each(check, &call->admission, book_end, &settling);
     if (run != NULL) {
@@ -301,8 +303,9 @@ static void on_corrected(struct store_check *check)
     const struct store_event *event = &check->event;
     const struct store_view *view = check->view;
     struct store_event *records = calloc(2, sizeof *records);
-    struct store_corrected_call *call = entry(check, &check->corrected, event->head.call_id, 16,
-                                              sizeof *call, store_by_id, &check->corrected_count);
+    struct store_corrected_call *call =
+        store_check_entry(check, &check->corrected, event->head.call_id, 16, sizeof *call,
+                          store_by_id, &check->corrected_count);
     struct store_corrected want = event->corrected;
     struct store_call row;
     bool right = store_view_call(check->view, event->head.call_id, &row) == STORE_OK;
@@ -313,14 +316,15 @@ static void on_corrected(struct store_check *check)
         store_chain_get(view->store, view->txn, row.admission_seq, &records[0], NULL) == STORE_OK &&
         store_chain_get(view->store, view->txn, row.consumption_seq, &records[1], NULL) == STORE_OK;
     if (right) {
-        store_correction_fill(&want, &call->last, &records[1]);
+        store_correction_fill(&want, &call->last, call->last_seq, &records[1]);
         right = records[1].head.type == STORE_CONSUMPTION &&
                 memcmp(&want, &event->corrected, sizeof want) == 0;
         store_check_each(check, &records[0], book_correction, &event->corrected);
         call->last = event->corrected;
+        call->last_seq = event->head.seq;
         check->later_count += row.later_seq == event->head.seq;
     }
-    check_call(check, right, &row);
+    store_check_call(check, right, &row);
     check->out_of_memory = check->out_of_memory || records == NULL;
     free(records);
 }
@@ -329,7 +333,7 @@ static void on_corrected(struct store_check *check)
 static void on_refusal(struct store_check *check)
 {
     const struct store_event *event = &check->event;
-    struct store_run_sum *run = run_of(check, event->head.run_id);
+    struct store_run_sum *run = store_check_run(check, event->head.run_id);
     struct store_call row;
     enum store_err err = store_view_call(check->view, event->head.call_id, &row);
 
@@ -343,20 +347,20 @@ static void on_refusal(struct store_check *check)
         return;
     }
     check->row_count++;
-    check_index(check, NULL);
-    check_call(check,
-               err == STORE_OK && row.state == STORE_CALL_REFUSED &&
-                   row.consumption_seq == event->head.seq && row.sent_ns == 0,
-               &row);
+    store_check_index(check, NULL);
+    store_check_call(check,
+                     err == STORE_OK && row.state == STORE_CALL_REFUSED &&
+                         row.consumption_seq == event->head.seq && row.sent_ns == 0,
+                     &row);
 }
 
-static void on_allocation(struct store_check *check)
+void store_check_allocation(struct store_check *check)
 {
     const struct store_event *event = &check->event;
     struct store_run row;
 
-    (void)run_of(check, event->head.run_id);
-    check_index(check, NULL);
+    (void)store_check_run(check, event->head.run_id);
+    store_check_index(check, NULL);
     if (store_view_run(check->view, event->head.run_id, &row) != STORE_OK ||
         row.version != STORE_RUN_VERSION || row.allocation_seq != event->head.seq ||
         row.started_ns != event->head.ts_ns ||
@@ -370,7 +374,7 @@ static void on_allocation(struct store_check *check)
 static void on_run_end(struct store_check *check)
 {
     const struct store_event *event = &check->event;
-    struct store_run_sum *run = run_of(check, event->head.run_id);
+    struct store_run_sum *run = store_check_run(check, event->head.run_id);
 
     if (run == NULL)
         return;
@@ -383,7 +387,7 @@ static void on_run_end(struct store_check *check)
     }
 }
 
-static void on_record(struct store_check *check)
+void store_check_record(struct store_check *check)
 {
     check_hour(check);
     switch (check->event.head.type) {
@@ -400,7 +404,11 @@ static void on_record(struct store_check *check)
         on_corrected(check);
         break;
     case STORE_ALLOCATION:
-        on_allocation(check);
+        store_check_allocation(check);
+        break;
+    case STORE_CHECKPOINT:
+        check->checkpoint = check->event.checkpoint;
+        check->checkpoint_seq = check->event.head.seq;
         break;
     case STORE_RUN_ENDED:
     case STORE_COMPLETED:
@@ -413,7 +421,7 @@ static void on_record(struct store_check *check)
 
 /* ---- the whole ---------------------------------------------------------------------------- */
 
-static enum store_err read_windows(struct store_check *check)
+enum store_err store_check_windows(struct store_check *check)
 {
     struct store_scope_key key, *last = NULL;
     struct store_counter counter;
@@ -435,12 +443,13 @@ static void read_chain(struct store_check *check, const uint8_t *head,
                        void (*progress)(void *data, uint64_t done, uint64_t all), void *data)
 {
     const struct store *store = check->view->store;
-    uint8_t prev[32] = {0}, hash[32];
+    uint8_t prev[32], hash[32];
     uint64_t all;
     enum store_err err = STORE_OK;
 
     store_view_head(check->view, &all, hash);
-    for (uint64_t seq = 1; seq <= all && !check->out_of_memory; seq++) {
+    memcpy(prev, check->pruned.head, sizeof prev);
+    for (uint64_t seq = check->pruned.upto + 1; seq <= all && !check->out_of_memory; seq++) {
         err = store_chain_get(check->view->store, check->view->txn, seq, &check->event, hash);
         if (err != STORE_OK || check->event.head.seq != seq) {
             store_check_wrong(check, &check->proof->chain, seq, "record %llu is missing or damaged",
@@ -463,12 +472,13 @@ static void read_chain(struct store_check *check, const uint8_t *head,
                               (unsigned long long)seq);
             return;
         }
-        on_record(check);
+        store_check_record(check);
         check->proof->records = seq;
         if (progress != NULL && seq % PROGRESS_EVERY == 0)
             progress(data, seq, all);
     }
-    if (store_check_count(check, STORE_CHAIN) != all)
+    store_check_base(check);
+    if (store_check_count(check, STORE_CHAIN) != all - check->pruned.upto + check->kept_count)
         store_check_wrong(check, &check->proof->chain, 0,
                           "there is more in the chain than %llu "
                           "records",
@@ -481,7 +491,7 @@ static void read_chain(struct store_check *check, const uint8_t *head,
     memcpy(check->proof->head, prev, sizeof prev);
 }
 
-static void check_free(struct store_check *check)
+void store_check_free(struct store_check *check)
 {
     tdestroy(check->sums, free);
     tdestroy(check->calls, free);
@@ -504,7 +514,9 @@ enum store_err store_verify(struct store_view *view, const uint8_t *head,
         return STORE_NOMEM;
     check->view = view;
     check->proof = out;
-    err = read_windows(check);
+    err = store_check_windows(check);
+    if (err == STORE_OK)
+        err = store_base_load(check);
     if (err == STORE_OK)
         read_chain(check, head, progress, data);
     if (err == STORE_OK && out->chain) {
@@ -518,6 +530,6 @@ enum store_err store_verify(struct store_view *view, const uint8_t *head,
                           "another ledger");
     if (check->out_of_memory)
         err = STORE_NOMEM;
-    check_free(check);
+    store_check_free(check);
     return err;
 }

@@ -494,7 +494,7 @@ static void refusals_are_counted_with_their_number(void **state)
     commit(&ledger);
     assert_int_equal(row_of_run(&ledger, 1).refused, 43);
     view = view_of(&ledger);
-    store_index_run(&of, refusal.head.run_id);
+    store_index_run(&of, STORE_CALLS_OF_RUN, refusal.head.run_id);
     assert_int_equal(store_view_next_call(view, &of, NULL, &call), STORE_OK);
     assert_int_equal(call.state, STORE_CALL_REFUSED);
     assert_int_equal(call.consumption_seq, 2); /* of the first */

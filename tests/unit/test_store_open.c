@@ -400,7 +400,7 @@ static void runs_and_calls_are_walked_in_order(void **state)
     }
     assert_int_equal(count, 0);
     id_make(run_2, 'r', 2);
-    store_index_run(&of_2, run_2);
+    store_index_run(&of_2, STORE_CALLS_OF_RUN, run_2);
     assert_int_equal(store_view_next_call(view, &of_2, NULL, &call), STORE_OK);
     assert_int_equal(call.call_id[7], 1);
     assert_int_equal(store_view_next_call(view, &of_2, call.call_id, &call), STORE_OK);

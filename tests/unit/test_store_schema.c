@@ -229,7 +229,7 @@ static void a_record_of_a_size_that_nobody_wrote_is_damage(void **state)
         [STORE_ALLOCATION] = 840,  [STORE_ADMISSION] = 416, [STORE_REFUSAL] = 256,
         [STORE_CONSUMPTION] = 520, [STORE_WARNING] = 56,    [STORE_EXHAUSTED] = 56,
         [STORE_COMPLETED] = 96,    [STORE_OVERRUN] = 32,    [STORE_RUN_ENDED] = 40,
-        [STORE_CORRECTED] = 368,   [STORE_CHECKPOINT] = 88, [STORE_CLOCK] = 264,
+        [STORE_CORRECTED] = 376,   [STORE_CHECKPOINT] = 88, [STORE_CLOCK] = 264,
     };
     struct store_event *event = calloc(1, sizeof *event);
     unsigned char bytes[2048];
