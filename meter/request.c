@@ -434,15 +434,24 @@ static void unknown_read(struct meter_request *out, const char *body, size_t byt
 }
 
 /* Served where the caller chose, not anywhere: by the host's first label, or by the path. */
+/* Where Bedrock's list prices are those of the standard lines. */
+static const char *const bedrock_homes[] = {"*.us-east-1.*", "*.us-east-2.*", "*.us-west-2.*"};
+
 static bool is_regional(const struct meter_request *out, const char *host, const char *path)
 {
     const char *location = strstr(path, "/locations/");
+    bool home = false;
+
+    for (size_t i = 0; i < COUNT_OF(bedrock_homes); i++)
+        home |= meter_glob(bedrock_homes[i], host);
 
     switch (provider_id_of(out->provider)) {
     case PROVIDER_OPENAI:
         return meter_glob("*.api.openai.com", host);
     case PROVIDER_XAI:
         return meter_glob("*.api.x.ai", host);
+    case PROVIDER_BEDROCK:
+        return !home;
     case PROVIDER_VERTEX:
         return location != NULL ? strncmp(location + 11, "global/", 7) != 0
                                 : strchr(host, '-') != NULL;

@@ -255,6 +255,9 @@ static void knows_where_a_call_is_served(void **state)
          "/v1/projects/p/locations/global/publishers/g/models/m:predict", "{}", false},
         {"us-central1-aiplatform.googleapis.com",
          "/v1/projects/p/locations/us-central1/publishers/g/models/m:predict", "{}", true},
+        {"bedrock-runtime.us-west-2.amazonaws.com", "/model/a/converse", "{}", false},
+        {"bedrock-runtime-fips.us-east-2.amazonaws.com", "/model/a/converse", "{}", false},
+        {"bedrock-runtime.ap-northeast-1.amazonaws.com", "/model/a/converse", "{}", true},
         {"api.anthropic.com", MESS, "{\"inference_geo\":\"us\"}", true},
         {"api.anthropic.com", MESS, "{\"inference_geo\":\"global\"}", false},
     };
