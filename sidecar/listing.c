@@ -181,22 +181,15 @@ json_t *side_line_event(struct side_query *query, struct store_view *view, bool 
     return line;
 }
 
-static bool wanted_kind(const struct side_query *query, unsigned type)
-{
-    bool settlement = type == STORE_CONSUMPTION;
-
-    return query->kind[0] == '\0' || (strcmp(query->kind, "settlement") == 0) == settlement;
-}
-
 json_t *side_line_receipt(struct side_query *query, struct store_view *view, bool *more,
                           char **text_out)
 {
     struct store_event *event = malloc(sizeof *event);
 
     *more = event != NULL && next_event(query, view, event);
-    if (*more && event->head.ts_ns >= query->since_ns && wanted_kind(query, event->head.type) &&
+    if (*more && event->head.ts_ns >= query->since_ns &&
         wanted_run(query, view, event->head.run_id))
-        *text_out = side_receipt_text(view, event);
+        *text_out = side_receipt_lines(view, event, query->kind);
     free(event);
     return NULL;
 }

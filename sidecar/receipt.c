@@ -1,150 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Receipts: the two public record types of docs/RECEIPTS.md, from a call's records in the chain.
- * The text is the canonical form of RFC 8785, so that the hash in it can be checked by anybody:
- * sorted keys, no blanks, numbers as ECMAScript writes them. */
+ * The text is canonical (canonical.c), so that the hash in it can be checked by anybody. */
 #include "sidecar/side_int.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define UNLIMITED INT64_C(9007199254740991) /* the largest integer that JSON carries safely */
-
-/* ---- canonical JSON ----------------------------------------------------------------------- */
-
-static void add_string(FILE *text, const char *string, size_t length)
-{
-    static const char *const short_escapes[] = {
-        ['\b'] = "\\b", ['\t'] = "\\t", ['\n'] = "\\n", ['\f'] = "\\f", ['\r'] = "\\r"};
-
-    (void)fputs("\"", text);
-    for (size_t i = 0; i < length; i++) {
-        unsigned char c = (unsigned char)string[i];
-
-        if (c == '"' || c == '\\') {
-            (void)fputs(c == '"' ? "\\\"" : "\\\\", text);
-        } else if (c >= 0x20) {
-            (void)fwrite(&string[i], 1, 1, text);
-        } else if (c < sizeof short_escapes / sizeof short_escapes[0] && short_escapes[c] != NULL) {
-            (void)fputs(short_escapes[c], text);
-        } else {
-            (void)fprintf(text, "\\u%04x", c);
-        }
-    }
-    (void)fputs("\"", text);
-}
-
-/* The shortest digits that read back as the same number, laid out as Number.prototype.toString
- * does. */
-static void add_number(FILE *text, double number)
-{
-    char digits[40], *exponent_at;
-    int precision = 0, exponent, count = 0;
-    char plain[24] = "";
-
-    do
-        (void)snprintf(digits, sizeof digits, "%.*e", precision, number);
-    while (strtod(digits, NULL) != number && ++precision <= 17);
-    exponent_at = strchr(digits, 'e');
-    exponent = atoi(exponent_at + 1);
-    for (const char *c = digits; c < exponent_at; c++)
-        if (*c != '.' && *c != '-')
-            plain[count++] = *c;
-    while (count > 1 && plain[count - 1] == '0')
-        count--;
-    if (number < 0)
-        (void)fputs("-", text);
-    if (number == 0) {
-        (void)fputs("0", text);
-    } else if (exponent >= 0 && exponent < 21) { /* digits, zeros behind, or a point inside */
-        for (int i = 0; i <= exponent || i < count; i++) {
-            if (i == exponent + 1)
-                (void)fputs(".", text);
-            (void)fwrite(i < count ? &plain[i] : "0", 1, 1, text);
-        }
-    } else if (exponent < 0 && exponent >= -6) {
-        (void)fputs("0.", text);
-        for (int i = -1; i > exponent; i--)
-            (void)fputs("0", text);
-        (void)fwrite(plain, 1, (size_t)count, text);
-    } else {
-        (void)fwrite(plain, 1, 1, text);
-        if (count > 1) {
-            (void)fputs(".", text);
-            (void)fwrite(plain + 1, 1, (size_t)count - 1, text);
-        }
-        (void)fprintf(text, "e%+d", exponent);
-    }
-}
-
-static void add_value(FILE *text, const json_t *value);
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static void add_object(FILE *text, const json_t *object)
-{
-    const char *names[64], *name;
-    size_t count = 0;
-    const json_t *value;
-
-    json_object_foreach((json_t *)(uintptr_t)object, name,
-                        value) if (count < sizeof names / sizeof names[0]) names[count++] = name;
-    qsort(names, count, sizeof names[0], by_name);
-    (void)fputs("{", text);
-    for (size_t i = 0; i < count; i++) {
-        (void)fputs(i > 0 ? "," : "", text);
-        add_string(text, names[i], strlen(names[i]));
-        (void)fputs(":", text);
-        add_value(text, json_object_get(object, names[i]));
-    }
-    (void)fputs("}", text);
-}
-
-static void add_value(FILE *text, const json_t *value)
-{
-    switch (json_typeof(value)) {
-    case JSON_OBJECT:
-        add_object(text, value);
-        break;
-    case JSON_STRING:
-        add_string(text, json_string_value(value), json_string_length(value));
-        break;
-    case JSON_INTEGER:
-        (void)fprintf(text, "%lld", (long long)json_integer_value(value));
-        break;
-    case JSON_REAL:
-        add_number(text, json_real_value(value));
-        break;
-    case JSON_TRUE:
-    case JSON_FALSE:
-        (void)fputs(json_is_true(value) ? "true" : "false", text);
-        break;
-    default: /* receipts have no arrays */
-        (void)fputs("null", text);
-        break;
-    }
-}
-
-static char *canonical(const json_t *value)
-{
-    char *at = NULL;
-    size_t bytes;
-    FILE *text = open_memstream(&at, &bytes);
-    bool failed;
-
-    if (text == NULL)
-        return NULL;
-    add_value(text, value);
-    failed = ferror(text) != 0;
-    if (fclose(text) == 0 && !failed)
-        return at;
-    free(at);
-    return NULL;
-}
+#define UNLIMITED SIDE_JSON_INTEGER_MAX
 
 /* ---- members ------------------------------------------------------------------------------ */
 
@@ -233,20 +96,17 @@ static bool is_warned(const struct store_event *event)
     return false;
 }
 
-/* The hash over everything else, then the receipt with it. */
-static char *with_hash(json_t *receipt)
+/* The text with its hash. Takes the receipt. NULL: out of memory. */
+static char *sealed(json_t *receipt)
 {
-    char *text = canonical(receipt), hash_text[80] = "sha256:";
-    uint8_t hash[32];
+    char hash[SIDE_RECEIPT_HASH_TEXT], *text = NULL;
 
-    if (text == NULL)
-        return NULL;
-    store_sha256(text, strlen(text), hash);
-    free(text);
-    for (unsigned i = 0; i < sizeof hash; i++)
-        (void)snprintf(hash_text + 7 + 2 * i, 3, "%02x", hash[i]);
-    set(receipt, "receipt_hash", json_string(hash_text));
-    return canonical(receipt);
+    if (side_receipt_hash(receipt, hash)) {
+        set(receipt, SIDE_RECEIPT_HASH, json_string(hash));
+        text = side_canonical_text(receipt);
+    }
+    json_decref(receipt);
+    return text;
 }
 
 /* ---- admission ---------------------------------------------------------------------------- */
@@ -271,39 +131,73 @@ static void set_admission_head(json_t *receipt, const struct store_event *event)
 }
 
 /* The same question again is recorded under the first one's call: its number tells them apart. */
-static void set_again(json_t *receipt, const struct store_event *event)
+static void set_again(json_t *receipt, const char *name, const struct store_event *event)
 {
-    const char *first = json_string_value(json_object_get(receipt, "receipt_id"));
+    const char *first = json_string_value(json_object_get(receipt, name));
     char id[120];
 
     (void)snprintf(id, sizeof id, "%s:%llu", first, (unsigned long long)event->head.seq);
-    set(receipt, "receipt_id", json_string(id));
+    set(receipt, name, json_string(id));
+}
+
+/* Refused because something could not be done, not because of what it would cost; NULL: else. */
+static const char *failure_of(const struct store_refusal *refusal)
+{
+    static const struct {
+        enum gov_reason reason;
+        const char *text;
+    } rows[] = {
+        {GOV_REASON_LEDGER_READ, "the ledger could not be read"},
+        {GOV_REASON_LEDGER_WRITE, "the ledger could not be written"},
+        {GOV_REASON_VERSION, "the program and the sidecar are of different versions"},
+        {GOV_REASON_UNREADABLE, "the request could not be read"},
+        {GOV_REASON_TOO_LARGE, "the request is too large to be read"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].reason == refusal->reasons[0])
+            return rows[i].text;
+    return NULL;
+}
+
+static void set_refused(json_t *receipt, const struct store_refusal *refusal)
+{
+    const char *failure = failure_of(refusal);
+
+    set(receipt, "admission_decision", json_string(failure != NULL ? "fail-closed" : "reject"));
+    if (failure != NULL)
+        set(receipt, "fail_closed_reason", json_string(failure));
+    set(receipt, "reason_code", json_string(gov_reason_text((enum gov_reason)refusal->reasons[0])));
+    set(receipt, "safety_preflight_outcome", json_string("block"));
+    set(receipt, "runtime_action", json_string("block"));
+}
+
+static void set_admitted(json_t *receipt, bool warned)
+{
+    set(receipt, "admission_decision", json_string("admit"));
+    set(receipt, "reason_code", json_string("admitted"));
+    set(receipt, "safety_preflight_outcome", json_string(warned ? "warn" : "pass"));
+    set(receipt, "runtime_action", json_string(warned ? "warn" : "allow"));
 }
 
 /* again: there is an earlier one of this call. */
 static char *admission_text(const struct store_event *event, bool again)
 {
-    bool admitted = event->head.type == STORE_ADMISSION, warned = is_warned(event);
-    const struct store_refusal *refusal = &event->refusal;
+    bool admitted = event->head.type == STORE_ADMISSION;
     json_t *receipt = json_object(), *estimate = json_object();
-    int64_t wanted = admitted ? estimate_of(&event->admission) : refusal->wanted[GOV_COST];
-    char *text;
 
     set_admission_head(receipt, event);
     if (again)
-        set_again(receipt, event);
-    set_estimate(estimate, event, wanted, true);
+        set_again(receipt, "receipt_id", event);
     set(receipt, "admitted", json_boolean(admitted));
-    set(receipt, "admission_decision", json_string(admitted ? "admit" : "reject"));
-    set(receipt, "reason_code",
-        json_string(admitted ? "admitted" : gov_reason_text((enum gov_reason)refusal->reasons[0])));
-    set(receipt, "safety_preflight_outcome",
-        json_string(!admitted ? "block" : (warned ? "warn" : "pass")));
-    set(receipt, "runtime_action", json_string(!admitted ? "block" : (warned ? "warn" : "allow")));
+    if (admitted)
+        set_admitted(receipt, is_warned(event));
+    else
+        set_refused(receipt, &event->refusal);
+    set_estimate(estimate, event,
+                 admitted ? estimate_of(&event->admission) : event->refusal.wanted[GOV_COST], true);
     set(receipt, "budget_estimate", estimate);
-    text = with_hash(receipt);
-    json_decref(receipt);
-    return text;
+    return sealed(receipt);
 }
 
 /* ---- settlement --------------------------------------------------------------------------- */
@@ -330,37 +224,32 @@ static json_t *actuals_json(const struct store_consumption *used)
                      count_json(used->duration_ms), "cost_usd", usd_number(used->charged_pusd));
 }
 
-static void set_outcome(json_t *receipt, const struct store_consumption *used, int64_t hold_pusd)
+static void set_overrun(json_t *receipt, int64_t charged_pusd, int64_t hold_pusd)
 {
-    bool over = usd_double(used->charged_pusd) > usd_double(hold_pusd); /* as the numbers say */
-    const char *status = over ? "overrun" : "settled";
+    bool over = usd_double(charged_pusd) > usd_double(hold_pusd); /* as the numbers say */
 
-    if (used->end == STORE_UNKNOWN) {
-        status = "missing_actuals";
-        set(receipt, "fail_closed_reason",
-            json_string("the answer was not seen; the whole hold was charged"));
-    } else if (used->usage_invalid) {
-        status = "invalid_actuals";
-        set(receipt, "fail_closed_reason",
-            json_string("the provider's usage figures could not be used"));
-    }
-    set(receipt, "settlement_status", json_string(status));
+    set(receipt, "settlement_status", json_string(over ? "overrun" : "settled"));
     set(receipt, "overrun",
         json_pack("{s:b,s:o,s:o,s:s}", "over_budget", over, "estimated_cost_usd",
-                  usd_number(hold_pusd), "actual_cost_usd", usd_number(used->charged_pusd),
-                  "status", over ? "overrun" : "within_budget"));
+                  usd_number(hold_pusd), "actual_cost_usd", usd_number(charged_pusd), "status",
+                  over ? "overrun" : "within_budget"));
 }
 
-static char *settlement_text(const struct store_event *event, const struct store_event *admission)
+static void set_failed(json_t *receipt, const char *status, const char *why)
 {
-    const struct store_consumption *used = &event->consumption;
-    int64_t hold = estimate_of(&admission->admission);
+    set(receipt, "settlement_status", json_string(status));
+    set(receipt, "fail_closed_reason", json_string(why));
+}
+
+/* decided: the record that the hold, or the refusal, stands in. */
+static json_t *settlement_new(const struct store_event *event, const struct store_event *decided,
+                              int64_t hold_pusd, const struct store_consumption *used)
+{
     json_t *receipt = json_object(), *estimate = json_object();
-    enum meter_provenance provenance = (enum meter_provenance)used->provenance;
-    char time[32], run_id[37], *text;
+    char time[32], run_id[37];
 
     client_uuid_text(event->head.run_id, run_id);
-    set_estimate(estimate, admission, hold, false);
+    set_estimate(estimate, decided, hold_pusd, false);
     set(receipt, "schemaVersion", json_string("agentplane.budget-settlement-receipt.v0.1"));
     set(receipt, "recordType", json_string("BudgetSettlementReceipt"));
     set_ref(receipt, "settlement_id", "budget-settlement", event->head.call_id);
@@ -371,26 +260,61 @@ static char *settlement_text(const struct store_event *event, const struct store
     set(receipt, "estimate", estimate);
     set(receipt, "actuals", actuals_json(used));
     set(receipt, "settlement_provenance",
-        json_string(
-            meter_provenance_text(used->end == STORE_UNKNOWN ? METER_MISSING : provenance)));
-    set_outcome(receipt, used, hold);
-    text = with_hash(receipt);
-    json_decref(receipt);
-    return text;
+        json_string(meter_provenance_text((enum meter_provenance)used->provenance)));
+    set_overrun(receipt, used->charged_pusd, hold_pusd);
+    return receipt;
 }
 
-char *side_receipt_text(struct store_view *view, const struct store_event *event)
+static char *settlement_text(const struct store_event *event, const struct store_event *admission)
+{
+    const struct store_consumption *used = &event->consumption;
+    json_t *receipt = settlement_new(event, admission, estimate_of(&admission->admission), used);
+
+    if (used->end == STORE_UNKNOWN) {
+        set(receipt, "settlement_provenance", json_string(meter_provenance_text(METER_MISSING)));
+        set_failed(receipt, "missing_actuals",
+                   "what was used is not known; the whole hold was charged");
+    } else if (used->usage_invalid) {
+        set_failed(receipt, "invalid_actuals", "the provider's usage figures could not be used");
+    }
+    return sealed(receipt);
+}
+
+/* Of a call that was refused by a failure: nothing was sent, so nothing was used. */
+static char *fail_closed_text(const struct store_event *event, bool again)
+{
+    static const struct store_consumption nothing = {.provenance = METER_MISSING};
+    const char *failure = failure_of(&event->refusal);
+    json_t *receipt;
+
+    if (failure == NULL)
+        return NULL;
+    receipt = settlement_new(event, event, event->refusal.wanted[GOV_COST], &nothing);
+    if (again) {
+        set_again(receipt, "settlement_id", event);
+        set_again(receipt, "admission_receipt_ref", event);
+    }
+    set_failed(receipt, "fail-closed", failure);
+    return sealed(receipt);
+}
+
+/* ---- of a record -------------------------------------------------------------------------- */
+
+static bool is_again(struct store_view *view, const struct store_event *refusal)
+{
+    struct store_call call;
+
+    return store_view_call(view, refusal->head.call_id, &call) == STORE_OK &&
+           call.consumption_seq != refusal->head.seq;
+}
+
+static char *consumption_text(struct store_view *view, const struct store_event *event)
 {
     struct store_event *admission;
     struct store_call call;
     char *text = NULL;
 
-    if (event->head.type == STORE_ADMISSION || event->head.type == STORE_REFUSAL)
-        return admission_text(event,
-                              event->head.type == STORE_REFUSAL &&
-                                  store_view_call(view, event->head.call_id, &call) == STORE_OK &&
-                                  call.consumption_seq != event->head.seq);
-    if (event->head.type != STORE_CONSUMPTION || event->consumption.end == STORE_RELEASED)
+    if (event->consumption.end == STORE_RELEASED)
         return NULL;
     admission = calloc(1, sizeof *admission);
     if (admission != NULL && store_view_call(view, event->head.call_id, &call) == STORE_OK &&
@@ -398,4 +322,39 @@ char *side_receipt_text(struct store_view *view, const struct store_event *event
         text = settlement_text(event, admission);
     free(admission);
     return text;
+}
+
+char *side_receipt_text(struct store_view *view, const struct store_event *event,
+                        enum side_receipt kind)
+{
+    bool admission = kind == SIDE_RECEIPT_ADMISSION;
+
+    switch ((enum store_type)event->head.type) {
+    case STORE_ADMISSION:
+        return admission ? admission_text(event, false) : NULL;
+    case STORE_REFUSAL:
+        return admission ? admission_text(event, is_again(view, event))
+                         : fail_closed_text(event, is_again(view, event));
+    case STORE_CONSUMPTION:
+        return admission ? NULL : consumption_text(view, event);
+    default:
+        return NULL;
+    }
+}
+
+char *side_receipt_lines(struct store_view *view, const struct store_event *event, const char *kind)
+{
+    static const char *const names[] = {"admission", "settlement"};
+    char *texts[SIDE_RECEIPT_KINDS] = {NULL}, *both = NULL;
+
+    for (unsigned i = 0; i < SIDE_RECEIPT_KINDS; i++)
+        if (kind[0] == '\0' || strcmp(kind, names[i]) == 0)
+            texts[i] = side_receipt_text(view, event, (enum side_receipt)i);
+    if (texts[0] == NULL || texts[1] == NULL)
+        return texts[0] != NULL ? texts[0] : texts[1];
+    if (asprintf(&both, "%s\n%s", texts[0], texts[1]) < 0)
+        both = NULL;
+    free(texts[0]);
+    free(texts[1]);
+    return both;
 }

@@ -119,4 +119,16 @@ json_t *side_proof_json(const struct store_proof *proof);
 /* RFC 3339, UTC, milliseconds. out needs 32. */
 const char *side_time_text(int64_t ts_ns, char out[32]);
 
+/* ---- receipts (canonical.c; what they say: docs/RECEIPTS.md) ------------------------------- */
+
+#define SIDE_JSON_INTEGER_MAX  INT64_C(9007199254740991) /* the largest that JSON carries safely */
+#define SIDE_RECEIPT_HASH      "receipt_hash"            /* the member */
+#define SIDE_RECEIPT_HASH_TEXT 72u
+
+/* The canonical form of RFC 8785; free() it. NULL: out of memory. */
+char *side_canonical_text(const json_t *value);
+/* "sha256:" and the hex digits over the canonical form without the member receipt_hash. False: out
+ * of memory. */
+bool side_receipt_hash(const json_t *receipt, char out[SIDE_RECEIPT_HASH_TEXT]);
+
 #endif

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Canonical JSON (RFC 8785) of receipts. Amounts of a ledger end below 1e7, so the larger vectors
- * are given to the writer itself: its file is part of this test. */
+/* Canonical JSON (RFC 8785), as receipts are hashed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
-#include "sidecar/receipt.c"
+#include "sidecar/sidecar.h"
 #include "tests/unit/chance.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -59,7 +60,7 @@ static const struct {
 
 static char *written(json_t *value)
 {
-    char *text = canonical(value);
+    char *text = side_canonical_text(value);
 
     json_decref(value);
     assert_non_null(text);
@@ -88,7 +89,7 @@ static void amounts_are_the_shortest_text_of_their_double(void **state)
         int64_t pusd = (int64_t)(chance_u64(&chance) >> (1 + chance_below(&chance, 62)));
         char usd[METER_USD_TEXT], shorter[40];
         double want = strtod(meter_usd_text(pusd, usd), NULL);
-        char *text = written(usd_number(pusd));
+        char *text = written(json_real(want));
         int digits = 0;
 
         for (const char *c = text; *c != '\0' && *c != 'e'; c++)
@@ -115,6 +116,13 @@ static const struct {
      "{\"a\":\"\\b\\t\\n\\f\\r\\\"\\\\/\"}"},
     {"control characters", "{\"a\":\"\\u0001\\u001f\\u007f\"}", "{\"a\":\"\\u0001\\u001f\x7f\"}"},
     {"other letters stay", "{\"a\":\"\\u20ac\\u00e4\"}", "{\"a\":\"\xe2\x82\xac\xc3\xa4\"}"},
+    {"members by UTF-16, not by code point", "{\"\\ud83d\\ude00\":1,\"\\ufb33\":2,\"\\u20ac\":3}",
+     "{\"\xe2\x82\xac\":3,\"\xf0\x9f\x98\x80\":1,\"\xef\xac\xb3\":2}"},
+    {"one name begins the other", "{\"ab\":1,\"a\":2,\"\":3}", "{\"\":3,\"a\":2,\"ab\":1}"},
+    {"arrays as they are", "{\"a\":[3,[],{\"b\":null},\"x\"]}",
+     "{\"a\":[3,[],{\"b\":null},\"x\"]}"},
+    {"integers are doubles", "[9007199254740991,9007199254740993,-9007199254740993]",
+     "[9007199254740991,9007199254740992,-9007199254740992]"},
     {"a member's name is a text, too", "{\"a\\\"b\":1}", "{\"a\\\"b\":1}"},
 };
 
@@ -142,6 +150,42 @@ static void a_long_text_is_written_whole(void **state)
     free(text);
 }
 
+static void all_members_are_written(void **state)
+{
+    json_t *many = json_object();
+    char name[16], *text;
+    size_t commas = 0;
+
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        (void)snprintf(name, sizeof name, "%d", i);
+        (void)json_object_set_new(many, name, json_integer(i));
+    }
+    text = written(many);
+    for (const char *c = text; *c != '\0'; c++)
+        commas += *c == ',';
+    assert_int_equal(commas, 999);
+    free(text);
+}
+
+static void the_hash_is_over_all_but_itself(void **state)
+{
+    /* printf '{"a":1}' | sha256sum */
+    static const char want[] =
+        "sha256:015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862";
+    static const char *const texts_of_it[] = {"{\"a\":1}", "{\"receipt_hash\":\"x\",\"a\":1}"};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(texts_of_it); i++) {
+        json_t *receipt = json_loads(texts_of_it[i], 0, NULL);
+        char hash[SIDE_RECEIPT_HASH_TEXT];
+
+        assert_true(side_receipt_hash(receipt, hash));
+        assert_string_equal(hash, want);
+        json_decref(receipt);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -149,6 +193,8 @@ int main(void)
         cmocka_unit_test(amounts_are_the_shortest_text_of_their_double),
         cmocka_unit_test(texts_are_escaped_where_they_must_be),
         cmocka_unit_test(a_long_text_is_written_whole),
+        cmocka_unit_test(all_members_are_written),
+        cmocka_unit_test(the_hash_is_over_all_but_itself),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
