@@ -77,6 +77,12 @@ $(G)/price_rows.inc: prices/book.tsv prices/compile.awk
 	LC_ALL=C awk -f prices/compile.awk prices/book.tsv > $@.tmp && mv $@.tmp $@
 $(B)/meter/price_shipped.o: $(G)/price_rows.inc
 
+# The public schemas of receipts, as text in the program.
+$(G)/%.schema.inc: docs/receipts/%.schema.json
+	@mkdir -p $(@D)
+	sed 's/["\\]/\\&/g; s/.*/"&\\n"/' $< > $@.tmp && mv $@.tmp $@
+$(B)/cli/receipt_schema.o: $(patsubst docs/receipts/%.json,$(G)/%.inc,$(wildcard docs/receipts/*.json))
+
 $(B)/libmeter.a: $(call objects,$(SRC_meter))
 $(B)/libgovernor.a: $(call objects,$(SRC_governor))
 $(B)/libstore.a: $(call objects,$(SRC_store))
@@ -163,9 +169,9 @@ PEER_ROUNDS  ?= 3000
 FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 C_FILES      := $(wildcard $(addsuffix /*.[ch],shim meter governor store sidecar cli tests/*) tests/*.c)
 SELF         := $(MAKE) -s DEV=1
-CHECKS       := lint build unit corpus prices double host e2e demo fuzz
+CHECKS       := lint build unit corpus receipts prices double host e2e demo fuzz
 
-.PHONY: check check-long e2e format fuzz $(CHECKS:%=check-%)
+.PHONY: check check-long e2e validate-receipts format fuzz $(CHECKS:%=check-%)
 check: ## everything that must hold (scripts/check sets up what it needs)
 	@began=$$(date +%s); for step in $(CHECKS); do \
 	  start=$$(date +%s); echo "== $$step"; \
@@ -189,6 +195,8 @@ check-corpus: all
 	tests/corpus_check $(B)/flyball
 	tests/bounds_check $(B)/flyball
 	tests/costs_check $(B)/flyball
+check-receipts: all # and real ones of runs, end to end: tests/e2e/receipts.test
+	tests/receipts/run $(B)/flyball
 check-prices:
 	prices/selftest
 	prices/build --check
@@ -215,6 +223,8 @@ check-long: check ## the same, and the nightly sizes: sanitized end to end, an h
 
 e2e: all replay ## real clients against the provider double; E2E="NAME ..." for some
 	BUILD=$(CURDIR)/$(B) tests/e2e/run -j 2 $(E2E)
+validate-receipts: check-receipts replay ## the validator over its fixtures, and over receipts of real runs
+	BUILD=$(CURDIR)/$(B) tests/e2e/run receipts
 fuzz: check-fuzz ## each fuzzer for FUZZ_SECONDS
 format: ## lay out the code
 	clang-format -i $(C_FILES)

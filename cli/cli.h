@@ -75,6 +75,7 @@ void cli_listen(const struct client_link *link, int wait_ms, struct cli_word *wo
 
 int cli_run(int argc, char **argv);
 int cli_read(int argc, char **argv); /* status, runs, calls, events, receipts: by argv[0] */
+int cli_receipt(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 int cli_backup(int argc, char **argv);
 int cli_restore(int argc, char **argv);

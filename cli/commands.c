@@ -102,6 +102,14 @@ const struct cli_command cli_commands[] = {
      "\n"
      "  --kind KIND     admission or settlement (default: both)\n" SELECT_HELP
      "  --follow        go on as the ledger grows\n"},
+    {"receipt", "validate receipts of any origin", cli_receipt,
+     "usage: flyball receipt validate FILE...\n"
+     "\n"
+     "Names every violation in receipts (JSON lines, or a document; - is standard input): of "
+     "their\n"
+     "schema, of the rules beyond it, of their hash, and between receipts that are given "
+     "together.\n"
+     "Exit code 0: none; 1: some, a line each on standard output; 2: a file cannot be read.\n"},
     {"verify", "prove the ledger: chain, sums, caps", cli_verify,
      "usage: flyball verify [--head HEX] [--json]\n"
      "\n"

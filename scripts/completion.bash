@@ -28,9 +28,11 @@ _flyball() {
             mapfile -t COMPREPLY < <(compgen -W "-- $("$1" "${COMP_WORDS[1]}" --help 2>/dev/null | grep -oE '^  --[a-z-]+' | tr -d ' ')" -- "$word")
         elif [[ ${COMP_WORDS[1]} == prices ]] && ((COMP_CWORD == 2)); then
             mapfile -t COMPREPLY < <(compgen -W "list show import check date" -- "$word")
+        elif [[ ${COMP_WORDS[1]} == receipt ]] && ((COMP_CWORD == 2)); then
+            mapfile -t COMPREPLY < <(compgen -W "validate" -- "$word")
         elif [[ ${COMP_WORDS[1]} == prices && $before == show ]]; then
             mapfile -t COMPREPLY < <(compgen -W "$("$1" prices list 2>/dev/null | awk -F'\t' 'NR > 1 {print $2}' | sort -u)" -- "$word")
-        elif [[ ${COMP_WORDS[1]} == prices || ${COMP_WORDS[1]} == meter || ${COMP_WORDS[1]} == estimate ]]; then
+        elif [[ ${COMP_WORDS[1]} == prices || ${COMP_WORDS[1]} == receipt || ${COMP_WORDS[1]} == meter || ${COMP_WORDS[1]} == estimate ]]; then
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
         fi
         ;;
