@@ -8,17 +8,10 @@ const { createHash } = require('crypto');
 const { readFileSync } = require('fs');
 const canonical = require('json-stable-stringify');
 
-function receiptsOf(text) {
-  try {
-    return [JSON.parse(text)].flat();
-  } catch {
-    return text.split('\n').filter((line) => line.trim()).map((line) => JSON.parse(line));
-  }
-}
-
 let wrong = 0;
 for (const file of process.argv.slice(2)) {
-  receiptsOf(readFileSync(file, 'utf8')).forEach((receipt, i) => {
+  const documents = readFileSync(file, 'utf8').trim().split(/\n+(?={)/);
+  documents.flatMap((text) => JSON.parse(text)).forEach((receipt, i) => {
     const { receipt_hash: has, ...rest } = receipt;
     const want = 'sha256:' + createHash('sha256').update(canonical(rest), 'utf8').digest('hex');
     if (has !== want) {

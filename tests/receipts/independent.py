@@ -6,6 +6,7 @@ Receipts by the judgement of others: Debian's python3-jsonschema on the public s
 by JavaScript (hashes.js). A line for whatever is wrong, then how many were looked at; exit 1 if any is."""
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -31,11 +32,8 @@ def validators():
 def receipts_of(path):
     with open(path, encoding="utf-8") as file:
         text = file.read()
-    try:
-        document = json.loads(text)
-        return document if isinstance(document, list) else [document]
-    except json.JSONDecodeError:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    documents = [json.loads(part) for part in re.split(r"\n+(?={)", text.strip())]
+    return documents[0] if isinstance(documents[0], list) else documents
 
 
 def against_schema(path, by_type):
