@@ -105,10 +105,8 @@ const struct cli_command cli_commands[] = {
     {"receipt", "validate receipts of any origin", cli_receipt,
      "usage: flyball receipt validate FILE...\n"
      "\n"
-     "Names every violation in receipts (JSON lines, or a document; - is standard input): of "
-     "their\n"
-     "schema, of the rules beyond it, of their hash, and between receipts that are given "
-     "together.\n"
+     "Names every violation in receipts (JSON lines, or a document; - is standard input): of\n"
+     "their schema, of the rules beyond it, of their hash, and between receipts of one file.\n"
      "Exit code 0: none; 1: some, a line each on standard output; 2: a file cannot be read.\n"},
     {"verify", "prove the ledger: chain, sums, caps", cli_verify,
      "usage: flyball verify [--head HEX] [--json]\n"

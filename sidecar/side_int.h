@@ -508,15 +508,6 @@ void side_queries_wake(struct side *side);
 json_t *side_event_json(struct store_view *view, const struct store_event *event);
 json_t *side_call_json(struct store_view *view, const struct store_call *call);
 json_t *side_run_json(struct store_view *view, const struct store_run *run);
-/* The text of an event's receipt of this kind, canonical, with its hash; free() it. NULL: it has
- * none, or out of memory. */
-enum side_receipt { SIDE_RECEIPT_ADMISSION, SIDE_RECEIPT_SETTLEMENT, SIDE_RECEIPT_KINDS };
-char *side_receipt_text(struct store_view *view, const struct store_event *event,
-                        enum side_receipt kind);
-/* Those of one kind ("admission", "settlement"), or of both (""), a line each, none behind the
- * last; as above. */
-char *side_receipt_lines(struct store_view *view, const struct store_event *event,
-                         const char *kind);
 
 /* ---- the configuration (config.c, config_limits.c) ----------------------------------------- */
 

@@ -119,7 +119,7 @@ json_t *side_proof_json(const struct store_proof *proof);
 /* RFC 3339, UTC, milliseconds. out needs 32. */
 const char *side_time_text(int64_t ts_ns, char out[32]);
 
-/* ---- receipts (canonical.c; what they say: docs/RECEIPTS.md) ------------------------------- */
+/* ---- receipts (receipt.c, canonical.c); docs/RECEIPTS.md says what they say ----------------- */
 
 #define SIDE_JSON_INTEGER_MAX  INT64_C(9007199254740991) /* the largest that JSON carries safely */
 #define SIDE_RECEIPT_HASH      "receipt_hash"            /* the member */
@@ -130,5 +130,14 @@ char *side_canonical_text(const json_t *value);
 /* "sha256:" and the hex digits over the canonical form without the member receipt_hash. False: out
  * of memory. */
 bool side_receipt_hash(const json_t *receipt, char out[SIDE_RECEIPT_HASH_TEXT]);
+/* The text of an event's receipt of this kind, canonical, with its hash; free() it. NULL: it has
+ * none, or out of memory. */
+enum side_receipt { SIDE_RECEIPT_ADMISSION, SIDE_RECEIPT_SETTLEMENT, SIDE_RECEIPT_KINDS };
+char *side_receipt_text(struct store_view *view, const struct store_event *event,
+                        enum side_receipt kind);
+/* Those of one kind ("admission", "settlement"), or of both (""), a line each, none behind the
+ * last; as above. */
+char *side_receipt_lines(struct store_view *view, const struct store_event *event,
+                         const char *kind);
 
 #endif
