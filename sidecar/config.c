@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The configuration files: the system's, and over it the user's. */
+#include "sidecar/side_config.h"
 #include "sidecar/side_int.h"
 
 #include <errno.h>
@@ -110,20 +111,12 @@ static bool read_providers(struct side_reader *reader, const yaml_node_t *value)
     return side_read_list(reader, value, read_provider);
 }
 
-/* A relative file is meant from where the configuration stands. */
 static bool prices_override(struct side_reader *reader, const yaml_node_t *value)
 {
-    const char *text = side_read_text(reader, value), *slash = strrchr(reader->file, '/');
-    char *real;
-    char path[1024];
+    char path[1024], *real;
 
-    if (text == NULL)
+    if (!side_read_path(reader, value, path, sizeof path))
         return false;
-    if (*text == '/' || slash == NULL)
-        (void)snprintf(path, sizeof path, "%s", text);
-    else
-        (void)snprintf(path, sizeof path, "%.*s/%s", (int)(slash - reader->file), reader->file,
-                       text);
     real = realpath(path, NULL);
     if (real == NULL || strlen(real) >= sizeof reader->spec->price_file) {
         free(real);
@@ -219,9 +212,9 @@ static bool read_top(struct side_reader *reader, const yaml_node_t *node)
         {"guard", NULL},
         {"keys", NULL},
         {"cacert", NULL},
-        {"anchor", NULL},
+        {"anchor", side_read_anchor},
         {"on_unavailable", NULL},
-        {"retention", NULL},
+        {"retention", side_read_retention},
         {NULL, NULL},
     };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Limits, policies and windows, as the configuration has them. */
+#include "sidecar/side_config.h"
 #include "sidecar/side_int.h"
 
 #include <stdio.h>

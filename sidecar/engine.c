@@ -8,9 +8,12 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define RETRY_MS  200
-#define TICK_MS   1000
-#define LINGER_MS 2 /* ends of calls wait so long for an admission to be committed with */
+#define RETRY_MS 200
+#define TICK_MS  1000
+#define SOON_MS  50
+
+#define FORGET_MOST 1024u /* records of one go */
+#define LINGER_MS   2     /* ends of calls wait so long for an admission to be committed with */
 
 struct side_engine {
     struct side *side;
@@ -22,6 +25,7 @@ struct side_engine {
     struct side_op *queue, **tail;
     struct side_op *retry, **retry_tail; /* the writer's alone */
     int64_t tick_ms;                     /* when to look after the ledger */
+    bool unproven;                       /* old records are not what they came to */
 };
 
 /* ---- the queue ---------------------------------------------------------------------------- */
@@ -204,6 +208,26 @@ static struct side_op *with_retries(struct side_engine *engine, struct side_op *
     return all;
 }
 
+/* Old records go, as many as callers do not notice. */
+static void forget_some(struct side_engine *engine)
+{
+    int64_t now_ns = side_now_ns(), retention_ms = engine->side->retention_ms;
+    enum store_err err;
+    unsigned count = 0;
+
+    if (retention_ms <= 0 || engine->unproven || store_is_full(engine->store) ||
+        store_begin(engine->store) != STORE_OK)
+        return;
+    err = store_prune(engine->store, now_ns, now_ns - retention_ms * 1000000, FORGET_MOST, &count);
+    engine->unproven = err == STORE_DAMAGED; /* it stays, for `flyball verify` to say why */
+    if (err == STORE_OK && count > 0)
+        err = store_commit(engine->store, false);
+    else
+        store_abort(engine->store);
+    if (err == STORE_OK && count == FORGET_MOST)
+        engine->tick_ms = side_now_ms() + SOON_MS;
+}
+
 /* A ledger that is closed for writing is opened anew by the next sidecar, which looks at what is
  * really there. */
 static void look_after(struct side_engine *engine)
@@ -213,6 +237,8 @@ static void look_after(struct side_engine *engine)
     engine->tick_ms = side_now_ms() + TICK_MS;
     if (store_tick(engine->store) == STORE_LATCHED)
         side_give_up(engine->side);
+    else
+        forget_some(engine);
 }
 
 static void *writer(void *argument)

@@ -102,6 +102,7 @@ static bool kept_read(const struct side *side, const char *id_text, struct side_
 
 static void run_restore(struct side *side, const struct store_run *row)
 {
+    static const uint8_t no_run[sizeof row->allocation.parent];
     struct side_error error = {{0}};
     char id_text[37];
     uint8_t token[16];
@@ -122,6 +123,9 @@ static void run_restore(struct side *side, const struct store_run *row)
     memcpy(run->id_text, id_text, sizeof run->id_text);
     if (kept)
         memcpy(run->token, token, sizeof run->token);
+    if (kept && row->allocation.by_hand == 0 &&
+        memcmp(row->allocation.parent, no_run, sizeof no_run) == 0)
+        side_keep(side, &run->spec.keeping);
     run->started_ns = row->started_ns;
     run->by_hand = row->allocation.by_hand != 0;
     run->pid = (pid_t)row->allocation.pid;

@@ -172,7 +172,7 @@ static void on_idle(evutil_socket_t fd, short what, void *data)
     struct side *side = data;
 
     (void)fd, (void)what;
-    if (anybody_asks(side) || side->calls != NULL || side_runs_any(side))
+    if (anybody_asks(side) || side->calls != NULL || side_runs_any(side) || side_anchor_due(side))
         side->busy_since_ms = side_now_ms();
     else if (side->on_demand && side_now_ms() - side->busy_since_ms >= SIDE_IDLE_MS)
         (void)event_base_loopbreak(side->base);
@@ -365,6 +365,7 @@ static void shut_down(struct side *side)
     }
     if (side->base != NULL)
         (void)event_base_loop(side->base, EVLOOP_NONBLOCK); /* what has been said already */
+    side_anchor_stop(side);
     side_worker_stop(side->worker);
     side_worker_stop(side->chores);
     side_engine_stop(side->engine);
@@ -373,6 +374,7 @@ static void shut_down(struct side *side)
         open_mail(side);
     connections_drop(side);
     side_runs_release(side);
+    side_anchor_free(side);
     events_free(side);
     if (side->base != NULL)
         event_base_free(side->base);

@@ -26,9 +26,16 @@ void side_reply_json(struct side_conn *conn, json_t *json)
 static void begin_ping(struct side_query *query, struct store_view *view)
 {
     const struct side *side = query->conn->side;
-    json_t *json =
-        json_pack("{s:I,s:s,s:I,s:s}", "pid", (json_int_t)getpid(), "home", side->home, "protocol",
-                  (json_int_t)WIRE_VERSION, "warning", store_warning(side->store));
+    const char *warning = store_warning(side->store);
+    json_t *json;
+    char text[300];
+
+    if (side->anchor.error[0] != '\0') {
+        (void)snprintf(text, sizeof text, "anchor: %s", side->anchor.error);
+        warning = text;
+    }
+    json = json_pack("{s:I,s:s,s:I,s:s}", "pid", (json_int_t)getpid(), "home", side->home,
+                     "protocol", (json_int_t)WIRE_VERSION, "warning", warning);
 
     (void)view;
     side_reply_json(query->conn, json);

@@ -393,6 +393,8 @@ bool side_run_open(struct side *side, struct side_conn *conn, const json_t *requ
         return side_fail(error, "the launcher's process cannot be watched");
     }
     allocation_fill(side, run, &op->event.allocation, request, conn->uid);
+    if (!side_run_above(side, conn->pid)) /* what is governed does not say how */
+        side_keep(side, &run->spec.keeping);
     run->launcher = conn;
     conn->run = side_run_hold(run);
     run_register(side, run);
@@ -413,6 +415,8 @@ bool side_run_attach(struct side *side, struct side_conn *conn, const json_t *re
         run = by_token(side, id, token);
     if (run == NULL)
         return side_fail(error, "the run is not known here");
+    if (!side_run_above(side, conn->pid)) /* what is governed does not say how */
+        side_keep(side, &run->spec.keeping);
     run->launcher = conn;
     conn->run = side_run_hold(run);
     side_conn_done(conn, 0, NULL);

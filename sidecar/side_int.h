@@ -17,7 +17,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/types.h>
-#include <yaml.h>
 
 #include "shim/client.h"
 #include "shim/refusal.h"
@@ -509,49 +508,21 @@ json_t *side_event_json(struct store_view *view, const struct store_event *event
 json_t *side_call_json(struct store_view *view, const struct store_call *call);
 json_t *side_run_json(struct store_view *view, const struct store_run *run);
 
-/* ---- the configuration (config.c, config_limits.c) ----------------------------------------- */
+/* ---- looking after the ledger (anchor.c) --------------------------------------------------- */
 
-struct side_reader {
-    struct side_spec *spec;
-    struct side_error *error;
-    const char *file;
-    const char *policy; /* the one to apply */
-    bool policy_found;
-    yaml_document_t *document;
-    struct side_window *window; /* the one being read */
-    bool window_limited;        /* it has a limit */
-    struct side_provider provider;
+struct side_anchor {
+    struct event *timer;
+    bool busy;       /* being written down */
+    atomic_int pid;  /* by this command; 0: none */
+    char last[128];  /* what was */
+    char error[200]; /* why not, at the last attempt; "" it was */
 };
-
-typedef bool (*side_key_handler)(struct side_reader *reader, const yaml_node_t *value);
-
-struct side_key {
-    const char *name;
-    side_key_handler handle; /* NULL: known, not supported by this version */
-};
-
-/* An error with file, line and column; returns false. */
-bool side_read_fail(struct side_reader *reader, const yaml_node_t *node, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-const yaml_node_t *side_read_node(struct side_reader *reader, int index);
-/* The error for a key that is in no table: with the nearest one that is. Returns false. */
-bool side_read_unknown(struct side_reader *reader, const yaml_node_t *name_node, const char *name,
-                       const struct side_key *keys);
-/* A scalar's text; NULL: it is none, and that is an error. */
-const char *side_read_text(struct side_reader *reader, const yaml_node_t *node);
-/* A mapping by the table of its keys, which ends with a NULL name. */
-bool side_read_map(struct side_reader *reader, const yaml_node_t *node,
-                   const struct side_key *keys);
-bool side_read_list(struct side_reader *reader, const yaml_node_t *node, side_key_handler handle);
-/* A mapping with keys of its own kind: each is called with name and value. */
-bool side_read_pairs(struct side_reader *reader, const yaml_node_t *map,
-                     bool (*each)(struct side_reader *reader, const yaml_node_t *name_node,
-                                  const char *name, const yaml_node_t *value, void *data),
-                     void *data);
-/* config_limits.c: what stands under these keys. */
-bool side_read_governance(struct side_reader *reader, const yaml_node_t *value);
-bool side_read_session_limits(struct side_reader *reader, const yaml_node_t *value);
-bool side_read_windows(struct side_reader *reader, const yaml_node_t *value);
+/* What a run outside all others asks for holds from now on. */
+void side_keep(struct side *side, const struct side_keeping *keeping);
+/* Something new is to be written down elsewhere. */
+bool side_anchor_due(const struct side *side);
+void side_anchor_stop(struct side *side); /* a command that is still at it */
+void side_anchor_free(struct side *side);
 
 /* ---- small things (peer.c, clock.c) ------------------------------------------------------- */
 
@@ -580,8 +551,11 @@ struct side {
     struct side_op *mail_ops, **mail_ops_tail;
     struct side_job *mail_jobs, **mail_jobs_tail;
     struct side_engine *engine;
-    struct side_worker *worker; /* what a call waits for */
-    struct side_worker *chores; /* what may take its time */
+    struct side_worker *worker;  /* what a call waits for */
+    struct side_worker *chores;  /* what may take its time */
+    struct side_keeping keeping; /* the loop's */
+    struct side_anchor anchor;
+    atomic_llong retention_ms; /* the same, for the writer */
     struct side_conn *conns;
     struct side_call *calls;
     struct side_run *runs;

@@ -47,7 +47,17 @@ struct side_provider {
     char host[128]; /* "host" or "host:port", lower case */
 };
 
+/* How the ledger is looked after; for all runs on it. */
+#define SIDE_WORDS 1024u
+struct side_keeping {
+    int64_t retention_ms;          /* older records go; 0: none do */
+    int64_t anchor_ms;             /* how often the head is written down elsewhere; 0: never */
+    char anchor_file[512];         /* appended to; "" none */
+    char anchor_words[SIDE_WORDS]; /* a command, each word with its NUL, an empty one at the end */
+};
+
 struct side_spec {
+    struct side_keeping keeping;
     struct gov_limit limits[GOV_DIMS];
     enum side_source source[GOV_DIMS]; /* who asked for this limit, be it 0 */
     bool policy_given[GOV_DIMS];

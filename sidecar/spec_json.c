@@ -42,6 +42,17 @@ static json_t *windows_json(const struct side_spec *spec)
     return list;
 }
 
+static json_t *keeping_json(const struct side_keeping *keeping)
+{
+    json_t *words = json_array();
+
+    for (const char *at = keeping->anchor_words; *at != '\0'; at += strlen(at) + 1)
+        (void)json_array_append_new(words, json_string(at));
+    return json_pack("{s:I,s:I,s:s,s:o}", "retention_ms", (json_int_t)keeping->retention_ms,
+                     "anchor_ms", (json_int_t)keeping->anchor_ms, "anchor_file",
+                     keeping->anchor_file, "anchor_command", words);
+}
+
 json_t *side_spec_json(const struct side_spec *spec)
 {
     json_t *percents = json_array();
@@ -49,14 +60,15 @@ json_t *side_spec_json(const struct side_spec *spec)
     for (unsigned i = 0; i < SIDE_PERCENTS; i++)
         (void)json_array_append_new(percents, json_integer(spec->percents[i]));
     return json_pack(
-        "{s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:i,s:I,s:s,s:s,s:s,s:s,s:o,s:o,s:s,s:i,s:s}", /* */
+        "{s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:i,s:I,s:s,s:s,s:s,s:s,s:o,s:o,s:s,s:i,s:s,s:o}", /* */
         "limits", limits_json(spec->limits), "session_limits", limits_json(spec->session_limits),
         "percents", percents, "bare", spec->bare, "meter_only", spec->meter_only, "clamp",
         spec->clamp, "ask_usage", spec->ask_usage, "refuse_curl", spec->refuse_curl, "on_exhausted",
         (int)spec->on_exhausted, "busy_wait_ms", (json_int_t)spec->busy_wait_ms, "policy",
         spec->policy, "session", spec->session, "task", spec->task, "agent", spec->agent, "windows",
         windows_json(spec), "providers", providers_json(spec), "price_file", spec->price_file,
-        "unknown_model", (int)spec->unknown_model, "unknown_row", spec->unknown_row);
+        "unknown_model", (int)spec->unknown_model, "unknown_row", spec->unknown_row, "keeping",
+        keeping_json(&spec->keeping));
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
@@ -149,6 +161,32 @@ static bool providers_read(const json_t *list, struct side_spec *spec)
     return true;
 }
 
+static bool words_read(const json_t *list, char out[SIDE_WORDS])
+{
+    const json_t *word;
+    size_t i, used = 0;
+
+    memset(out, 0, SIDE_WORDS);
+    json_array_foreach(list, i, word)
+    {
+        const char *text = json_string_value(word);
+
+        if (text == NULL || *text == '\0' || used + strlen(text) + 2 > SIDE_WORDS)
+            return false;
+        memcpy(out + used, text, strlen(text) + 1);
+        used += strlen(text) + 1;
+    }
+    return json_is_array(list);
+}
+
+static bool keeping_read(const json_t *json, struct side_keeping *out)
+{
+    return number_read(json, "retention_ms", 0, INT64_MAX / 2000000, &out->retention_ms) &&
+           number_read(json, "anchor_ms", 0, INT64_MAX / 2, &out->anchor_ms) &&
+           text_read(json, "anchor_file", out->anchor_file, sizeof out->anchor_file) &&
+           words_read(json_object_get(json, "anchor_command"), out->anchor_words);
+}
+
 static bool percents_read(const json_t *list, struct side_spec *spec)
 {
     for (unsigned i = 0; i < SIDE_PERCENTS; i++) {
@@ -184,6 +222,7 @@ bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_err
         !percents_read(json_object_get(json, "percents"), spec) || !texts_read(json, spec) ||
         !windows_read(json_object_get(json, "windows"), spec) ||
         !providers_read(json_object_get(json, "providers"), spec) ||
+        !keeping_read(json_object_get(json, "keeping"), &spec->keeping) ||
         !number_read(json, "on_exhausted", SIDE_DENY, SIDE_PAUSE, &on_exhausted) ||
         !number_read(json, "busy_wait_ms", 0, INT64_MAX / 2, &busy_wait) ||
         !number_read(json, "unknown_model", SIDE_UNKNOWN_DENY, SIDE_UNKNOWN_CAP, &unknown) ||

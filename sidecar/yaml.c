@@ -2,6 +2,7 @@
 /* Walking YAML, which libyaml has read. A mapping is read by a table of its keys; a key that is in
  * no table is an error with file, line, column and the nearest key that is; a key that this version
  * does not act on is an error too: a rule that is accepted and not kept would be a lie. */
+#include "sidecar/side_config.h"
 #include "sidecar/side_int.h"
 
 #include <stdarg.h>

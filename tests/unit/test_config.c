@@ -169,6 +169,17 @@ static const struct {
     {"whether to ask", "ask_usage: yes\n", "1:12", "'yes' is none of on, off"},
     {"how long to wait", "busy_wait: soon\n", "1:12", "'soon' is not a duration, such as 45s"},
     {"waiting for ever", "busy_wait: 106751991167d\n", "1:12", "is not a duration"},
+    {"a retention that forgets windows", "retention: 31d\n", "1:12",
+     "'31d' is not a duration of 32 days or more"},
+    {"a retention that is none", "retention: always\n", "1:12", "is not a duration"},
+    {"an anchor nowhere", "anchor: { every: 10m }\n", "1:9", "needs a 'file' or a 'command'"},
+    {"an anchor in two places", "anchor: { file: a, command: [b] }\n", "1:9",
+     "needs a 'file' or a 'command'"},
+    {"an anchor all the time", "anchor: { every: 10ms, file: a }\n", "1:18",
+     "'10ms' is not a duration of a second or more"},
+    {"an anchor by a word", "anchor: { command: logger }\n", "1:20", "a list is expected here"},
+    {"an anchor by no word", "anchor: { command: [\"\"] }\n", "1:21", "an empty word"},
+    {"an anchor in no file", "anchor: { file: \"\" }\n", "1:17", "is no name of a file"},
     {"not YAML", "a: [b\n", "2:1", ""},
     {"a tab", "governance:\n\tpolicies: {}\n", "2:1", ""},
 };
@@ -203,9 +214,7 @@ static const char *const later[] = {
     "guard: warn",
     "keys: { openai: { env: K } }",
     "cacert: f",
-    "anchor: { every: 10m }",
     "on_unavailable: deny",
-    "retention: 90d",
     "providers: [ { name: openai, upstream: 'http://u' } ]",
     "governance: { policies: { default: { profile: balanced } } }",
     "governance: { policies: { default: { budgets: { tool_calls: 5 } } } }",
@@ -302,6 +311,25 @@ static void every_key_means_what_it_says(void **state)
     assert_int_equal(spec.busy_wait_ms, 90000);
     assert_true(spec.refuse_curl);
     assert_string_equal(spec.policy, "default");
+}
+
+static void how_the_ledger_is_looked_after_is_read(void **state)
+{
+    struct side_spec spec;
+
+    (void)state;
+    read_well(&spec, "retention: 90d\nanchor: { file: /var/heads }\n");
+    assert_int_equal(spec.keeping.retention_ms, INT64_C(90) * 86400000);
+    assert_int_equal(spec.keeping.anchor_ms, 600000);
+    assert_string_equal(spec.keeping.anchor_file, "/var/heads");
+    assert_string_equal(spec.keeping.anchor_words, "");
+    read_well(&spec, "anchor: { every: 90s, command: [logger, -t, \"a head\"] }\n");
+    assert_int_equal(spec.keeping.retention_ms, 0);
+    assert_int_equal(spec.keeping.anchor_ms, 90000);
+    assert_memory_equal(spec.keeping.anchor_words, "logger\0-t\0a head\0", 18);
+    read_well(&spec, "anchor: { file: heads }\n"); /* beside the configuration */
+    assert_int_equal(spec.keeping.anchor_file[0], '/');
+    assert_non_null(strstr(spec.keeping.anchor_file, "/heads"));
 }
 
 static void other_values_mean_the_other_thing(void **state)
@@ -474,6 +502,7 @@ int main(void)
         cmocka_unit_test(what_is_not_kept_is_not_accepted),
         cmocka_unit_test(a_file_that_is_not_utf_8_is_refused),
         cmocka_unit_test(every_key_means_what_it_says),
+        cmocka_unit_test(how_the_ledger_is_looked_after_is_read),
         cmocka_unit_test(other_values_mean_the_other_thing),
         cmocka_unit_test(an_empty_file_asks_for_nothing),
         cmocka_unit_test(keys_that_are_no_limits_leave_the_table),

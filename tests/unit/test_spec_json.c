@@ -67,6 +67,26 @@ static void spec_make(struct chance *chance, struct side_spec *out)
     text_make(chance, out->price_file, sizeof out->price_file);
     out->unknown_model = (enum side_unknown)chance_below(chance, 4);
     text_make(chance, out->unknown_row, sizeof out->unknown_row);
+    out->keeping.retention_ms = chance_below(chance, 1000000);
+    out->keeping.anchor_ms = chance_below(chance, 1000000);
+    text_make(chance, out->keeping.anchor_file, sizeof out->keeping.anchor_file);
+    for (char *at = out->keeping.anchor_words; chance_one_in(chance, 2);) {
+        if (at - out->keeping.anchor_words > 900)
+            break;
+        at += snprintf(at, 80, "word %d", (int)chance_below(chance, 100)) + 1;
+        *at = '\0';
+    }
+}
+
+static bool same_keeping(const struct side_keeping *a, const struct side_keeping *b)
+{
+    size_t used = 0;
+
+    while (a->anchor_words[used] != '\0')
+        used += strlen(a->anchor_words + used) + 1;
+    return a->retention_ms == b->retention_ms && a->anchor_ms == b->anchor_ms &&
+           strcmp(a->anchor_file, b->anchor_file) == 0 &&
+           memcmp(a->anchor_words, b->anchor_words, used + 1) == 0;
 }
 
 /* Bytes behind the end of a text do not count. */
@@ -102,7 +122,7 @@ static bool same_spec(const struct side_spec *a, const struct side_spec *b)
         if (a->windows[i].window != b->windows[i].window ||
             !same_limits(a->windows[i].limits, b->windows[i].limits))
             return false;
-    return same_texts(a, b);
+    return same_texts(a, b) && same_keeping(&a->keeping, &b->keeping);
 }
 
 static void a_description_arrives_as_it_was_sent(void **state)
