@@ -52,11 +52,15 @@ static bool least_of_prefix(const char *prefix, uint8_t out[16])
 
 bool side_id_before(const char *prefix, uint8_t out[16])
 {
+    static const uint8_t zeros[16]; /* no id */
+
     if (!least_of_prefix(prefix, out))
         return false;
+    if (memcmp(out, zeros, sizeof zeros) == 0)
+        return true;
     for (int i = 15; i >= 0 && out[i]-- == 0; i--)
         continue;
-    return prefix[strspn(prefix, "0-")] != '\0'; /* no id is all zeros, nor begins with eight */
+    return true;
 }
 
 /* How many runs have an id that begins so, two for more; the first of them. */
