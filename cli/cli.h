@@ -77,6 +77,7 @@ int cli_run(int argc, char **argv);
 int cli_read(int argc, char **argv); /* status, runs, calls, events, receipts: by argv[0] */
 int cli_receipt(int argc, char **argv);
 int cli_verify(int argc, char **argv);
+int cli_export(int argc, char **argv);
 int cli_backup(int argc, char **argv);
 int cli_restore(int argc, char **argv);
 int cli_compact(int argc, char **argv);

@@ -118,6 +118,16 @@ const struct cli_command cli_commands[] = {
      "  --head HEX      a head that was written down earlier must be in the chain: finds a tail\n"
      "                  that was cut off, which nothing inside the ledger can tell\n"
      "  --json          one JSON object\n"},
+    {"export", "everything of a kind, for other programs", cli_export,
+     "usage: flyball export --what KIND [--format FORMAT] [--since T]\n"
+     "\n"
+     "Writes all calls, records of the chain, decisions, events or receipts to standard output, as "
+     "it\n"
+     "reads them. An interrupt ends it behind a whole line.\n"
+     "\n"
+     "  --what KIND     calls, ledger, decisions, events or receipts\n"
+     "  --format FORMAT jsonl (default), csv (not receipts), or focus (calls: FOCUS 1.2, CSV)\n"
+     "  --since T       not older than T: 2026-11-22, 2026-11-22T10:00:00Z, or 90m\n"},
     {"correct", "charge a call that has ended something else", cli_correct,
      "usage: flyball correct CALL --cost USD --reason R [OPTIONS]\n"
      "\n"

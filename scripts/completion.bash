@@ -20,9 +20,11 @@ _flyball() {
     --run) mapfile -t COMPREPLY < <(compgen -W "$("$1" runs --json 2>/dev/null | sed -n 's/.*"run_id": *"\([^"]*\)".*/\1/p')" -- "$word") ;;
     --on-exhausted) mapfile -t COMPREPLY < <(compgen -W "deny terminate pause" -- "$word") ;;
     --limits) mapfile -t COMPREPLY < <(compgen -W "conservative balanced extended" -- "$word") ;;
+    --what) mapfile -t COMPREPLY < <(compgen -W "calls ledger decisions events receipts" -- "$word") ;;
+    --format) mapfile -t COMPREPLY < <(compgen -W "jsonl csv focus" -- "$word") ;;
     --kind) mapfile -t COMPREPLY < <(compgen -W "admission settlement" -- "$word") ;;
     --provider) mapfile -t COMPREPLY < <(compgen -W "$("$1" prices list 2>/dev/null | awk -F'\t' 'NR > 1 {print $1}' | sort -u)" -- "$word") ;;
-    --config | --summary | --output) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
+    --config | --summary | --output | --prices) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
     *)
         if [[ $word == -* ]]; then
             mapfile -t COMPREPLY < <(compgen -W "-- $("$1" "${COMP_WORDS[1]}" --help 2>/dev/null | grep -oE '^  --[a-z-]+' | tr -d ' ')" -- "$word")
@@ -32,6 +34,8 @@ _flyball() {
             mapfile -t COMPREPLY < <(compgen -W "validate" -- "$word")
         elif [[ ${COMP_WORDS[1]} == prices && $before == show ]]; then
             mapfile -t COMPREPLY < <(compgen -W "$("$1" prices list 2>/dev/null | awk -F'\t' 'NR > 1 {print $2}' | sort -u)" -- "$word")
+        elif [[ ${COMP_WORDS[1]} == backup || ${COMP_WORDS[1]} == restore ]]; then
+            mapfile -t COMPREPLY < <(compgen -d -- "$word")
         elif [[ ${COMP_WORDS[1]} == prices || ${COMP_WORDS[1]} == receipt || ${COMP_WORDS[1]} == meter || ${COMP_WORDS[1]} == estimate ]]; then
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
         fi

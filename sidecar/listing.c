@@ -185,6 +185,58 @@ json_t *side_line_event(struct side_query *query, struct store_view *view, bool 
     return line;
 }
 
+static void hex_of(const uint8_t *bytes, size_t count, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < count; i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    out[2 * count] = '\0';
+}
+
+/* What anybody can hash again: the record's bytes end with the hash of the one before. */
+json_t *side_line_record(struct side_query *query, struct store_view *view, bool *more,
+                         char **text_out)
+{
+    struct store_event *event = malloc(sizeof *event);
+    uint8_t bytes[STORE_RECORD_MAX];
+    char hex[2 * STORE_RECORD_MAX + 1], hash[65], prev[65], when[32];
+    size_t count = 0;
+    json_t *line = NULL;
+
+    (void)text_out;
+    *more = event != NULL && next_event(query, view, event);
+    if (*more && event->head.ts_ns >= query->since_ns &&
+        store_view_raw(view, event->head.seq, bytes, &count) == STORE_OK && count > 32) {
+        hex_of(bytes, count - 32, hex);
+        hex_of(bytes + count - 32, 32, hash);
+        hex_of(event->head.prev, 32, prev);
+        line =
+            json_pack("{s:I,s:s,s:s*,s:s,s:s,s:s}", "seq", (json_int_t)event->head.seq, "ts",
+                      side_time_text(event->head.ts_ns, when), "event",
+                      side_event_name(event->head.type), "prev", prev, "hash", hash, "record", hex);
+    }
+    free(event);
+    return line;
+}
+
+json_t *side_line_decision(struct side_query *query, struct store_view *view, bool *more,
+                           char **text_out)
+{
+    struct store_event *event = malloc(sizeof *event);
+    json_t *line = NULL;
+
+    (void)text_out;
+    *more = event != NULL && next_event(query, view, event);
+    if (*more && event->head.ts_ns >= query->since_ns &&
+        (event->head.type == STORE_ADMISSION || event->head.type == STORE_REFUSAL))
+        line = side_event_json(view, event);
+    free(event);
+    return line;
+}
+
 json_t *side_line_receipt(struct side_query *query, struct store_view *view, bool *more,
                           char **text_out)
 {

@@ -69,6 +69,8 @@ static const struct side_verb verbs[] = {
     {.name = "calls", .line = side_line_call},
     {.name = "events", .line = side_line_event},
     {.name = "receipts", .line = side_line_receipt},
+    {.name = "records", .line = side_line_record},
+    {.name = "decisions", .line = side_line_decision},
     {.name = "reprice", .line = side_line_reprice, .ready = side_reprice_ready},
     {.name = "correct", .begin = side_begin_correct, .outside = true},
     {.name = "backup", .begin = side_begin_backup, .outside = true},

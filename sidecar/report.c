@@ -324,7 +324,7 @@ static void body_json(struct store_view *view, json_t *out, const struct store_e
     }
 }
 
-json_t *side_event_json(struct store_view *view, const struct store_event *event)
+const char *side_event_name(unsigned type)
 {
     static const char *const names[] = {
         [STORE_ALLOCATION] = "Allocation",  [STORE_ADMISSION] = "Admission",
@@ -334,6 +334,13 @@ json_t *side_event_json(struct store_view *view, const struct store_event *event
         [STORE_RUN_ENDED] = "RunFailed",    [STORE_CORRECTED] = "Corrected",
         [STORE_CHECKPOINT] = "Checkpoint",  [STORE_CLOCK] = "Clock",
     };
+
+    return type < sizeof names / sizeof names[0] ? names[type] : NULL;
+}
+
+json_t *side_event_json(struct store_view *view, const struct store_event *event)
+{
+    const char *name = side_event_name(event->head.type);
     struct store_run run;
     bool known = store_view_run(view, event->head.run_id, &run) == STORE_OK;
     json_t *out = json_object();
@@ -343,10 +350,7 @@ json_t *side_event_json(struct store_view *view, const struct store_event *event
     set(out, "run_id",
         event->head.type < STORE_CHECKPOINT ? id_json(event->head.run_id) : json_null());
     set(out, "session_id", known ? TEXT_JSON(run.allocation.session) : json_null());
-    set(out, "event",
-        event->head.type < sizeof names / sizeof names[0] && names[event->head.type] != NULL
-            ? json_string(names[event->head.type])
-            : json_null());
+    set(out, "event", name != NULL ? json_string(name) : json_null());
     body_json(view, out, event);
     return out;
 }
@@ -449,6 +453,8 @@ static json_t *held_call_json(const struct store_call *call, const struct store_
 json_t *side_call_json(struct store_view *view, const struct store_call *call)
 {
     struct store_event *events = calloc(3, sizeof *events);
+    struct store_run run;
+    bool known = store_view_run(view, call->run_id, &run) == STORE_OK;
     json_t *out = NULL;
 
     if (events == NULL)
@@ -463,6 +469,9 @@ json_t *side_call_json(struct store_view *view, const struct store_call *call)
             (void)store_view_event(view, call->later_seq, &events[2]);
         out = held_call_json(call, &events[0], &events[1], &events[2]);
     }
+    set(out, "session_id", known ? TEXT_JSON(run.allocation.session) : json_null());
+    set(out, "task", known ? TEXT_JSON(run.allocation.task) : json_null());
+    set(out, "agent", known ? TEXT_JSON(run.allocation.agent) : json_null());
     free(events);
     return out;
 }

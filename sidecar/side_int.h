@@ -466,6 +466,10 @@ json_t *side_line_event(struct side_query *query, struct store_view *view, bool 
                         char **text_out);
 json_t *side_line_receipt(struct side_query *query, struct store_view *view, bool *more,
                           char **text_out);
+json_t *side_line_record(struct side_query *query, struct store_view *view, bool *more,
+                         char **text_out);
+json_t *side_line_decision(struct side_query *query, struct store_view *view, bool *more,
+                           char **text_out);
 json_t *side_line_call(struct side_query *query, struct store_view *view, bool *more,
                        char **text_out);
 json_t *side_line_run(struct side_query *query, struct store_view *view, bool *more,
@@ -504,6 +508,7 @@ void side_query_free(struct side_query *query);
 void side_queries_wake(struct side *side);
 
 /* One event, call, run as the contract has it. NULL: out of memory, or nothing to show. */
+const char *side_event_name(unsigned type); /* NULL: none */
 json_t *side_event_json(struct store_view *view, const struct store_event *event);
 json_t *side_call_json(struct store_view *view, const struct store_call *call);
 json_t *side_run_json(struct store_view *view, const struct store_run *run);

@@ -470,6 +470,10 @@ void store_view_close(struct store_view *view);
 /* The record with this number or the next one that there is. STORE_NOT_FOUND: none. STORE_DAMAGED:
  * its bytes are not those that were written. */
 enum store_err store_view_event(struct store_view *view, uint64_t seq, struct store_event *out);
+/* The same, as it stands in the file: what is hashed, and behind it the hash, 32 bytes; *count_out
+ * of both. Not looked at. */
+enum store_err store_view_raw(struct store_view *view, uint64_t seq, uint8_t out[STORE_RECORD_MAX],
+                              size_t *count_out);
 enum store_err store_view_call(struct store_view *view, const uint8_t call_id[16],
                                struct store_call *out);
 /* STORE_NOT_FOUND: none, or of another size. */

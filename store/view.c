@@ -113,6 +113,24 @@ static enum store_err copy(enum store_table table, const MDB_val *value, void *o
     return STORE_OK;
 }
 
+enum store_err store_view_raw(struct store_view *view, uint64_t seq, uint8_t out[STORE_RECORD_MAX],
+                              size_t *count_out)
+{
+    uint8_t before[8];
+    MDB_val key, value;
+    enum store_err err;
+
+    store_seq_key(seq > 0 ? seq - 1 : 0, before);
+    err = store_step(view, STORE_CHAIN, before, sizeof before, false, &key, &value);
+    if (err == STORE_OK && value.mv_size > STORE_RECORD_MAX)
+        err = STORE_DAMAGED;
+    if (err != STORE_OK)
+        return err;
+    memcpy(out, value.mv_data, value.mv_size);
+    *count_out = value.mv_size;
+    return STORE_OK;
+}
+
 enum store_err store_view_next_run(struct store_view *view, const uint8_t *id, bool backward,
                                    struct store_run *out)
 {
