@@ -204,22 +204,24 @@ json_t *side_line_record(struct side_query *query, struct store_view *view, bool
     uint8_t bytes[STORE_RECORD_MAX];
     char hex[2 * STORE_RECORD_MAX + 1], hash[65], prev[65], when[32];
     size_t count = 0;
-    json_t *line = NULL;
 
-    (void)text_out;
     *more = event != NULL && next_event(query, view, event);
     if (*more && event->head.ts_ns >= query->since_ns &&
         store_view_raw(view, event->head.seq, bytes, &count) == STORE_OK && count > 32) {
+        const char *name = side_event_name(event->head.type);
+
         hex_of(bytes, count - 32, hex);
         hex_of(bytes + count - 32, 32, hash);
         hex_of(event->head.prev, 32, prev);
-        line =
-            json_pack("{s:I,s:s,s:s*,s:s,s:s,s:s}", "seq", (json_int_t)event->head.seq, "ts",
-                      side_time_text(event->head.ts_ns, when), "event",
-                      side_event_name(event->head.type), "prev", prev, "hash", hash, "record", hex);
+        if (asprintf(text_out,
+                     "{\"seq\":%llu,\"ts\":\"%s\",\"event\":\"%s\",\"prev\":\"%s\",\"hash\":\"%s\","
+                     "\"record\":\"%s\"}",
+                     (unsigned long long)event->head.seq, side_time_text(event->head.ts_ns, when),
+                     name != NULL ? name : "", prev, hash, hex) < 0)
+            *text_out = NULL;
     }
     free(event);
-    return line;
+    return NULL;
 }
 
 json_t *side_line_decision(struct side_query *query, struct store_view *view, bool *more,
