@@ -162,6 +162,14 @@ $(B)/fuzz/peer: $(B)/tests/fuzz/peer.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 
+# ---- crashing ------------------------------------------------------------------------------
+# Programs and preloads of tests/crash; `tests/crash/run` has them do it.
+CRASH     := storm
+$(B)/crash/storm: $(B)/tests/crash/storm_client.o $(B)/tests/crash/storm_check.o
+$(CRASH:%=$(B)/crash/%): $(B)/crash/%: $(B)/tests/crash/%.o $(B)/tests/crash/ask.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
+
 # ---- everything that must hold -------------------------------------------------------------
 E2E          ?=
 FUZZ_SECONDS ?= 20

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/crash/ask.h"
+
+#include <stdarg.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t ask_now_us(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void ask_die(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)fflush(stdout);
+    (void)fputs("not ok: ", stderr);
+    (void)vfprintf(stderr, format, arguments);
+    (void)fputc('\n', stderr);
+    va_end(arguments);
+    exit(1);
+}
+
+void ask_place(struct client_place *out, const char *build)
+{
+    if (!client_home(out->home, sizeof out->home))
+        ask_die("no FLYBALL_HOME");
+    (void)snprintf(out->directory, sizeof out->directory, "%s", build);
+}
+
+/* ---- runs and questions ------------------------------------------------------------------- */
+
+void ask_spec(struct side_spec *out)
+{
+    side_spec_init(out);
+    out->bare = false;
+    out->clamp = false;
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+        out->limits[dim] = out->session_limits[dim] = (struct gov_limit){0, GOV_HARD_STOP};
+}
+
+static bool text_send(const struct client_link *link, const char *text)
+{
+    unsigned char frame[16384];
+    struct wire_writer w;
+
+    wire_begin(&w, frame, sizeof frame, WIRE_REQUEST);
+    wire_raw(&w, text, strlen(text));
+    return !w.overflow && client_send(link, frame, w.used, -1) == CLIENT_OK;
+}
+
+/* The rest of a frame as text, after what is there. */
+static void text_add(char *out, size_t size, const struct wire_reader *r)
+{
+    size_t used = strlen(out), count = r->left < size - 1 - used ? r->left : size - 1 - used;
+
+    memcpy(out + used, r->at, count);
+    out[used + count] = '\0';
+}
+
+int ask_question(const struct client_link *link, const char *json, char *out, size_t size,
+                 int wait_ms)
+{
+    static unsigned char frame[WIRE_FRAME_MAX];
+    struct wire_reader r;
+    struct wire_head head;
+    struct wire_value value;
+
+    out[0] = '\0';
+    if (!text_send(link, json))
+        return -1;
+    for (;;) {
+        int fd, code = -1;
+        ssize_t count = client_receive(link, frame, sizeof frame, wait_ms, &fd);
+
+        if (fd >= 0)
+            (void)close(fd);
+        if (count <= 0 || !wire_open(&r, frame, (size_t)count, &head))
+            return -1;
+        if (head.type == WIRE_REPLY)
+            text_add(out, size, &r);
+        if (head.type != WIRE_DONE)
+            continue;
+        while (wire_next(&r, &value))
+            if (value.tag == WIRE_STATUS)
+                code = (int)wire_number(&value);
+        return code;
+    }
+}
+
+bool ask_run_open(const struct client_link *link, const struct side_spec *spec, struct ask_run *out)
+{
+    json_t *request = json_pack("{s:s,s:o,s:s}", "verb", "run.open", "spec", side_spec_json(spec),
+                                "argv0", "crash");
+    char *text = json_dumps(request, JSON_COMPACT), reply[1024];
+    json_t *answer = NULL;
+    bool ok = text != NULL && ask_question(link, text, reply, sizeof reply, 10000) == 0;
+
+    if (ok)
+        answer = json_loads(reply, 0, NULL);
+    ok = answer != NULL &&
+         client_hex16(json_string_value(json_object_get(answer, "run_id")), out->id) &&
+         client_hex16(json_string_value(json_object_get(answer, "token")), out->token);
+    json_decref(answer);
+    json_decref(request);
+    free(text);
+    return ok;
+}
+
+/* ---- a call ------------------------------------------------------------------------------- */
+
+/* No request begins like another one: the hold of each is the same. */
+static int body_make(const uint8_t id[16], char *out, size_t size)
+{
+    char text[37];
+
+    client_uuid_text(id, text);
+    return snprintf(out, size,
+                    "{\"model\":\"gpt-4o-mini\",\"max_tokens\":%d,\"messages\":[{\"role\":"
+                    "\"user\",\"content\":\"%s\"}]}",
+                    ASK_OUTPUT_CAP, text);
+}
+
+bool ask_send(const struct client_link *link, const uint8_t id[16], const struct ask_run *run)
+{
+    unsigned char frame[1024];
+    char body[256];
+    int length = body_make(id, body, sizeof body);
+    struct wire_writer w;
+
+    wire_begin(&w, frame, sizeof frame, WIRE_ADMIT);
+    wire_put(&w, WIRE_CALL_ID, id, 16);
+    wire_put(&w, WIRE_RUN_ID, run->id, sizeof run->id);
+    wire_put(&w, WIRE_TOKEN, run->token, sizeof run->token);
+    wire_put_text(&w, WIRE_METHOD, "POST");
+    wire_put_text(&w, WIRE_HOST, "api.openai.com");
+    wire_put_text(&w, WIRE_PATH, "/v1/chat/completions");
+    wire_put(&w, WIRE_BODY, body, (size_t)length);
+    return client_send(link, frame, w.used, -1) == CLIENT_OK;
+}
+
+/* "flyball: reason: ..." */
+static void reason_of(const struct wire_value *value, char reason[64])
+{
+    const char *at = value->bytes;
+    size_t from = 0, used = 0;
+
+    while (from < value->count && at[from] != ' ')
+        from++;
+    for (from++; from < value->count && at[from] != ':' && used < 63; from++)
+        reason[used++] = at[from];
+    reason[used] = '\0';
+}
+
+static enum ask_answer decision_of(struct wire_reader *r, char reason[64])
+{
+    struct wire_value value;
+    uint64_t decision = 0;
+
+    while (wire_next(r, &value)) {
+        if (value.tag == WIRE_DECISION)
+            decision = wire_number(&value);
+        else if (value.tag == WIRE_TEXT)
+            reason_of(&value, reason);
+    }
+    return decision == WIRE_ADMITTED || decision == WIRE_CLAIMED ? ASK_ADMITTED : ASK_REFUSED;
+}
+
+enum ask_answer ask_verdict(const struct client_link *link, int silence_ms, char reason[64])
+{
+    static unsigned char frame[WIRE_FRAME_MAX];
+    struct wire_reader r;
+    struct wire_head head;
+
+    reason[0] = '\0';
+    for (;;) {
+        int fd;
+        ssize_t count = client_receive(link, frame, sizeof frame, silence_ms, &fd);
+
+        if (fd >= 0)
+            (void)close(fd);
+        if (count <= 0 || !wire_open(&r, frame, (size_t)count, &head))
+            return count == 0 ? ASK_MUTE : ASK_LOST;
+        if (head.type == WIRE_VERDICT)
+            return decision_of(&r, reason);
+    }
+}
+
+bool ask_sent(const struct client_link *link)
+{
+    unsigned char frame[64];
+    struct wire_writer w;
+
+    wire_begin(&w, frame, sizeof frame, WIRE_SENT);
+    return client_send(link, frame, w.used, -1) == CLIENT_OK;
+}
+
+bool ask_answered(const struct client_link *link, unsigned input, unsigned output)
+{
+    unsigned char frame[1024];
+    char text[256];
+    struct wire_writer w;
+    const uint64_t offset = 0;
+    int length =
+        snprintf(text, sizeof text,
+                 "{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion\",\"model\":\"gpt-4o-mini\","
+                 "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":"
+                 "\"hi\"}}],\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%u,"
+                 "\"total_tokens\":%u}}",
+                 input, output, input + output);
+
+    wire_begin(&w, frame, sizeof frame, WIRE_RESPONSE);
+    wire_put_number(&w, WIRE_STATUS, 200);
+    wire_put_text(&w, WIRE_HEADER, "content-type: application/json");
+    if (client_send(link, frame, w.used, -1) != CLIENT_OK)
+        return false;
+    wire_begin(&w, frame, sizeof frame, WIRE_DATA);
+    wire_raw(&w, &offset, sizeof offset);
+    wire_raw(&w, text, (size_t)length);
+    return client_send(link, frame, w.used, -1) == CLIENT_OK;
+}
+
+bool ask_end(const struct client_link *link, bool sent, bool broken)
+{
+    unsigned char frame[64];
+    struct wire_writer w;
+
+    wire_begin(&w, frame, sizeof frame, WIRE_END);
+    wire_put_number(&w, WIRE_FLAGS, (sent ? WIRE_WAS_SENT : 0) | (broken ? WIRE_BROKEN : 0));
+    return client_send(link, frame, w.used, -1) == CLIENT_OK;
+}
+
+enum ask_answer ask_claim(struct client_link *link, const struct client_place *place, bool start,
+                          const uint8_t id[16], const struct ask_run *run, bool sent)
+{
+    unsigned char frame[256];
+    char reason[256];
+    struct wire_writer w;
+    bool started;
+
+    client_close(link);
+    if (!client_open(link, place, start, &started, reason, sizeof reason))
+        return ASK_LOST;
+    wire_begin(&w, frame, sizeof frame, WIRE_CLAIM);
+    wire_put(&w, WIRE_CALL_ID, id, 16);
+    wire_put(&w, WIRE_RUN_ID, run->id, sizeof run->id);
+    wire_put(&w, WIRE_TOKEN, run->token, sizeof run->token);
+    wire_put_number(&w, WIRE_FLAGS, sent ? WIRE_WAS_SENT : 0);
+    if (client_send(link, frame, w.used, -1) != CLIENT_OK)
+        return ASK_LOST;
+    return ask_verdict(link, 2000, reason);
+}
