@@ -164,8 +164,9 @@ $(B)/fuzz/peer: $(B)/tests/fuzz/peer.o $(ARCHIVES)
 
 # ---- crashing ------------------------------------------------------------------------------
 # Programs and preloads of tests/crash; `tests/crash/run` has them do it.
-CRASH     := storm
-$(B)/crash/storm: $(B)/tests/crash/storm_client.o $(B)/tests/crash/storm_check.o
+CRASH     := storm sim
+$(B)/crash/sim: $(addprefix $(B)/tests/crash/,sim_model.o sim_ledger.o sim_compare.o)
+$(B)/crash/storm: $(addprefix $(B)/tests/crash/,storm_client.o storm_check.o)
 $(CRASH:%=$(B)/crash/%): $(B)/crash/%: $(B)/tests/crash/%.o $(B)/tests/crash/ask.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
