@@ -164,12 +164,17 @@ $(B)/fuzz/peer: $(B)/tests/fuzz/peer.o $(ARCHIVES)
 
 # ---- crashing ------------------------------------------------------------------------------
 # Programs and preloads of tests/crash; `tests/crash/run` has them do it.
-CRASH     := storm sim
+CRASH     := storm sim images
+$(B)/crash/images: $(B)/tests/crash/images_live.o $(B)/crash/record.so
 $(B)/crash/sim: $(addprefix $(B)/tests/crash/,sim_model.o sim_ledger.o sim_compare.o)
 $(B)/crash/storm: $(addprefix $(B)/tests/crash/,storm_client.o storm_check.o)
 $(CRASH:%=$(B)/crash/%): $(B)/crash/%: $(B)/tests/crash/%.o $(B)/tests/crash/ask.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
+
+$(B)/crash/%.so: tests/crash/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out $(FLAGS),$(BASE)) $(CFLAGS) -MF $(B)/tests/crash/$*.so.d -fPIC -shared $< -o $@
 
 # ---- everything that must hold -------------------------------------------------------------
 E2E          ?=
