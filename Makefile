@@ -164,7 +164,7 @@ $(B)/fuzz/peer: $(B)/tests/fuzz/peer.o $(ARCHIVES)
 
 # ---- crashing ------------------------------------------------------------------------------
 # Programs and preloads of tests/crash; `tests/crash/run` has them do it.
-CRASH     := storm sim images
+CRASH     := storm sim images race
 $(B)/crash/images: $(B)/tests/crash/images_live.o $(B)/crash/record.so
 $(B)/crash/sim: $(addprefix $(B)/tests/crash/,sim_model.o sim_ledger.o sim_compare.o)
 $(B)/crash/storm: $(addprefix $(B)/tests/crash/,storm_client.o storm_check.o)

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/crash/ask.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,11 +30,58 @@ void ask_die(const char *format, ...)
     exit(1);
 }
 
-void ask_place(struct client_place *out, const char *build)
+/* ---- state directories and sidecars --------------------------------------------------------- */
+
+void ask_home_make(struct client_place *place, const char *what)
 {
-    if (!client_home(out->home, sizeof out->home))
-        ask_die("no FLYBALL_HOME");
-    (void)snprintf(out->directory, sizeof out->directory, "%s", build);
+    const char *dir = getenv("TMPDIR");
+
+    (void)snprintf(place->home, sizeof place->home, "%s/flyball-%s-XXXXXX",
+                   dir != NULL ? dir : "/dev/shm", what);
+    if (mkdtemp(place->home) == NULL)
+        ask_die("%s: %s", place->home, strerror(errno));
+}
+
+void ask_home_remove(const struct client_place *place)
+{
+    char command[700];
+
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", place->home);
+    if (system(command) != 0)
+        ask_die("%s cannot be removed", place->home);
+}
+
+/* Whoever has the ledger's lock and is a child that was not waited for: its number is its own. */
+pid_t ask_sidecar_pid(const struct client_place *place)
+{
+    char path[600], text[32] = "";
+    siginfo_t info = {0};
+    pid_t pid;
+    int fd;
+
+    (void)snprintf(path, sizeof path, "%s/lock", place->home);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    (void)!read(fd, text, sizeof text - 1);
+    (void)close(fd);
+    pid = (pid_t)atoi(text);
+    if (pid <= 0 || waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+        info.si_pid != 0)
+        return 0;
+    return pid;
+}
+
+void ask_sidecar_end(const struct client_place *place)
+{
+    pid_t pid = ask_sidecar_pid(place);
+    int status;
+
+    if (pid == 0)
+        ask_die("no sidecar at the end");
+    (void)kill(pid, SIGTERM);
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        ask_die("the sidecar ended with status 0x%x", (unsigned)status);
 }
 
 /* ---- runs and questions ------------------------------------------------------------------- */

@@ -32,8 +32,13 @@ enum ask_answer {
     ASK_MUTE, /* nothing was heard for WIRE_SILENCE_MS */
 };
 
-/* The state directory, and where flyballd is: of $FLYBALL_HOME and of build. */
-void ask_place(struct client_place *out, const char *build);
+/* A new state directory below $TMPDIR (else in memory); and it is gone again. */
+void ask_home_make(struct client_place *place, const char *what);
+void ask_home_remove(const struct client_place *place);
+/* The sidecar of this place, started below this program, which is its reaper; 0: none lives. */
+pid_t ask_sidecar_pid(const struct client_place *place);
+/* It is asked to end, and does, in order. */
+void ask_sidecar_end(const struct client_place *place);
 
 /* A run as asked for, with nothing limited and no output cap ever lowered. */
 void ask_spec(struct side_spec *out);

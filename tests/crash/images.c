@@ -268,8 +268,10 @@ void images_check(struct images_life *life, const char *build, struct chance *ch
         totals->syncs += entries[i].head.kind == RECORD_SYNC;
     totals->entries += entry_count;
     totals->calls += IMAGES_CLIENTS * IMAGES_CALLS;
-    while (entries[first++].head.kind != RECORD_SYNC) /* before that there was no ledger yet */
-        ;
+    while (first < entry_count && entries[first].head.kind != RECORD_SYNC)
+        first++; /* before that there was no ledger yet */
+    if (++first >= entry_count)
+        ask_die("the ledger is never synced");
     for (unsigned i = 0; i < count; i++)
         cuts[i] = first + (unsigned)chance_below(chance, entry_count - first);
     qsort(cuts, count, sizeof *cuts, by_size);

@@ -8,13 +8,10 @@
 #include "tests/crash/storm.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -76,27 +73,6 @@ static void client_kill(unsigned slot)
     storm_book_add(&book, &shared->clients[slot]);
 }
 
-/* Whoever has the ledger's lock and is a child that was not waited for: its number is its own. */
-static pid_t sidecar_pid(void)
-{
-    char path[600], text[32] = "";
-    siginfo_t info = {0};
-    pid_t pid;
-    int fd;
-
-    (void)snprintf(path, sizeof path, "%s/lock", place.home);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    (void)!read(fd, text, sizeof text - 1);
-    (void)close(fd);
-    pid = (pid_t)atoi(text);
-    if (pid <= 0 || waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
-        info.si_pid != 0)
-        return 0;
-    return pid;
-}
-
 static void reap(pid_t pid)
 {
     int status;
@@ -127,7 +103,7 @@ static void reap_orphans(void)
 
 static void sidecar_kill(void)
 {
-    pid_t pid = sidecar_pid();
+    pid_t pid = ask_sidecar_pid(&place);
     int64_t began = ask_now_us();
     unsigned next;
 
@@ -214,7 +190,8 @@ static void stop_or_go(void)
         stopped[slot] = (unsigned)(1 + chance_below(&chance, STOPPED_STEPS));
         totals.stops++;
     }
-    if (sidecar_stopped == 0 && chance_one_in(&chance, 40) && (sidecar = sidecar_pid()) != 0) {
+    if (sidecar_stopped == 0 && chance_one_in(&chance, 40) &&
+        (sidecar = ask_sidecar_pid(&place)) != 0) {
         (void)kill(sidecar, SIGSTOP);
         sidecar_stopped = (unsigned)(1 + chance_below(&chance, 2 * STOPPED_STEPS));
         totals.stops++;
@@ -256,16 +233,6 @@ static bool at_rest(void)
     return true;
 }
 
-static void sidecar_end(void)
-{
-    pid_t pid = sidecar_pid();
-
-    if (pid == 0)
-        ask_die("no sidecar at the end");
-    (void)kill(pid, SIGTERM);
-    reap(pid);
-}
-
 static void restarts_note(void)
 {
     unsigned last = atomic_load(&shared->generation);
@@ -281,29 +248,11 @@ static void restarts_note(void)
     }
 }
 
-static void home_make(char *home, size_t size)
-{
-    const char *dir = getenv("TMPDIR");
-
-    (void)snprintf(home, size, "%s/flyball-storm-XXXXXX", dir != NULL ? dir : "/dev/shm");
-    if (mkdtemp(home) == NULL)
-        ask_die("%s: %s", home, strerror(errno));
-}
-
-static void home_remove(const char *home)
-{
-    char command[700];
-
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", home);
-    if (system(command) != 0)
-        ask_die("%s cannot be removed", home);
-}
-
 static void ledger_storm(unsigned long kills)
 {
     int64_t until;
 
-    home_make(place.home, sizeof place.home);
+    ask_home_make(&place, "storm");
     runs_used = 0;
     book.count = 0;
     atomic_store(&shared->generation, 0);
@@ -324,12 +273,12 @@ static void ledger_storm(unsigned long kills)
     while (!at_rest())
         if (client_now_ms() > until)
             ask_die("holds are stuck in %s: no client lives", place.home);
-    sidecar_end();
+    ask_sidecar_end(&place);
     reap_orphans();
     storm_check(place.home, &book, &totals);
     restarts_note();
     totals.ledgers++;
-    home_remove(place.home);
+    ask_home_remove(&place);
 }
 
 /* ---- the program -------------------------------------------------------------------------- */
