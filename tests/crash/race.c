@@ -208,7 +208,9 @@ static void check(const char *home)
     if (!proof.chain || !proof.sums || !proof.caps)
         ask_die("verify: record %llu: %s", (unsigned long long)proof.first_bad, proof.what);
     if (store_view_next_open(view, NULL, &call) == STORE_OK)
-        ask_die("a hold is left");
+        ask_die("a hold is left, by the call of record %llu of %llu, in state %u",
+                (unsigned long long)call.admission_seq, (unsigned long long)proof.records,
+                call.state);
     store_view_close(view);
     store_close(store);
 }
@@ -228,7 +230,8 @@ static int64_t hold_of(void)
 
     client_uuid7(id);
     if (!client_open(&caller, &place, false, &started, reason, sizeof reason) ||
-        !ask_send(&caller, id, &shared->run) || ask_verdict(&caller, 10000, reason) != ASK_ADMITTED)
+        !ask_send(&caller, id, &shared->run) ||
+        ask_verdict(&caller, 10000, reason) != ASK_ADMITTED || !ask_end(&caller, false, true))
         ask_die("no call is admitted: %s", reason);
     ask_sidecar_end(&place);
     client_close(&caller);
