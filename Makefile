@@ -164,8 +164,9 @@ $(B)/fuzz/peer: $(B)/tests/fuzz/peer.o $(ARCHIVES)
 
 # ---- crashing ------------------------------------------------------------------------------
 # Programs and preloads of tests/crash; `tests/crash/run` has them do it.
-CRASH     := storm sim images race
+CRASH     := storm sim images race faults
 $(B)/crash/images: $(B)/tests/crash/images_live.o $(B)/crash/record.so
+$(B)/crash/faults: $(B)/tests/crash/faults_scenario.o $(B)/crash/fault.so
 $(B)/crash/sim: $(addprefix $(B)/tests/crash/,sim_model.o sim_ledger.o sim_compare.o)
 $(B)/crash/storm: $(addprefix $(B)/tests/crash/,storm_client.o storm_check.o)
 $(CRASH:%=$(B)/crash/%): $(B)/crash/%: $(B)/tests/crash/%.o $(B)/tests/crash/ask.o $(ARCHIVES)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -165,24 +166,44 @@ bool ask_run_open(const struct client_link *link, const struct side_spec *spec, 
 
 /* ---- a call ------------------------------------------------------------------------------- */
 
+#define LARGE_BYTES (300 << 10)
+
 /* No request begins like another one: the hold of each is the same. */
-static int body_make(const uint8_t id[16], char *out, size_t size)
+static int body_make(const uint8_t id[16], enum ask_kind kind, char *out, size_t size)
 {
     char text[37];
+    int length;
 
     client_uuid_text(id, text);
-    return snprintf(out, size,
-                    "{\"model\":\"gpt-4o-mini\",\"max_tokens\":%d,\"messages\":[{\"role\":"
-                    "\"user\",\"content\":\"%s\"}]}",
-                    ASK_OUTPUT_CAP, text);
+    length = snprintf(out, size,
+                      "{\"model\":\"gpt-4o-mini\",\"max_tokens\":%d,\"stream\":%s,\"messages\":[{"
+                      "\"role\":\"user\",\"content\":\"%s",
+                      ASK_OUTPUT_CAP, kind == ASK_STREAM ? "true" : "false", text);
+    if (kind == ASK_LARGE) {
+        memset(out + length, 'x', LARGE_BYTES);
+        length += LARGE_BYTES;
+    }
+    return length + snprintf(out + length, size - (size_t)length, "\"}]}");
 }
 
-bool ask_send(const struct client_link *link, const uint8_t id[16], const struct ask_run *run)
+static int memfd_of(const char *body, int length)
 {
+    int fd = memfd_create("body", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (fd < 0 || write(fd, body, (size_t)length) != length ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
+        ask_die("memfd: %s", strerror(errno));
+    return fd;
+}
+
+bool ask_send(const struct client_link *link, const uint8_t id[16], const struct ask_run *run,
+              enum ask_kind kind)
+{
+    static char body[LARGE_BYTES + 1024];
     unsigned char frame[1024];
-    char body[256];
-    int length = body_make(id, body, sizeof body);
+    int length = body_make(id, kind, body, sizeof body), fd = -1;
     struct wire_writer w;
+    bool ok;
 
     wire_begin(&w, frame, sizeof frame, WIRE_ADMIT);
     wire_put(&w, WIRE_CALL_ID, id, 16);
@@ -191,8 +212,16 @@ bool ask_send(const struct client_link *link, const uint8_t id[16], const struct
     wire_put_text(&w, WIRE_METHOD, "POST");
     wire_put_text(&w, WIRE_HOST, "api.openai.com");
     wire_put_text(&w, WIRE_PATH, "/v1/chat/completions");
-    wire_put(&w, WIRE_BODY, body, (size_t)length);
-    return client_send(link, frame, w.used, -1) == CLIENT_OK;
+    if (kind == ASK_LARGE) {
+        fd = memfd_of(body, length);
+        wire_put_number(&w, WIRE_BODY_BYTES, (uint64_t)length);
+    } else {
+        wire_put(&w, WIRE_BODY, body, (size_t)length);
+    }
+    ok = client_send(link, frame, w.used, fd) == CLIENT_OK;
+    if (fd >= 0)
+        (void)close(fd);
+    return ok;
 }
 
 /* "flyball: reason: ..." */
@@ -225,11 +254,13 @@ static enum ask_answer decision_of(struct wire_reader *r, char reason[64])
 enum ask_answer ask_verdict(const struct client_link *link, int silence_ms, char reason[64])
 {
     static unsigned char frame[WIRE_FRAME_MAX];
+    int64_t until =
+        client_now_ms() + (silence_ms > WIRE_PATIENCE_MS ? silence_ms : WIRE_PATIENCE_MS);
     struct wire_reader r;
     struct wire_head head;
 
     reason[0] = '\0';
-    for (;;) {
+    while (client_now_ms() < until) {
         int fd;
         ssize_t count = client_receive(link, frame, sizeof frame, silence_ms, &fd);
 
@@ -240,6 +271,7 @@ enum ask_answer ask_verdict(const struct client_link *link, int silence_ms, char
         if (head.type == WIRE_VERDICT)
             return decision_of(&r, reason);
     }
+    return ASK_MUTE;
 }
 
 bool ask_sent(const struct client_link *link)
@@ -251,29 +283,62 @@ bool ask_sent(const struct client_link *link)
     return client_send(link, frame, w.used, -1) == CLIENT_OK;
 }
 
-bool ask_answered(const struct client_link *link, unsigned input, unsigned output)
+static bool head_send(const struct client_link *link, const char *type)
 {
-    unsigned char frame[1024];
-    char text[256];
+    unsigned char frame[256];
     struct wire_writer w;
-    const uint64_t offset = 0;
-    int length =
-        snprintf(text, sizeof text,
-                 "{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion\",\"model\":\"gpt-4o-mini\","
-                 "\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":"
-                 "\"hi\"}}],\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%u,"
-                 "\"total_tokens\":%u}}",
-                 input, output, input + output);
 
     wire_begin(&w, frame, sizeof frame, WIRE_RESPONSE);
     wire_put_number(&w, WIRE_STATUS, 200);
-    wire_put_text(&w, WIRE_HEADER, "content-type: application/json");
-    if (client_send(link, frame, w.used, -1) != CLIENT_OK)
-        return false;
-    wire_begin(&w, frame, sizeof frame, WIRE_DATA);
-    wire_raw(&w, &offset, sizeof offset);
-    wire_raw(&w, text, (size_t)length);
+    wire_put_text(&w, WIRE_HEADER, type);
     return client_send(link, frame, w.used, -1) == CLIENT_OK;
+}
+
+static bool data_send(const struct client_link *link, uint64_t *offset, const char *text)
+{
+    unsigned char frame[16384];
+    struct wire_writer w;
+
+    wire_begin(&w, frame, sizeof frame, WIRE_DATA);
+    wire_raw(&w, offset, sizeof *offset);
+    wire_raw(&w, text, strlen(text));
+    *offset += strlen(text);
+    return !w.overflow && client_send(link, frame, w.used, -1) == CLIENT_OK;
+}
+
+bool ask_answered(const struct client_link *link, unsigned input, unsigned output)
+{
+    char text[512];
+    uint64_t offset = 0;
+
+    (void)snprintf(text, sizeof text,
+                   "{\"id\":\"chatcmpl-1\",\"object\":\"chat.completion\",\"model\":"
+                   "\"gpt-4o-mini\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\","
+                   "\"content\":\"hi\"}}],\"usage\":{\"prompt_tokens\":%u,"
+                   "\"completion_tokens\":%u,\"total_tokens\":%u}}",
+                   input, output, input + output);
+    return head_send(link, "content-type: application/json") && data_send(link, &offset, text);
+}
+
+bool ask_streamed(const struct client_link *link, unsigned input, unsigned output)
+{
+    static const char event[] = "data: {\"id\":\"chatcmpl-1\",\"object\":"
+                                "\"chat.completion.chunk\",\"model\":\"gpt-4o-mini\","
+                                "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
+    char text[8192] = "";
+    uint64_t offset = 0;
+    bool ok = head_send(link, "content-type: text/event-stream");
+
+    for (unsigned i = 0; i < 40; i++)
+        (void)strcat(text, event);
+    for (unsigned i = 0; i < 16 && ok; i++)
+        ok = data_send(link, &offset, text);
+    (void)snprintf(text, sizeof text,
+                   "data: {\"id\":\"chatcmpl-1\",\"model\":\"gpt-4o-mini\",\"choices\":[],"
+                   "\"usage\":{\"prompt_tokens\":%u,\"completion_tokens\":%u,\"total_tokens\":%u}}"
+                   "\n\ndata: [DONE]\n\n",
+                   input, output, input + output);
+    return ok && data_send(link, &offset, text);
 }
 
 bool ask_end(const struct client_link *link, bool sent, bool broken)

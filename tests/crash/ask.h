@@ -29,7 +29,7 @@ enum ask_answer {
     ASK_ADMITTED,
     ASK_REFUSED,
     ASK_LOST, /* the link ended */
-    ASK_MUTE, /* nothing was heard for WIRE_SILENCE_MS */
+    ASK_MUTE, /* nothing was heard for as long as that may be */
 };
 
 /* A new state directory below $TMPDIR (else in memory); and it is gone again. */
@@ -51,12 +51,19 @@ int ask_question(const struct client_link *link, const char *json, char *out, si
                  int wait_ms);
 
 /* Asks for a call of a run. False: the link is lost. */
-bool ask_send(const struct client_link *link, const uint8_t id[16], const struct ask_run *run);
-/* Waits for the verdict; reason (64 bytes) gets a refusal's primary reason. */
+enum ask_kind {
+    ASK_PLAIN,
+    ASK_STREAM, /* of server-sent events */
+    ASK_LARGE,  /* a body in a memfd, read off the sidecar's loop */
+};
+bool ask_send(const struct client_link *link, const uint8_t id[16], const struct ask_run *run,
+              enum ask_kind kind);
+/* Waits for the verdict, WIRE_PATIENCE_MS at most; reason gets a refusal's primary reason. */
 enum ask_answer ask_verdict(const struct client_link *link, int silence_ms, char reason[64]);
 bool ask_sent(const struct client_link *link);
-/* A whole answer that reports these tokens. */
+/* A whole answer that reports these tokens; of a stream, one that is acknowledged on the way. */
 bool ask_answered(const struct client_link *link, unsigned input, unsigned output);
+bool ask_streamed(const struct client_link *link, unsigned input, unsigned output);
 /* sent false: the call is let go. */
 bool ask_end(const struct client_link *link, bool sent, bool broken);
 /* Takes a call over after a restart; the link is opened anew (start: also the sidecar). */

@@ -82,7 +82,7 @@ static void one_call(const struct images_life *life, const struct client_link *l
     char reason[64];
 
     client_uuid7(call->id);
-    if (!ask_send(link, call->id, run))
+    if (!ask_send(link, call->id, run, ASK_PLAIN))
         ask_die("the sidecar is gone");
     if (ask_verdict(link, 10000, reason) != ASK_ADMITTED)
         ask_die("a call was refused: %s", reason);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The last pico-dollar: `race SEED ROUNDS BUILD`. 64 processes ask at the same moment for what only
- * a few of them can have: a limit of some holds, a pico-dollar more, or one less. As many as fit
- * are admitted, never one more, never one fewer; again after those have let go, and again after
- * some have spent. Then all may wait, and each lets go as soon as it is admitted: every one of them
- * gets its turn, and no hold is left. */
+/* The last pico-dollar: `race SEED ROUNDS BUILD`. A round: 64 processes ask at the same moment for
+ * what only a few of them can have: a limit of some holds, a pico-dollar more, or one less. As many
+ * as fit are admitted, never one more, never one fewer; again after those have let go, and again
+ * after some have spent. Then all may wait, and each lets go as soon as it is admitted: every one
+ * of them gets its turn, and no hold is left. */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -17,7 +17,7 @@
 #include "tests/unit/chance.h"
 
 #define RACERS           64u
-#define ROUNDS_OF_LEDGER 100ul
+#define ROUNDS_OF_LEDGER 200ul
 #define MOST             5 /* holds that fit */
 
 enum order { LET_GO, SPEND, TAKE_TURNS, GO_HOME };
@@ -31,6 +31,7 @@ static struct shared {
 } * shared;
 
 static struct client_place place;
+static unsigned long rounds; /* so far */
 
 /* ---- a racer -------------------------------------------------------------------------------- */
 
@@ -56,7 +57,7 @@ static void run_once(struct client_link *link, struct chance *chance)
     char reason[64];
 
     client_uuid7(id);
-    if (!ask_send(link, id, &shared->run))
+    if (!ask_send(link, id, &shared->run, ASK_PLAIN))
         ask_die("the sidecar is gone");
     switch (ask_verdict(link, 10000, reason)) {
     case ASK_ADMITTED:
@@ -117,6 +118,7 @@ static void catch_up(void)
 static void ask_all(enum order order)
 {
 
+    rounds++;
     atomic_store(&shared->admitted, 0);
     atomic_store(&shared->busy, 0);
     atomic_store(&shared->exceeded, 0);
@@ -127,16 +129,16 @@ static void ask_all(enum order order)
     catch_up();
 }
 
-static void expect(unsigned long round, const char *what, unsigned want)
+static void expect(const char *what, unsigned want)
 {
     unsigned admitted = atomic_load(&shared->admitted), busy = atomic_load(&shared->busy),
              exceeded = atomic_load(&shared->exceeded);
 
     if (admitted != want || admitted + busy + exceeded != RACERS)
-        ask_die("round %lu, %s: %u admitted, %u busy, %u refused; %u fit", round, what, admitted,
+        ask_die("round %lu, %s: %u admitted, %u busy, %u refused; %u fit", rounds, what, admitted,
                 busy, exceeded, want);
     if (want > 0 && exceeded != 0)
-        ask_die("round %lu, %s: %u were told that it is used up", round, what, exceeded);
+        ask_die("round %lu, %s: %u were told that it is used up", rounds, what, exceeded);
 }
 
 static struct client_link run_open(int64_t limit_pusd, int64_t busy_wait_ms)
@@ -166,7 +168,7 @@ static void run_close(struct client_link *link)
     client_close(link);
 }
 
-static void race_round(unsigned long round, struct chance *chance, int64_t hold)
+static void race_for(struct chance *chance, int64_t hold)
 {
     int64_t limit = hold * (1 + chance_below(chance, MOST)) + chance_below(chance, 3) - 1;
     struct client_link link = run_open(limit, 0);
@@ -174,19 +176,19 @@ static void race_round(unsigned long round, struct chance *chance, int64_t hold)
 
     atomic_store(&shared->spent, 0);
     ask_all(LET_GO);
-    expect(round, "at first", fit);
+    expect("at first", fit);
     if (fit > 0) {
         ask_all(SPEND);
-        expect(round, "after all were let go", fit);
+        expect("after all were let go", fit);
         fit = (unsigned)((limit - atomic_load(&shared->spent)) / hold);
         ask_all(LET_GO);
-        expect(round, "after some was spent", fit);
+        expect("after some was spent", fit);
     }
     run_close(&link);
     limit = hold * (1 + chance_below(chance, MOST));
     link = run_open(limit, 60000);
     ask_all(TAKE_TURNS);
-    expect(round, "taking turns", RACERS);
+    expect("taking turns", RACERS);
     run_close(&link);
 }
 
@@ -230,7 +232,7 @@ static int64_t hold_of(void)
 
     client_uuid7(id);
     if (!client_open(&caller, &place, false, &started, reason, sizeof reason) ||
-        !ask_send(&caller, id, &shared->run) ||
+        !ask_send(&caller, id, &shared->run, ASK_PLAIN) ||
         ask_verdict(&caller, 10000, reason) != ASK_ADMITTED || !ask_end(&caller, false, true))
         ask_die("no call is admitted: %s", reason);
     ask_sidecar_end(&place);
@@ -245,7 +247,7 @@ static int64_t hold_of(void)
     return event.admission.hold[GOV_COST];
 }
 
-static void ledger_race(unsigned long from, unsigned long to, struct chance *chance)
+static void ledger_race(unsigned long until, struct chance *chance)
 {
     pid_t pids[RACERS];
     struct client_link link;
@@ -262,8 +264,8 @@ static void ledger_race(unsigned long from, unsigned long to, struct chance *cha
         if (pids[i] == 0)
             racer(seed);
     }
-    for (unsigned long round = from; round < to; round++)
-        race_round(round, chance, hold);
+    while (rounds < until)
+        race_for(chance, hold);
     shared->order = GO_HOME;
     (void)pthread_barrier_wait(&shared->start);
     for (unsigned i = 0; i < RACERS; i++)
@@ -277,11 +279,11 @@ static void ledger_race(unsigned long from, unsigned long to, struct chance *cha
 
 int main(int argc, char **argv)
 {
-    unsigned long rounds = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+    unsigned long wanted = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
     pthread_barrierattr_t attributes;
     struct chance chance;
 
-    if (rounds == 0 || argc < 4)
+    if (wanted == 0 || argc < 4)
         ask_die("usage: race SEED ROUNDS BUILD");
     chance.state = strtoull(argv[1], NULL, 10);
     (void)snprintf(place.directory, sizeof place.directory, "%s", argv[3]);
@@ -292,8 +294,9 @@ int main(int argc, char **argv)
         pthread_barrier_init(&shared->finish, &attributes, RACERS + 1) != 0 ||
         prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
         ask_die("set-up: %s", strerror(errno));
-    for (unsigned long at = 0; at < rounds; at += ROUNDS_OF_LEDGER)
-        ledger_race(at, at + ROUNDS_OF_LEDGER < rounds ? at + ROUNDS_OF_LEDGER : rounds, &chance);
+    while (rounds < wanted)
+        ledger_race(rounds + ROUNDS_OF_LEDGER < wanted ? rounds + ROUNDS_OF_LEDGER : wanted,
+                    &chance);
     printf("race: seed %s, %lu rounds of %u processes: never over, as many as fit, no false "
            "denial, no hold left\n",
            argv[1], rounds, RACERS);

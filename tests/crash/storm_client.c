@@ -141,7 +141,7 @@ static void one_call(struct client *client, struct storm_call *call)
     const struct ask_run *run = &client->shared->runs[current];
     char reason[64];
 
-    if (!ask_send(&client->link, call->id, run)) {
+    if (!ask_send(&client->link, call->id, run, ASK_PLAIN)) {
         client_close(&client->link);
         return;
     }

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Faults, one site at a time. A site is a call of something that may fail: which, and from where
+ * (the return addresses on the stack). The table is a file that $CRASH_FAULTS names: who starts the
+ * process says in it which site has to fail, the preload fault.so notes what it comes across. */
+#ifndef FLYBALL_TESTS_CRASH_FAULT_H
+#define FLYBALL_TESTS_CRASH_FAULT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define FAULT_SITES 16384u
+#define FAULT_DEPTH 8
+
+struct fault_site {
+    atomic_ulong id; /* 0: free */
+    const char *name;
+    void *stack[FAULT_DEPTH]; /* for people */
+    atomic_uint calls;
+    atomic_int live; /* allocations that were not freed */
+};
+
+struct fault_table {
+    unsigned long target; /* 0: nothing fails */
+    int once;
+    atomic_uint failed;
+    atomic_uint armed;
+    struct fault_site sites[FAULT_SITES];
+};
+
+#endif

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Faults: `faults SHALLOW BUILD`. A small life of a sidecar under the preload fault.so, which knows
+ * every place where it allocates or makes a system call that may fail. Then each of those fails,
+ * alone, once and for ever, in a life of its own; SHALLOW n: every n-th of them. Nobody crashes,
+ * hangs or leaks, nothing leaves for which the ledger has no hold, and another sidecar finds the
+ * ledger well. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/crash/fault.h"
+#include "tests/crash/faults.h"
+
+#define BASELINES   4
+#define WORKERS     2u
+#define PATIENCE_MS 60000
+#define TRIES       3
+
+struct target {
+    unsigned long id;
+    char name[16];
+    unsigned char hit; /* a bit for once, a bit for ever */
+};
+
+struct shared {
+    struct faults_told told[WORKERS];
+    atomic_uint next;
+    atomic_ulong lives, refusals, mute, hits;
+    struct target targets[FAULT_SITES];
+    unsigned count;
+};
+
+static struct shared *shared;
+static const char *build;
+static int kept_live[FAULT_SITES]; /* by place in known: what a life without faults leaves */
+static unsigned long known[FAULT_SITES];
+static unsigned known_count;
+
+/* ---- processes ------------------------------------------------------------------------------ */
+
+/* False: it did not end in time. */
+static bool wait_for(pid_t pid, int *status_out)
+{
+    struct pollfd ready = {(int)syscall(SYS_pidfd_open, pid, 0), POLLIN, 0};
+    int count = poll(&ready, 1, PATIENCE_MS);
+
+    (void)close(ready.fd);
+    if (count != 1) {
+        (void)kill(pid, SIGKILL);
+        (void)waitpid(pid, status_out, 0);
+        return false;
+    }
+    return waitpid(pid, status_out, 0) == pid;
+}
+
+/* The same addresses every time, so that a site has the same id. table NULL: without faults. False:
+ * it says that it cannot serve. */
+static bool sidecar_start(const struct client_place *place, const char *table, pid_t *pid_out)
+{
+    char program[600], preload[600], number[16], ready[6] = "";
+    size_t used = 0;
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        ask_die("pipe: %s", strerror(errno));
+    (void)snprintf(program, sizeof program, "%s/flyballd", build);
+    (void)snprintf(preload, sizeof preload, "%s/crash/fault.so", build);
+    *pid_out = fork();
+    if (*pid_out == 0) {
+        int null = open("/dev/null", O_RDWR);
+
+        (void)personality(ADDR_NO_RANDOMIZE);
+        if (table != NULL &&
+            (setenv("LD_PRELOAD", preload, 1) | setenv("CRASH_FAULTS", table, 1)) != 0)
+            _exit(99);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        (void)dup2(null, 1);
+        (void)dup2(null, 2);
+        (void)snprintf(number, sizeof number, "%d", dup(ends[1]));
+        (void)execl(program, "flyballd", "--foreground", "--home", place->home, "--ready-fd",
+                    number, NULL);
+        _exit(127);
+    }
+    (void)close(ends[1]);
+    while (used < sizeof ready && read(ends[0], ready + used, 1) == 1)
+        used++;
+    (void)close(ends[0]);
+    return used == sizeof ready && memcmp(ready, "ready\n", sizeof ready) == 0;
+}
+
+static void sidecar_end(pid_t pid, const char *what, bool orderly)
+{
+    int status;
+
+    (void)kill(pid, SIGTERM);
+    if (!wait_for(pid, &status))
+        ask_die("%s: the sidecar hangs", what);
+    if (WIFSIGNALED(status) ? WTERMSIG(status) != SIGTERM || orderly
+                            : WEXITSTATUS(status) != 0 && orderly)
+        ask_die("%s: the sidecar ended with status 0x%x", what, (unsigned)status);
+}
+
+/* ---- a life ---------------------------------------------------------------------------------- */
+
+struct life {
+    struct client_place place;
+    char table_path[128];
+    struct fault_table *table;
+    struct faults_told *told;
+};
+
+static void life_init(struct life *life, unsigned worker)
+{
+    const char *dir = getenv("TMPDIR");
+    int fd;
+
+    memset(life, 0, sizeof *life);
+    (void)snprintf(life->table_path, sizeof life->table_path, "%.80s/flyball-faults-%ld-%u",
+                   dir != NULL ? dir : "/dev/shm", (long)getpid(), worker);
+    fd = open(life->table_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || ftruncate(fd, sizeof *life->table) != 0)
+        ask_die("%s: %s", life->table_path, strerror(errno));
+    life->table = mmap(NULL, sizeof *life->table, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (life->table == MAP_FAILED)
+        ask_die("mmap: %s", strerror(errno));
+    (void)close(fd);
+    life->told = &shared->told[worker];
+}
+
+static void life_release(struct life *life)
+{
+    (void)munmap(life->table, sizeof *life->table);
+    (void)unlink(life->table_path);
+}
+
+static void scenario(const struct life *life, const char *what)
+{
+    pid_t pid = fork();
+    int status;
+
+    if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        faults_scenario(&life->place, life->told);
+        _exit(0);
+    }
+    if (!wait_for(pid, &status) || status != 0)
+        ask_die("%s: the callers hang", what);
+}
+
+/* True: the fault came. */
+static bool live(struct life *life, unsigned long target, bool once, const char *what)
+{
+    pid_t pid;
+
+    memset(life->table, 0, sizeof *life->table);
+    memset(life->told, 0, sizeof *life->told);
+    life->table->target = target;
+    life->table->once = once;
+    ask_home_make(&life->place, "faults");
+    if (sidecar_start(&life->place, life->table_path, &pid))
+        scenario(life, what);
+    sidecar_end(pid, what, target == 0);
+    faults_check(&life->place, life->told, false, what);
+    if (!sidecar_start(&life->place, NULL, &pid))
+        ask_die("%s: another sidecar does not start", what);
+    sidecar_end(pid, what, true);
+    faults_check(&life->place, life->told, true, what);
+    ask_home_remove(&life->place);
+    atomic_fetch_add(&shared->lives, 1);
+    atomic_fetch_add(&shared->refusals, atomic_load(&life->told->refused));
+    atomic_fetch_add(&shared->mute, atomic_load(&life->told->mute));
+    return atomic_load(&life->table->failed) > 0;
+}
+
+/* ---- sites ----------------------------------------------------------------------------------- */
+
+static unsigned known_place(unsigned long id)
+{
+    unsigned place = 0;
+
+    while (place < known_count && known[place] != id)
+        place++;
+    return place;
+}
+
+static void learn(const struct fault_table *table)
+{
+    for (unsigned i = 0; i < FAULT_SITES; i++) {
+        const struct fault_site *site = &table->sites[i];
+        unsigned long id = atomic_load(&site->id);
+        unsigned place = id != 0 ? known_place(id) : 0;
+
+        if (id == 0)
+            continue;
+        if (place == known_count)
+            known[known_count++] = id;
+        if (atomic_load(&site->live) > kept_live[place])
+            kept_live[place] = atomic_load(&site->live);
+    }
+}
+
+static void site_print(const struct fault_site *site)
+{
+    for (unsigned i = 0; i < FAULT_DEPTH; i++)
+        (void)fprintf(stderr, " %p", site->stack[i]);
+    (void)fputc('\n', stderr);
+}
+
+/* More of something than a life without faults leaves, at the end of one that ended in order. */
+static void look_for_leaks(const struct fault_table *table, const char *what)
+{
+    for (unsigned i = 0; i < FAULT_SITES; i++) {
+        const struct fault_site *site = &table->sites[i];
+        unsigned place = atomic_load(&site->id) != 0 ? known_place(atomic_load(&site->id)) : 0;
+
+        if (atomic_load(&site->id) == 0 || place == known_count ||
+            atomic_load(&site->live) <= kept_live[place])
+            continue;
+        site_print(site);
+        ask_die("%s: a leak of %d", what, atomic_load(&site->live) - kept_live[place]);
+    }
+}
+
+/* ---- all of them ------------------------------------------------------------------------------
+ */
+
+static void fail_at(struct life *life, struct target *target, bool once)
+{
+    char what[96];
+
+    (void)snprintf(what, sizeof what, "%s at %lx fails %s", target->name, target->id,
+                   once ? "once" : "for ever");
+    for (unsigned i = 0; i < TRIES && (target->hit & (1u << once)) == 0; i++)
+        if (live(life, target->id, once, what))
+            target->hit |= (unsigned char)(1u << once);
+    look_for_leaks(life->table, what);
+    atomic_fetch_add(&shared->hits, (target->hit & (1u << once)) != 0);
+}
+
+static void worker(unsigned number)
+{
+    struct life life;
+    unsigned at;
+
+    life_init(&life, number);
+    while ((at = atomic_fetch_add(&shared->next, 1)) < 2 * shared->count)
+        fail_at(&life, &shared->targets[at / 2], at % 2 == 0);
+    life_release(&life);
+    exit(0);
+}
+
+/* What every life comes by: what it came by now and then only would not be there to fail. */
+static void sites_find(unsigned shallow)
+{
+    static unsigned seen[FAULT_SITES];
+    struct life life;
+
+    life_init(&life, 0);
+    for (unsigned i = 0; i < BASELINES; i++) {
+        (void)live(&life, 0, false, "without faults");
+        learn(life.table);
+        for (unsigned k = 0; k < FAULT_SITES; k++)
+            if (atomic_load(&life.table->sites[k].id) != 0)
+                seen[known_place(atomic_load(&life.table->sites[k].id))]++;
+    }
+    for (unsigned i = 0; i < known_count; i++)
+        if (seen[i] == BASELINES && i % shallow == 0)
+            shared->targets[shared->count++].id = known[i];
+    life_release(&life);
+}
+
+int main(int argc, char **argv)
+{
+    unsigned shallow = argc > 2 ? (unsigned)atoi(argv[1]) : 0;
+    pid_t pids[WORKERS];
+    int status;
+    bool ok = true;
+
+    if (shallow == 0)
+        ask_die("usage: faults SHALLOW BUILD");
+    build = argv[2];
+    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        ask_die("mmap: %s", strerror(errno));
+    sites_find(shallow);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        pids[i] = fork();
+        if (pids[i] == 0)
+            worker(i);
+    }
+    for (unsigned i = 0; i < WORKERS; i++)
+        ok = waitpid(pids[i], &status, 0) == pids[i] && status == 0 && ok;
+    printf("faults: %u sites known, %u of them once and for ever: %lu of %u hit, %lu lives, %lu "
+           "refusals, %lu answers that did not come\n",
+           known_count, shared->count, atomic_load(&shared->hits), 2 * shared->count,
+           atomic_load(&shared->lives), atomic_load(&shared->refusals), atomic_load(&shared->mute));
+    return ok ? 0 : 1;
+}
