@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -46,15 +47,38 @@ static _Unwind_Reason_Code frame(struct _Unwind_Context *context, void *data)
     return walk->count == FAULT_DEPTH + 2 ? _URC_END_OF_STACK : _URC_NO_REASON;
 }
 
+#define HASH_BEGIN 14695981039346656037u
+
+static unsigned long hash_add(unsigned long hash, unsigned long word)
+{
+    return (hash ^ word) * 1099511628211u;
+}
+
+static unsigned long place_of(void *const *stack)
+{
+    unsigned long place = HASH_BEGIN;
+
+    for (int i = 0; i < 3; i++)
+        place = hash_add(place, (unsigned long)(uintptr_t)stack[i]);
+    return place;
+}
+
 static struct fault_site *site_find(unsigned long id, const char *name, void *const *stack)
 {
     for (unsigned i = (unsigned)(id % FAULT_SITES);; i = (i + 1) % FAULT_SITES) {
         struct fault_site *site = &table->sites[i];
         unsigned long found = atomic_load(&site->id), none = 0;
+        Dl_info object;
 
         if (found == 0 && atomic_compare_exchange_strong(&site->id, &none, id)) {
-            site->name = name;
+            (void)snprintf(site->name, sizeof site->name, "%s", name);
             memcpy(site->stack, stack, sizeof site->stack);
+            site->place = place_of(stack);
+            if (dladdr(stack[0], &object) != 0)
+                (void)snprintf(site->file, sizeof site->file, "%s",
+                               strrchr(object.dli_fname, '/') != NULL
+                                   ? strrchr(object.dli_fname, '/') + 1
+                                   : object.dli_fname);
             return site;
         }
         if (found == id || atomic_load(&site->id) == id)
@@ -66,7 +90,7 @@ static struct fault_site *site_find(unsigned long id, const char *name, void *co
 static struct fault_site *here(const char *name)
 {
     struct walk walk = {{NULL}, 0};
-    unsigned long id = 14695981039346656037u;
+    unsigned long id = HASH_BEGIN;
     struct fault_site *site;
 
     if (table == NULL || inside || atomic_load(&table->armed) == 0)
@@ -74,9 +98,9 @@ static struct fault_site *here(const char *name)
     inside = true;
     (void)_Unwind_Backtrace(frame, &walk);
     for (const char *c = name; *c != '\0'; c++)
-        id = (id ^ (unsigned char)*c) * 1099511628211u;
+        id = hash_add(id, (unsigned char)*c);
     for (int i = 2; i < walk.count; i++) /* this function, and the wrapper */
-        id = (id ^ (unsigned long)(uintptr_t)walk.stack[i]) * 1099511628211u;
+        id = hash_add(id, (unsigned long)(uintptr_t)walk.stack[i]);
     site = site_find(id | 1, name, walk.stack + 2);
     atomic_fetch_add(&site->calls, 1);
     inside = false;
@@ -98,6 +122,17 @@ static bool fails(const char *name, int code)
     return true;
 }
 
+static void on_crash(int number)
+{
+    struct walk walk = {{NULL}, 0};
+
+    inside = true;
+    (void)_Unwind_Backtrace(frame, &walk);
+    memcpy(table->crash, walk.stack, sizeof walk.stack);
+    (void)signal(number, SIG_DFL);
+    (void)raise(number);
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     const char *path = getenv("CRASH_FAULTS");
@@ -109,6 +144,9 @@ __attribute__((constructor)) static void begin(void)
         _exit(99);
     (void)close(fd);
     table = at;
+    (void)signal(SIGSEGV, on_crash);
+    (void)signal(SIGBUS, on_crash);
+    (void)signal(SIGABRT, on_crash);
     atomic_store(&table->armed, 1);
 }
 

@@ -12,9 +12,10 @@
 #define FAULT_DEPTH 8
 
 struct fault_site {
-    atomic_ulong id; /* 0: free */
-    const char *name;
+    atomic_ulong id;          /* 0: free */
+    char name[16], file[32];  /* of the call, and of the object that makes it */
     void *stack[FAULT_DEPTH]; /* for people */
+    unsigned long place;      /* of the three innermost frames: leaks go by it */
     atomic_uint calls;
     atomic_int live; /* allocations that were not freed */
 };
@@ -24,6 +25,7 @@ struct fault_table {
     int once;
     atomic_uint failed;
     atomic_uint armed;
+    void *crash[2 * FAULT_DEPTH]; /* where it died, if it did */
     struct fault_site sites[FAULT_SITES];
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Faults: `faults SHALLOW BUILD`. A small life of a sidecar under the preload fault.so, which knows
- * every place where it allocates or makes a system call that may fail. Then each of those fails,
- * alone, once and for ever, in a life of its own; SHALLOW n: every n-th of them. Nobody crashes,
- * hangs or leaks, nothing leaves for which the ledger has no hold, and another sidecar finds the
- * ledger well. */
+/* Faults: `faults SHALLOW BUILD [SITE]`. A small life of a sidecar under the preload fault.so,
+ * which knows every place where it allocates or makes a system call that may fail. Then each of
+ * those fails, alone, once and for ever, in a life of its own; SHALLOW n: every n-th of them, or
+ * the site that is named. Nobody crashes, hangs or leaks, nothing leaves for which the ledger has
+ * no hold, and another sidecar finds the ledger well. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -25,23 +25,30 @@
 
 struct target {
     unsigned long id;
-    char name[16];
+    char name[16], file[32];
     unsigned char hit; /* a bit for once, a bit for ever */
 };
 
 struct shared {
     struct faults_told told[WORKERS];
     atomic_uint next;
-    atomic_ulong lives, refusals, mute, hits;
+    atomic_ulong lives, refusals, mute, hits, wrong;
     struct target targets[FAULT_SITES];
     unsigned count;
 };
 
 static struct shared *shared;
 static const char *build;
-static int kept_live[FAULT_SITES]; /* by place in known: what a life without faults leaves */
-static unsigned long known[FAULT_SITES];
+static struct target known[FAULT_SITES];
 static unsigned known_count;
+
+/* Allocations that a life leaves, by where they were made. */
+struct left {
+    unsigned long place;
+    int live;
+};
+static struct left kept[FAULT_SITES]; /* without faults: what libraries keep */
+static unsigned kept_count;
 
 /* ---- processes ------------------------------------------------------------------------------ */
 
@@ -95,16 +102,28 @@ static bool sidecar_start(const struct client_place *place, const char *table, p
     return used == sizeof ready && memcmp(ready, "ready\n", sizeof ready) == 0;
 }
 
-static void sidecar_end(pid_t pid, const char *what, bool orderly)
+static void stack_print(void *const *stack, unsigned depth)
 {
+    for (unsigned i = 0; i < depth && stack[i] != NULL; i++)
+        (void)fprintf(stderr, " %p", stack[i]);
+    (void)fputc('\n', stderr);
+}
+
+/* Its exit code. table: where it says from where it crashed; NULL: it may not even complain. */
+static int sidecar_end(pid_t pid, const struct fault_table *table, const char *what)
+{
+    bool orderly = table == NULL || table->target == 0;
     int status;
 
     (void)kill(pid, SIGTERM);
     if (!wait_for(pid, &status))
         ask_die("%s: the sidecar hangs", what);
+    if (table != NULL && table->crash[0] != NULL)
+        stack_print(table->crash, 2 * FAULT_DEPTH);
     if (WIFSIGNALED(status) ? WTERMSIG(status) != SIGTERM || orderly
                             : WEXITSTATUS(status) != 0 && orderly)
         ask_die("%s: the sidecar ended with status 0x%x", what, (unsigned)status);
+    return WIFSIGNALED(status) ? -1 : WEXITSTATUS(status);
 }
 
 /* ---- a life ---------------------------------------------------------------------------------- */
@@ -114,6 +133,7 @@ struct life {
     char table_path[128];
     struct fault_table *table;
     struct faults_told *told;
+    int code; /* of the sidecar */
 };
 
 static void life_init(struct life *life, unsigned worker)
@@ -166,11 +186,11 @@ static bool live(struct life *life, unsigned long target, bool once, const char 
     ask_home_make(&life->place, "faults");
     if (sidecar_start(&life->place, life->table_path, &pid))
         scenario(life, what);
-    sidecar_end(pid, what, target == 0);
+    life->code = sidecar_end(pid, life->table, what);
     faults_check(&life->place, life->told, false, what);
     if (!sidecar_start(&life->place, NULL, &pid))
         ask_die("%s: another sidecar does not start", what);
-    sidecar_end(pid, what, true);
+    (void)sidecar_end(pid, NULL, what);
     faults_check(&life->place, life->told, true, what);
     ask_home_remove(&life->place);
     atomic_fetch_add(&shared->lives, 1);
@@ -185,46 +205,79 @@ static unsigned known_place(unsigned long id)
 {
     unsigned place = 0;
 
-    while (place < known_count && known[place] != id)
+    while (place < known_count && known[place].id != id)
         place++;
     return place;
 }
 
+static void known_add(const struct fault_site *site)
+{
+    struct target *target = &known[known_count++];
+
+    target->id = atomic_load(&site->id);
+    memcpy(target->name, site->name, sizeof target->name);
+    memcpy(target->file, site->file, sizeof target->file);
+}
+
+static struct left *left_at(struct left *all, unsigned *count, unsigned long place)
+{
+    unsigned i = 0;
+
+    while (i < *count && all[i].place != place)
+        i++;
+    if (i == *count)
+        all[(*count)++] = (struct left){place, 0};
+    return &all[i];
+}
+
+static unsigned left_count(const struct fault_table *table, struct left *all)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < FAULT_SITES; i++)
+        if (atomic_load(&table->sites[i].live) != 0)
+            left_at(all, &count, table->sites[i].place)->live += atomic_load(&table->sites[i].live);
+    return count;
+}
+
 static void learn(const struct fault_table *table)
 {
-    for (unsigned i = 0; i < FAULT_SITES; i++) {
-        const struct fault_site *site = &table->sites[i];
-        unsigned long id = atomic_load(&site->id);
-        unsigned place = id != 0 ? known_place(id) : 0;
+    static struct left all[FAULT_SITES];
+    unsigned count = left_count(table, all);
 
-        if (id == 0)
-            continue;
-        if (place == known_count)
-            known[known_count++] = id;
-        if (atomic_load(&site->live) > kept_live[place])
-            kept_live[place] = atomic_load(&site->live);
+    for (unsigned i = 0; i < count; i++) {
+        struct left *mine = left_at(kept, &kept_count, all[i].place);
+
+        if (all[i].live > mine->live)
+            mine->live = all[i].live;
+    }
+    for (unsigned i = 0; i < FAULT_SITES; i++) {
+        unsigned long id = atomic_load(&table->sites[i].id);
+
+        if (id != 0 && known_place(id) == known_count)
+            known_add(&table->sites[i]);
     }
 }
 
-static void site_print(const struct fault_site *site)
-{
-    for (unsigned i = 0; i < FAULT_DEPTH; i++)
-        (void)fprintf(stderr, " %p", site->stack[i]);
-    (void)fputc('\n', stderr);
-}
-
-/* More of something than a life without faults leaves, at the end of one that ended in order. */
+/* More of something than a life without faults leaves. */
 static void look_for_leaks(const struct fault_table *table, const char *what)
 {
+    static struct left all[FAULT_SITES];
+    unsigned count = left_count(table, all);
+
     for (unsigned i = 0; i < FAULT_SITES; i++) {
         const struct fault_site *site = &table->sites[i];
-        unsigned place = atomic_load(&site->id) != 0 ? known_place(atomic_load(&site->id)) : 0;
+        int live, may;
 
-        if (atomic_load(&site->id) == 0 || place == known_count ||
-            atomic_load(&site->live) <= kept_live[place])
+        if (atomic_load(&site->live) == 0 ||
+            strncmp(site->file, "libcrypto", 9) == 0) /* leaks where its own set-up fails */
             continue;
-        site_print(site);
-        ask_die("%s: a leak of %d", what, atomic_load(&site->live) - kept_live[place]);
+        live = left_at(all, &count, site->place)->live;
+        may = left_at(kept, &kept_count, site->place)->live;
+        if (live <= may)
+            continue;
+        stack_print(site->stack, FAULT_DEPTH);
+        ask_die("%s: a leak of %d by %s of %s", what, live - may, site->name, site->file);
     }
 }
 
@@ -233,31 +286,42 @@ static void look_for_leaks(const struct fault_table *table, const char *what)
 
 static void fail_at(struct life *life, struct target *target, bool once)
 {
-    char what[96];
+    char what[160];
 
-    (void)snprintf(what, sizeof what, "%s at %lx fails %s", target->name, target->id,
-                   once ? "once" : "for ever");
+    (void)snprintf(what, sizeof what, "%s of %s (%lx) fails %s", target->name, target->file,
+                   target->id, once ? "once" : "for ever");
     for (unsigned i = 0; i < TRIES && (target->hit & (1u << once)) == 0; i++)
         if (live(life, target->id, once, what))
             target->hit |= (unsigned char)(1u << once);
-    look_for_leaks(life->table, what);
+    if (life->code == 0 || life->code == 3) /* its own end, not a library's */
+        look_for_leaks(life->table, what);
     atomic_fetch_add(&shared->hits, (target->hit & (1u << once)) != 0);
 }
 
+/* Each in a process of its own: one that goes wrong does not end the others. */
 static void worker(unsigned number)
 {
     struct life life;
     unsigned at;
+    int status;
 
     life_init(&life, number);
-    while ((at = atomic_fetch_add(&shared->next, 1)) < 2 * shared->count)
-        fail_at(&life, &shared->targets[at / 2], at % 2 == 0);
+    while ((at = atomic_fetch_add(&shared->next, 1)) < 2 * shared->count) {
+        pid_t pid = fork();
+
+        if (pid == 0) {
+            fail_at(&life, &shared->targets[at / 2], at % 2 == 0);
+            _exit(0);
+        }
+        if (waitpid(pid, &status, 0) != pid || status != 0)
+            atomic_fetch_add(&shared->wrong, 1);
+    }
     life_release(&life);
     exit(0);
 }
 
 /* What every life comes by: what it came by now and then only would not be there to fail. */
-static void sites_find(unsigned shallow)
+static void sites_find(unsigned shallow, unsigned long only)
 {
     static unsigned seen[FAULT_SITES];
     struct life life;
@@ -271,8 +335,8 @@ static void sites_find(unsigned shallow)
                 seen[known_place(atomic_load(&life.table->sites[k].id))]++;
     }
     for (unsigned i = 0; i < known_count; i++)
-        if (seen[i] == BASELINES && i % shallow == 0)
-            shared->targets[shared->count++].id = known[i];
+        if (only != 0 ? known[i].id == only : seen[i] == BASELINES && i % shallow == 0)
+            shared->targets[shared->count++] = known[i];
     life_release(&life);
 }
 
@@ -281,7 +345,6 @@ int main(int argc, char **argv)
     unsigned shallow = argc > 2 ? (unsigned)atoi(argv[1]) : 0;
     pid_t pids[WORKERS];
     int status;
-    bool ok = true;
 
     if (shallow == 0)
         ask_die("usage: faults SHALLOW BUILD");
@@ -289,17 +352,20 @@ int main(int argc, char **argv)
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         ask_die("mmap: %s", strerror(errno));
-    sites_find(shallow);
+    sites_find(shallow, argc > 3 ? strtoul(argv[3], NULL, 16) : 0);
     for (unsigned i = 0; i < WORKERS; i++) {
         pids[i] = fork();
         if (pids[i] == 0)
             worker(i);
     }
     for (unsigned i = 0; i < WORKERS; i++)
-        ok = waitpid(pids[i], &status, 0) == pids[i] && status == 0 && ok;
+        if (waitpid(pids[i], &status, 0) != pids[i] || status != 0)
+            ask_die("a worker failed");
     printf("faults: %u sites known, %u of them once and for ever: %lu of %u hit, %lu lives, %lu "
            "refusals, %lu answers that did not come\n",
            known_count, shared->count, atomic_load(&shared->hits), 2 * shared->count,
            atomic_load(&shared->lives), atomic_load(&shared->refusals), atomic_load(&shared->mute));
-    return ok ? 0 : 1;
+    if (atomic_load(&shared->wrong) > 0)
+        ask_die("%lu faults were not borne", atomic_load(&shared->wrong));
+    return 0;
 }
