@@ -117,6 +117,11 @@ struct image {
     unsigned synced;  /* entries that are in it */
 };
 
+static bool is_write(const struct entry *entry)
+{
+    return entry->head.kind == RECORD_WRITE || entry->head.kind == RECORD_WRITE_THROUGH;
+}
+
 /* Brings what is safe up to the last sync before this entry. */
 static void safe_advance(struct image *image, const struct entry *entries, unsigned cut)
 {
@@ -126,7 +131,7 @@ static void safe_advance(struct image *image, const struct entry *entries, unsig
         if (entries[i].head.kind == RECORD_SYNC)
             last = i + 1;
     for (; image->synced < last; image->synced++)
-        if (entries[image->synced].head.kind != RECORD_SYNC)
+        if (is_write(&entries[image->synced]))
             disk_write(&image->safe, entries[image->synced].head.offset,
                        entries[image->synced].bytes, entries[image->synced].head.bytes);
 }
@@ -143,7 +148,7 @@ static bool image_make(const struct image *image, const struct entry *entries, u
     out->used = 0;
     disk_write(out, 0, image->safe.bytes, image->safe.used);
     for (unsigned i = image->synced; i <= cut; i++)
-        if (entries[i].head.kind != RECORD_SYNC && count < PENDING_MAX)
+        if (is_write(&entries[i]) && count < PENDING_MAX)
             pending[count++] = &entries[i];
     if (chance_one_in(chance, 2))
         shuffle(chance, pending, count);
@@ -154,6 +159,29 @@ static bool image_make(const struct image *image, const struct entry *entries, u
             torn = write_some(out, chance, pending[i], keep_of_8) || torn;
     }
     return torn;
+}
+
+/* It is not synced: any that was put in its place, one that was not written to its end, or none. */
+static void head_write(const struct images_life *life, const struct entry *entries, unsigned cut,
+                       struct chance *chance)
+{
+    const struct entry *head = NULL;
+    size_t length;
+    char path[160];
+    int fd;
+
+    (void)snprintf(path, sizeof path, "%s/head", life->image);
+    (void)unlink(path);
+    for (unsigned i = 0; i <= cut; i++)
+        if (entries[i].head.kind == RECORD_HEAD && (head == NULL || !chance_one_in(chance, 4)))
+            head = &entries[i];
+    if (head == NULL || chance_one_in(chance, 8))
+        return;
+    length = chance_one_in(chance, 8) ? (size_t)chance_below(chance, head->head.bytes + 1)
+                                      : head->head.bytes;
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, head->bytes, length) != (ssize_t)length || close(fd) != 0)
+        ask_die("%s: %s", path, strerror(errno));
 }
 
 static void image_write(const struct images_life *life, const struct disk *disk)
@@ -266,7 +294,8 @@ void images_check(struct images_life *life, const char *build, struct chance *ch
 
     for (unsigned i = 0; i < entry_count; i++)
         totals->syncs += entries[i].head.kind == RECORD_SYNC;
-    totals->entries += entry_count;
+    for (unsigned i = 0; i < entry_count; i++)
+        totals->writes += is_write(&entries[i]);
     totals->calls += IMAGES_CLIENTS * IMAGES_CALLS;
     while (first < entry_count && entries[first].head.kind != RECORD_SYNC)
         first++; /* before that there was no ledger yet */
@@ -279,6 +308,7 @@ void images_check(struct images_life *life, const char *build, struct chance *ch
         safe_advance(&image, entries, cuts[i]);
         totals->torn += image_make(&image, entries, cuts[i], chance, &disk);
         image_write(life, &disk);
+        head_write(life, entries, cuts[i], chance);
         check(life, entries[cuts[i]].begins, i, false, totals);
         if (chance_one_in(chance, SIDECAR_ONE_IN)) {
             give_to_sidecar(life, build);
@@ -314,7 +344,7 @@ int main(int argc, char **argv)
     printf("images: seed %s, %lu images (%lu with torn writes, %lu short of the end) of %lu writes "
            "and %lu syncs for %lu calls: 0 unreadable, 0 wrong, no acknowledged hold lost; %lu "
            "given to a sidecar\n",
-           argv[1], totals.images, totals.torn, totals.shorter, totals.entries - totals.syncs,
-           totals.syncs, totals.calls, totals.sidecars);
+           argv[1], totals.images, totals.torn, totals.shorter, totals.writes, totals.syncs,
+           totals.calls, totals.sidecars);
     return 0;
 }

@@ -28,7 +28,7 @@ struct images_life {
 };
 
 struct images_totals {
-    unsigned long images, shorter, torn, sidecars, entries, syncs, calls;
+    unsigned long images, shorter, torn, sidecars, writes, syncs, calls;
 };
 
 /* Lives: a sidecar of build under the recorder, clients that call it. */

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- the sidecar --------------------------------------------------------------------------- */
@@ -111,6 +112,9 @@ static void client(const struct images_life *life, unsigned slot, const struct a
 
     (void)snprintf(place.home, sizeof place.home, "%s", life->home);
     for (unsigned i = 0; i < IMAGES_CALLS; i++) {
+        const struct timespec pause = {0, chance_below(&chance, 60000000)};
+
+        (void)nanosleep(&pause, NULL); /* the sidecar looks after its ledger once a second */
         if (!client_open(&link, &place, false, &started, reason, sizeof reason))
             ask_die("%s", reason);
         one_call(life, &link, &life->calls[slot][i], run, &chance);

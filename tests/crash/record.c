@@ -30,16 +30,19 @@ __attribute__((constructor)) static void begin(void)
     record = at;
 }
 
+static bool ends_in(const char *path, const char *name)
+{
+    size_t length = strlen(path), end = strlen(name);
+
+    return length >= end && strcmp(path + length - end, name) == 0;
+}
+
 static bool is_ledger(int fd)
 {
-    static const char name[] = "/ledger.mdb";
-    char link[64], path[512];
-    ssize_t length;
+    char link[64], path[512] = "";
 
     (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    length = readlink(link, path, sizeof path);
-    return length >= (ssize_t)sizeof name - 1 &&
-           memcmp(path + length - (sizeof name - 1), name, sizeof name - 1) == 0;
+    return readlink(link, path, sizeof path - 1) > 0 && ends_in(path, "/ledger.mdb");
 }
 
 static void note(uint32_t kind, uint64_t offset, const struct iovec *parts, int count, size_t bytes)
@@ -119,4 +122,23 @@ int fdatasync(int fd)
 int fsync(int fd)
 {
     return synced(fd, (int)syscall(SYS_fsync, fd));
+}
+
+static void note_head(const char *path)
+{
+    char text[256];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd >= 0 ? read(fd, text, sizeof text) : 0;
+    const struct iovec part = {text, length > 0 ? (size_t)length : 0};
+
+    note(RECORD_HEAD, 0, &part, 1, part.iov_len);
+    if (fd >= 0)
+        (void)close(fd);
+}
+
+int rename(const char *from, const char *to)
+{
+    if (ends_in(to, "/head"))
+        note_head(from);
+    return (int)syscall(SYS_rename, from, to);
 }

@@ -14,6 +14,7 @@ enum record_kind {
     RECORD_WRITE = 1,
     RECORD_WRITE_THROUGH = 2, /* on the disk when it returns: O_DSYNC */
     RECORD_SYNC = 3,
+    RECORD_HEAD = 4, /* the file `head` beside it, as it was put in its place */
 };
 
 struct record_entry {

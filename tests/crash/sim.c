@@ -7,6 +7,7 @@
  * same to the bit. */
 #include "tests/crash/sim.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -234,6 +235,19 @@ static void transaction(void)
         sim_compare(&sim_world.model, "after a transaction");
 }
 
+static void homes_clear(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        DIR *dir = opendir(sim_world.home[i]);
+        const struct dirent *entry;
+
+        while (dir != NULL && (entry = readdir(dir)) != NULL)
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+        if (dir != NULL)
+            (void)closedir(dir);
+    }
+}
+
 static void live(uint64_t seed, unsigned operations, uint8_t out[32])
 {
     struct sim_message close = {.kind = SIM_CLOSE};
@@ -244,12 +258,7 @@ static void live(uint64_t seed, unsigned operations, uint8_t out[32])
     sim_world.now_s = chance_below(&sim_world.chance, 2 * SIM_DAY_S);
     sim_world.latest_s = sim_world.now_s;
     memset(&sim_world.model, 0, sizeof sim_world.model);
-    for (unsigned i = 0; i < 2; i++) {
-        char path[96];
-
-        (void)snprintf(path, sizeof path, "%s/ledger.mdb", sim_world.home[i]);
-        (void)unlink(path);
-    }
+    homes_clear();
     ledger_open();
     sim_runs_begin();
     sim_world.days_count = chance_one_in(&sim_world.chance, 2);
@@ -283,16 +292,9 @@ static void homes_make(void)
 
 static void homes_remove(void)
 {
-    static const char *const files[] = {"ledger.mdb", "ledger.mdb-lock", "lock"};
-    char path[128];
-
-    for (unsigned i = 0; i < 2; i++) {
-        for (unsigned k = 0; k < 3; k++) {
-            (void)snprintf(path, sizeof path, "%s/%s", sim_world.home[i], files[k]);
-            (void)unlink(path);
-        }
+    homes_clear();
+    for (unsigned i = 0; i < 2; i++)
         (void)rmdir(sim_world.home[i]);
-    }
 }
 
 int main(int argc, char **argv)

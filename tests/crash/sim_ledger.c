@@ -11,19 +11,20 @@
 
 /* ---- the disk: a crash is a copy of the file as it stands at a write ----------------------- */
 
-void sim_home_copy(void)
+static void file_copy(const char *name)
 {
-    const char *from_home = sim_world.home[sim_world.at],
-               *to_home = sim_world.home[1 - sim_world.at];
     static char bytes[1 << 16];
     char from[96], to[96];
     ssize_t count;
     int in, out;
 
-    (void)snprintf(from, sizeof from, "%s/ledger.mdb", from_home);
-    (void)snprintf(to, sizeof to, "%s/ledger.mdb", to_home);
+    (void)snprintf(from, sizeof from, "%s/%s", sim_world.home[sim_world.at], name);
+    (void)snprintf(to, sizeof to, "%s/%s", sim_world.home[1 - sim_world.at], name);
+    (void)unlink(to);
     in = open(from, O_RDONLY | O_CLOEXEC);
-    out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (in < 0 && errno == ENOENT)
+        return;
+    out = open(to, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (in < 0 || out < 0)
         sim_wrong("copy: %s", strerror(errno));
     while ((count = read(in, bytes, sizeof bytes)) > 0)
@@ -31,6 +32,12 @@ void sim_home_copy(void)
             sim_wrong("copy: %s", strerror(errno));
     (void)close(in);
     (void)close(out);
+}
+
+void sim_home_copy(void)
+{
+    file_copy("ledger.mdb");
+    file_copy("head");
 }
 
 static void at_write(void)
