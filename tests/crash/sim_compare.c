@@ -27,6 +27,22 @@ static bool counter_is(struct store_view *view, const char *what, unsigned numbe
     return true;
 }
 
+/* One that has not begun to count has no counter. */
+static bool day_is(struct store_view *view, int day, bool open, const struct sim_sum *want,
+                   char *why, size_t size)
+{
+    struct store_scope_key key;
+    struct store_counter got;
+    enum store_err err;
+
+    sim_key_of_day(day, &key);
+    err = store_view_counter(view, &key, &got);
+    (void)snprintf(why, size, "day %d has a counter, or none", day);
+    if (open != (err == STORE_OK && got.end_s != 0))
+        return false;
+    return !open || counter_is(view, "day", (unsigned)day, &key, want, why, size);
+}
+
 static bool call_is(struct store_view *view, unsigned number, const struct sim_call *want)
 {
     static const enum store_call_state states[] = {[SIM_HELD] = STORE_CALL_HELD,
@@ -63,10 +79,8 @@ bool sim_ledger_is(const struct sim_model *model, char *why, size_t size)
         same = counter_is(view, "scope", scope, &key, &sum, why, size);
     }
     for (int day = 0; day < SIM_DAYS && same; day++) {
-        sim_key_of_day(day, &key);
         sum = sim_sum_of_day(model, day);
-        same =
-            !model->days[day].open || counter_is(view, "day", (unsigned)day, &key, &sum, why, size);
+        same = day_is(view, day, model->days[day].open, &sum, why, size);
     }
     for (unsigned number = 0; number < sim_world.calls && same; number++) {
         same = call_is(view, number, &model->calls[number]);
