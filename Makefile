@@ -163,19 +163,23 @@ $(B)/fuzz/peer: $(B)/tests/fuzz/peer.o $(ARCHIVES)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 
 # ---- crashing ------------------------------------------------------------------------------
-# Programs and preloads of tests/crash; `tests/crash/run` has them do it.
-CRASH     := storm sim images race faults
+# What tests/crash/run needs: programs, and preloads for the sidecar.
+CRASH      := $(addprefix $(B)/crash/,storm sim images race faults damage full)
+CRASH_SIZE ?= ci
+$(B)/crash/storm: $(addprefix $(B)/tests/crash/,storm_client.o storm_check.o)
+$(B)/crash/sim: $(addprefix $(B)/tests/crash/,sim_model.o sim_ledger.o sim_compare.o)
 $(B)/crash/images: $(B)/tests/crash/images_live.o $(B)/crash/record.so
 $(B)/crash/faults: $(B)/tests/crash/faults_scenario.o $(B)/crash/fault.so
-$(B)/crash/sim: $(addprefix $(B)/tests/crash/,sim_model.o sim_ledger.o sim_compare.o)
-$(B)/crash/storm: $(addprefix $(B)/tests/crash/,storm_client.o storm_check.o)
-$(CRASH:%=$(B)/crash/%): $(B)/crash/%: $(B)/tests/crash/%.o $(B)/tests/crash/ask.o $(ARCHIVES)
+$(CRASH): $(B)/crash/%: $(B)/tests/crash/%.o $(B)/tests/crash/ask.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
-
 $(B)/crash/%.so: tests/crash/%.c
-	@mkdir -p $(@D)
-	$(Q)$(CC) $(filter-out $(FLAGS),$(BASE)) $(CFLAGS) -MF $(B)/tests/crash/$*.so.d -fPIC -shared $< -o $@
+	@mkdir -p $(@D) $(B)/tests/crash
+	$(Q)$(CC) $(filter-out $(FLAGS),$(BASE)) $(CFLAGS) -MF $(B)/tests/crash/$*.so.d -MT $@ -fPIC -shared $< -o $@
+
+.PHONY: check-crash
+check-crash: all $(CRASH) ## the ledger under kill -9, power failures, faults, damage; CRASH_ONLY="NAME ..." for some
+	tests/crash/run $(CURDIR)/$(B) $(CRASH_SIZE) $(CRASH_ONLY)
 
 # ---- everything that must hold -------------------------------------------------------------
 E2E          ?=

@@ -242,7 +242,8 @@ static void homes_clear(void)
         const struct dirent *entry;
 
         while (dir != NULL && (entry = readdir(dir)) != NULL)
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
+            if (strcmp(entry->d_name, "ballast") != 0) /* is long in the making */
+                (void)unlinkat(dirfd(dir), entry->d_name, 0);
         if (dir != NULL)
             (void)closedir(dir);
     }
@@ -292,9 +293,14 @@ static void homes_make(void)
 
 static void homes_remove(void)
 {
+    char path[96];
+
     homes_clear();
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < 2; i++) {
+        (void)snprintf(path, sizeof path, "%s/ballast", sim_world.home[i]);
+        (void)unlink(path);
         (void)rmdir(sim_world.home[i]);
+    }
 }
 
 int main(int argc, char **argv)

@@ -20,7 +20,7 @@
 #define KILLS_OF_A_LEDGER 1000u
 #define PATIENCE_MS       60000 /* after which a hold is called stuck */
 #define STEP_NS           7000000
-#define STOPPED_STEPS     24
+#define STOPPED_STEPS     50
 
 static struct storm_shared *shared;
 static struct storm_options options;
@@ -101,6 +101,19 @@ static void reap_orphans(void)
     }
 }
 
+static struct client_link dial(void)
+{
+    struct client_link link;
+    char reason[512] = "";
+    bool started;
+    int64_t until = client_now_ms() + PATIENCE_MS;
+
+    while (!client_open(&link, &place, true, &started, reason, sizeof reason))
+        if (client_now_ms() > until)
+            ask_die("no sidecar can be started: %s", reason);
+    return link;
+}
+
 static void sidecar_kill(void)
 {
     pid_t pid = ask_sidecar_pid(&place);
@@ -118,22 +131,14 @@ static void sidecar_kill(void)
     atomic_store(&shared->generation, next);
     totals.kills++;
     totals.sidecars++;
+    if (options.namespaces) { /* one that a client started would be in its namespace */
+        struct client_link link = dial();
+
+        client_close(&link);
+    }
 }
 
 /* ---- runs --------------------------------------------------------------------------------- */
-
-static struct client_link dial(void)
-{
-    struct client_link link;
-    char reason[512] = "";
-    bool started;
-    int64_t until = client_now_ms() + PATIENCE_MS;
-
-    while (!client_open(&link, &place, true, &started, reason, sizeof reason))
-        if (client_now_ms() > until)
-            ask_die("no sidecar can be started: %s", reason);
-    return link;
-}
 
 /* The limits hold a dozen calls at a time, and end the run after a few hundred. */
 static void run_open(unsigned which)
@@ -208,7 +213,7 @@ static void step(void)
     if (options.stops)
         stop_or_go();
     runs_renew();
-    if (chance_one_in(&chance, 16)) {
+    if (chance_one_in(&chance, 16) && sidecar_stopped == 0) {
         sidecar_kill();
         return;
     }
