@@ -3,7 +3,6 @@
  * is read by the worker; then the writer decides. */
 #include "sidecar/side_int.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,19 +17,14 @@ struct reading {
 /* The same question again is known by this: where it goes, and its body. */
 static void hash_question(struct side_call *call)
 {
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    unsigned size = sizeof call->hash;
+    struct store_hash hash;
 
-    memset(call->hash, 0, sizeof call->hash);
-    if (context == NULL)
-        return;
-    if (EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1 &&
-        EVP_DigestUpdate(context, call->method, strlen(call->method) + 1) == 1 &&
-        EVP_DigestUpdate(context, call->host, strlen(call->host) + 1) == 1 &&
-        EVP_DigestUpdate(context, call->path, strlen(call->path) + 1) == 1 &&
-        EVP_DigestUpdate(context, call->body, call->body_bytes) == 1)
-        (void)EVP_DigestFinal_ex(context, call->hash, &size);
-    EVP_MD_CTX_free(context);
+    store_hash_begin(&hash);
+    store_hash_add(&hash, call->method, strlen(call->method) + 1);
+    store_hash_add(&hash, call->host, strlen(call->host) + 1);
+    store_hash_add(&hash, call->path, strlen(call->path) + 1);
+    store_hash_add(&hash, call->body, call->body_bytes);
+    store_hash_end(&hash, call->hash);
 }
 
 /* In the loop, or in the worker: touches nothing of the call that the loop changes meanwhile. */

@@ -172,7 +172,7 @@ char *side_canonical_text(const json_t *value)
 {
     char *at = NULL;
     size_t bytes;
-    FILE *text = open_memstream(&at, &bytes);
+    FILE *text = value != NULL ? open_memstream(&at, &bytes) : NULL;
     bool whole;
 
     if (text == NULL)

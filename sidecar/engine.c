@@ -26,6 +26,7 @@ struct side_engine {
     struct side_op *retry, **retry_tail; /* the writer's alone */
     int64_t tick_ms;                     /* when to look after the ledger */
     bool unproven;                       /* old records are not what they came to */
+    struct side_op *stop;                /* made at the beginning: ending needs no memory */
 };
 
 /* ---- the queue ---------------------------------------------------------------------------- */
@@ -275,13 +276,16 @@ struct side_engine *side_engine_start(struct side *side, struct store *store)
     engine->tail = &engine->queue;
     engine->retry_tail = &engine->retry;
     engine->book = side_book_new(store);
+    engine->stop = side_op_new(SIDE_OP_STOP, NULL, NULL, NULL);
     pthread_mutex_init(&engine->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&engine->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    if (engine->book == NULL || pthread_create(&engine->thread, NULL, writer, engine) != 0) {
+    if (engine->book == NULL || engine->stop == NULL ||
+        pthread_create(&engine->thread, NULL, writer, engine) != 0) {
         side_book_free(engine->book);
+        side_op_free(engine->stop);
         free(engine);
         return NULL;
     }
@@ -290,15 +294,12 @@ struct side_engine *side_engine_start(struct side *side, struct store *store)
 
 void side_engine_stop(struct side_engine *engine)
 {
-    struct side_op *stop, *left;
+    struct side_op *left;
 
     if (engine == NULL)
         return;
-    stop = side_op_new(SIDE_OP_STOP, NULL, NULL, NULL);
-    if (stop != NULL) {
-        side_post(engine->side, stop);
-        pthread_join(engine->thread, NULL);
-    }
+    side_post(engine->side, engine->stop);
+    pthread_join(engine->thread, NULL);
     for (left = engine->retry; left != NULL;) { /* the holds stay: counted, not lost */
         struct side_op *next = left->next;
 

@@ -5,7 +5,6 @@
  * hashes and counts alone: nothing of the text, per run, in memory. */
 #include "sidecar/side_int.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,17 +26,16 @@ struct side_lead {
 /* ---- hashing ------------------------------------------------------------------------------ */
 
 struct hashing {
-    EVP_MD_CTX *context;
+    struct store_hash hash;
     const struct meter_outline *outline;
     const unsigned char *body;
     unsigned mark; /* the next one */
-    bool failed;
 };
 
 static void add_bytes(struct hashing *hashing, size_t from, size_t to)
 {
     if (to > from)
-        hashing->failed |= EVP_DigestUpdate(hashing->context, hashing->body + from, to - from) != 1;
+        store_hash_add(&hashing->hash, hashing->body + from, to - from);
 }
 
 /* Bytes of the body without the marks in them. */
@@ -65,17 +63,11 @@ static void skip_marks(struct hashing *hashing, size_t at)
         hashing->mark++;
 }
 
-static void begin(struct hashing *hashing)
-{
-    hashing->failed |= EVP_DigestInit_ex(hashing->context, EVP_sha256(), NULL) != 1;
-}
-
 static void finish(struct hashing *hashing, uint8_t out[HASH_BYTES])
 {
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned bytes = 0;
+    uint8_t digest[32];
 
-    hashing->failed |= EVP_DigestFinal_ex(hashing->context, digest, &bytes) != 1;
+    store_hash_end(&hashing->hash, digest);
     memcpy(out, digest, HASH_BYTES);
 }
 
@@ -90,8 +82,8 @@ static void hash_messages(struct hashing *hashing, struct side_lead *lead)
         const struct meter_message *message = &outline->messages[i];
 
         skip_marks(hashing, message->at);
-        begin(hashing);
-        hashing->failed |= EVP_DigestUpdate(hashing->context, before, HASH_BYTES) != 1;
+        store_hash_begin(&hashing->hash);
+        store_hash_add(&hashing->hash, before, HASH_BYTES);
         add_span(hashing, message->at, (size_t)message->at + message->bytes);
         finish(hashing, lead->beginnings[i].hash);
         before = lead->beginnings[i].hash;
@@ -105,7 +97,7 @@ static void hash_head(struct hashing *hashing, struct side_lead *lead, size_t by
     const struct meter_message *last = &outline->messages[outline->count - 1];
 
     hashing->mark = 0;
-    begin(hashing);
+    store_hash_begin(&hashing->hash);
     add_span(hashing, 0, first->at);
     skip_marks(hashing, (size_t)last->at + last->bytes);
     add_span(hashing, (size_t)last->at + last->bytes, bytes);
@@ -125,20 +117,15 @@ static void rests_fill(const struct meter_outline *outline, struct side_lead *le
 struct side_lead *side_lead_read(const struct meter_outline *outline, const void *body,
                                  size_t bytes)
 {
-    struct hashing hashing = {.outline = outline, .body = body, .context = EVP_MD_CTX_new()};
+    struct hashing hashing = {.outline = outline, .body = body};
     struct side_lead *lead = calloc(1, sizeof *lead + outline->count * sizeof lead->beginnings[0]);
 
-    if (lead != NULL && hashing.context != NULL) {
-        lead->count = outline->count;
-        hash_messages(&hashing, lead);
-        hash_head(&hashing, lead, bytes);
-        rests_fill(outline, lead);
-    }
-    if (hashing.context == NULL || hashing.failed) {
-        free(lead);
-        lead = NULL;
-    }
-    EVP_MD_CTX_free(hashing.context);
+    if (lead == NULL)
+        return NULL;
+    lead->count = outline->count;
+    hash_messages(&hashing, lead);
+    hash_head(&hashing, lead, bytes);
+    rests_fill(outline, lead);
     return lead;
 }
 

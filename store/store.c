@@ -47,15 +47,33 @@ void store_say(struct store_error *error, const char *format, ...)
     va_end(arguments);
 }
 
+/* What OpenSSL 3 offers instead allocates, and a record must not get a hash that is not its own
+ * because that failed. */
+_Static_assert(sizeof(SHA256_CTX) == sizeof(struct store_hash), "room for OpenSSL's state");
+
+void store_hash_begin(struct store_hash *hash)
+{
+    (void)SHA256_Init((SHA256_CTX *)hash);
+}
+
+void store_hash_add(struct store_hash *hash, const void *bytes, size_t count)
+{
+    if (count > 0)
+        (void)SHA256_Update((SHA256_CTX *)hash, bytes, count);
+}
+
+void store_hash_end(struct store_hash *hash, uint8_t out[32])
+{
+    (void)SHA256_Final(out, (SHA256_CTX *)hash);
+}
+
 void store_sha256(const void *bytes, size_t count, uint8_t out[32])
 {
-    SHA256_CTX context;
+    struct store_hash hash;
 
-    /* What OpenSSL 3 offers instead allocates, and a record must not get a hash that is not its
-     * own because that failed. */
-    (void)SHA256_Init(&context);
-    (void)SHA256_Update(&context, bytes, count);
-    (void)SHA256_Final(out, &context);
+    store_hash_begin(&hash);
+    store_hash_add(&hash, bytes, count);
+    store_hash_end(&hash, out);
 }
 
 /* ---- LMDB --------------------------------------------------------------------------------- */

@@ -573,6 +573,13 @@ STORE_MUST_CHECK enum store_err store_compact(const char *home, struct store_rep
 void store_scope_run(struct store_scope_key *out, const uint8_t run_id[16]);
 void store_scope_name(struct store_scope_key *out, enum gov_scope_kind kind, const char *name);
 void store_scope_window(struct store_scope_key *out, enum gov_window window, int64_t start_s);
+/* SHA-256, of one piece or of many. Cannot fail, allocates nothing. */
+struct store_hash {
+    uint64_t state[14];
+};
+void store_hash_begin(struct store_hash *hash);
+void store_hash_add(struct store_hash *hash, const void *bytes, size_t count);
+void store_hash_end(struct store_hash *hash, uint8_t out[32]);
 void store_sha256(const void *bytes, size_t count, uint8_t out[32]);
 int64_t store_spent(const struct store_counter *counter, enum gov_dim dim);
 

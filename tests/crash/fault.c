@@ -63,6 +63,23 @@ static unsigned long place_of(void *const *stack)
     return place;
 }
 
+/* What the C library or libcrypto makes for itself (time zones, its own set-up) it may keep. */
+static bool in_libraries(void *const *stack)
+{
+    static const char *const names[] = {"/libc.so", "/libcrypto.so"};
+
+    for (unsigned i = 0; i < 3; i++) {
+        Dl_info object;
+        bool in = false;
+
+        for (unsigned k = 0; k < 2 && dladdr(stack[i], &object) != 0; k++)
+            in = in || strstr(object.dli_fname, names[k]) != NULL;
+        if (!in)
+            return false;
+    }
+    return true;
+}
+
 static struct fault_site *site_find(unsigned long id, const char *name, void *const *stack)
 {
     for (unsigned i = (unsigned)(id % FAULT_SITES);; i = (i + 1) % FAULT_SITES) {
@@ -74,6 +91,7 @@ static struct fault_site *site_find(unsigned long id, const char *name, void *co
             (void)snprintf(site->name, sizeof site->name, "%s", name);
             memcpy(site->stack, stack, sizeof site->stack);
             site->place = place_of(stack);
+            site->library = in_libraries(stack);
             if (dladdr(stack[0], &object) != 0)
                 (void)snprintf(site->file, sizeof site->file, "%s",
                                strrchr(object.dli_fname, '/') != NULL

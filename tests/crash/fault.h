@@ -18,6 +18,7 @@ struct fault_site {
     unsigned long place;      /* of the three innermost frames: leaks go by it */
     atomic_uint calls;
     atomic_int live; /* allocations that were not freed */
+    int library;     /* made by a library for itself */
 };
 
 struct fault_table {
