@@ -326,17 +326,25 @@ static void progress_restore(struct side_call *call, struct store_view *view)
     free(progress);
 }
 
+/* A call may outlive its run. A reference. */
+static struct side_run *run_restored(struct side *side, const uint8_t id[16])
+{
+    struct side_run *run = side_run_find(side, id);
+
+    return run != NULL ? side_run_hold(run) : side_run_over(side, id);
+}
+
 static void call_restore(struct side *side, struct store_view *view, const struct store_call *row)
 {
     struct store_event *event = malloc(sizeof *event);
-    struct side_run *run = side_run_find(side, row->run_id);
+    struct side_run *run = run_restored(side, row->run_id);
     struct side_call *call = NULL;
 
     if (event != NULL && run != NULL &&
         store_view_event(view, row->admission_seq, event) == STORE_OK)
         call = call_new(side, NULL);
     if (call != NULL) {
-        call->run = side_run_hold(run);
+        call->run = run;
         call->phase = SIDE_HELD;
         memcpy(call->id, row->call_id, sizeof call->id);
         client_uuid_text(call->id, call->id_text);
@@ -357,10 +365,10 @@ static void call_restore(struct side *side, struct store_view *view, const struc
             call->pidfd = side_pidfd(call->pid);
         if (call->pidfd >= 0)
             call->death = event_new(side->base, call->pidfd, EV_READ, on_owner_death, call);
-        if (call->death != NULL)
-            (void)event_add(call->death, NULL);
-        else
+        if (call->death == NULL || event_add(call->death, NULL) != 0)
             owner_gone(call);
+    } else {
+        side_run_drop(run);
     }
     free(event);
 }

@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -188,19 +189,36 @@ static void on_signal(evutil_socket_t number, short what, void *data)
 
 /* ---- setting up --------------------------------------------------------------------------- */
 
-static struct event *every(struct side *side, int ms, event_callback_fn handle)
+/* NULL: it cannot be had. */
+static struct event *watch(struct side *side, int fd, int ms, event_callback_fn handle)
 {
     const struct timeval interval = {ms / 1000, ms % 1000 * 1000};
-    struct event *event = event_new(side->base, -1, EV_PERSIST, handle, side);
+    struct event *event =
+        event_new(side->base, fd, EV_PERSIST | (fd >= 0 ? EV_READ : 0), handle, side);
 
-    if (event != NULL)
-        (void)event_add(event, &interval);
-    return event;
+    if (event == NULL || event_add(event, ms > 0 ? &interval : NULL) == 0)
+        return event;
+    event_free(event);
+    return NULL;
+}
+
+/* Before any other thread is there, so that none of them is asked to end instead. */
+static int signals_open(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    return pthread_sigmask(SIG_BLOCK, &set, NULL) == 0
+               ? signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK)
+               : -1;
 }
 
 static bool loop_init(struct side *side, struct side_error *error)
 {
-    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+    int signals = signals_open();
 
     if (evthread_use_pthreads() != 0 || (side->base = event_base_new()) == NULL ||
         event_base_priority_init(side->base, 2) != 0)
@@ -209,16 +227,15 @@ static bool loop_init(struct side *side, struct side_error *error)
     side->mail_ops_tail = &side->mail_ops;
     side->mail_jobs_tail = &side->mail_jobs;
     pthread_mutex_init(&side->mail_lock, NULL);
-    side->mail = event_new(side->base, side->mail_fd, EV_READ | EV_PERSIST, on_mail, side);
-    if (side->mail_fd < 0 || side->mail == NULL || event_add(side->mail, NULL) != 0)
-        return side_fail(error, "eventfd: %s", strerror(errno));
-    side->heartbeat = every(side, WIRE_HEARTBEAT_MS, on_heartbeat);
-    side->idle = every(side, SIDE_IDLE_MS / 10, on_idle);
-    for (unsigned i = 0; i < 3; i++) {
-        side->signals[i] = evsignal_new(side->base, numbers[i], on_signal, side);
-        if (side->signals[i] != NULL)
-            (void)event_add(side->signals[i], NULL);
-    }
+    if (side->mail_fd < 0 || signals < 0)
+        return side_fail(error, "eventfd, signalfd: %s", strerror(errno));
+    side->mail = watch(side, side->mail_fd, 0, on_mail);
+    side->signals = watch(side, signals, 0, on_signal);
+    side->heartbeat = watch(side, -1, WIRE_HEARTBEAT_MS, on_heartbeat);
+    side->idle = watch(side, -1, SIDE_IDLE_MS / 10, on_idle);
+    if (side->mail == NULL || side->signals == NULL || side->heartbeat == NULL ||
+        side->idle == NULL)
+        return side_fail(error, "libevent cannot be started");
     return true;
 }
 
@@ -349,8 +366,7 @@ static void connections_drop(struct side *side)
 
 static void events_free(struct side *side)
 {
-    struct event *all[] = {side->accepting,  side->mail,       side->heartbeat, side->idle,
-                           side->signals[0], side->signals[1], side->signals[2]};
+    struct event *all[] = {side->accepting, side->mail, side->heartbeat, side->idle, side->signals};
 
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         if (all[i] != NULL)

@@ -284,9 +284,8 @@ static struct side_run *by_session(struct side *side, pid_t pid, const struct si
     return by_hand_new(side, leader, env, error);
 }
 
-/* A run that is over is in the ledger alone. Its calls are refused for that, whatever was asked of
- * it; nobody needs its token to be refused. Not in the registry: gone with the call. */
-static struct side_run *over_run(struct side *side, const uint8_t id[16])
+/* Its calls are refused, whatever was asked of it; nobody needs its token to be refused. */
+struct side_run *side_run_over(struct side *side, const uint8_t id[16])
 {
     struct side_error error = {{0}};
     struct side_run *run = NULL;
@@ -320,7 +319,7 @@ struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t
     if (run == NULL)
         run = by_ancestry(side, process->parent);
     if (run == NULL && id != NULL) {
-        run = over_run(side, id);
+        run = side_run_over(side, id);
         if (run == NULL)
             (void)side_fail(error,
                             "its run is not known here; was it started with another FLYBALL_HOME?");

@@ -97,6 +97,9 @@ struct side_run {
 };
 
 struct side_run *side_run_find(struct side *side, const uint8_t id[16]);
+/* A run that is over, which is in the ledger alone: not in the registry, gone with the call that
+ * has the reference. NULL: no such run, or it is not over. */
+struct side_run *side_run_over(struct side *side, const uint8_t id[16]);
 /* The run of a caller: by token, else by ancestry, else the session leader's own, which is made
  * from the configuration that env leads to. NULL: *error says why. A counted reference. */
 struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t *token, pid_t pid,
@@ -550,7 +553,7 @@ struct side {
     bool on_demand;
     atomic_bool gave_up; /* the ledger is closed for writing */
     int listener;
-    struct event *accepting, *mail, *heartbeat, *idle, *signals[3];
+    struct event *accepting, *mail, *heartbeat, *idle, *signals;
     int mail_fd;
     pthread_mutex_t mail_lock;
     struct side_op *mail_ops, **mail_ops_tail;

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define KILLS_OF_A_LEDGER 1000u
-#define PATIENCE_MS       60000 /* after which a hold is called stuck */
+#define PATIENCE_MS       20000 /* after which a hold is called stuck */
 #define STEP_NS           7000000
 #define STOPPED_STEPS     50
 
@@ -140,6 +140,22 @@ static void sidecar_kill(void)
 
 /* ---- runs --------------------------------------------------------------------------------- */
 
+/* Half of the runs end while calls of theirs are in flight. What is lost on the way is lost. */
+static void run_close(unsigned number)
+{
+    struct client_link link = dial();
+    char id[37], token[37], request[200], reply[4096];
+
+    client_uuid_text(shared->runs[number].id, id);
+    client_uuid_text(shared->runs[number].token, token);
+    (void)snprintf(request, sizeof request,
+                   "{\"verb\":\"run.attach\",\"run_id\":\"%s\",\"token\":\"%s\"}", id, token);
+    if (ask_question(&link, request, reply, sizeof reply, 10000) == 0)
+        (void)ask_question(&link, "{\"verb\":\"run.close\",\"exit\":0,\"state\":2}", reply,
+                           sizeof reply, 10000);
+    client_close(&link);
+}
+
 /* The limits hold a dozen calls at a time, and end the run after a few hundred. */
 static void run_open(unsigned which)
 {
@@ -172,11 +188,20 @@ static void run_open(unsigned which)
 
 static void runs_renew(void)
 {
-    unsigned bits = runs_used < STORM_RUNS ? atomic_load(&shared->used_up) : 0;
+    unsigned bits = atomic_load(&shared->used_up);
+
+    if (chance_one_in(&chance, 30)) /* one that goes on */
+        bits |= 1u << chance_below(&chance, STORM_RUNS_OPEN);
+    bits = runs_used < STORM_RUNS ? bits : 0;
 
     for (unsigned which = 0; which < STORM_RUNS_OPEN; which++)
-        if ((bits & (1u << which)) != 0 && sidecar_stopped == 0)
+        if ((bits & (1u << which)) != 0 && sidecar_stopped == 0) {
+            unsigned old = atomic_load(&shared->current[which]);
+
             run_open(which);
+            if (chance_one_in(&chance, 2))
+                run_close(old);
+        }
 }
 
 /* ---- a ledger ----------------------------------------------------------------------------- */
