@@ -123,13 +123,19 @@ bool side_run_watch(struct side *side, struct side_run *run)
     struct watch *watch = malloc(sizeof *watch);
     int pidfd = side_pidfd(run->pid);
 
-    if (watch == NULL || pidfd < 0) {
-        free(watch);
-        return false;
+    if (watch != NULL && pidfd >= 0) {
+        *watch = (struct watch){side, run};
+        run->death = event_new(side->base, pidfd, EV_READ, on_leader_death, watch);
     }
-    *watch = (struct watch){side, run};
-    run->death = event_new(side->base, pidfd, EV_READ, on_leader_death, watch);
-    return run->death != NULL && event_add(run->death, NULL) == 0;
+    if (run->death != NULL && event_add(run->death, NULL) == 0)
+        return true;
+    if (run->death != NULL)
+        event_free(run->death);
+    run->death = NULL;
+    free(watch);
+    if (pidfd >= 0)
+        (void)close(pidfd);
+    return false;
 }
 
 static void run_unwatch(struct side_run *run)
