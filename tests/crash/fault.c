@@ -143,10 +143,14 @@ static bool fails(const char *name, int code)
 static void on_crash(int number)
 {
     struct walk walk = {{NULL}, 0};
+    Dl_info object;
 
     inside = true;
     (void)_Unwind_Backtrace(frame, &walk);
     memcpy(table->crash, walk.stack, sizeof walk.stack);
+    for (int i = 2; i < walk.count && table->crash_file[0] == '\0'; i++) /* behind the signal */
+        if (dladdr(walk.stack[i], &object) != 0 && strstr(object.dli_fname, "/libc.so") == NULL)
+            (void)snprintf(table->crash_file, sizeof table->crash_file, "%s", object.dli_fname);
     (void)signal(number, SIG_DFL);
     (void)raise(number);
 }

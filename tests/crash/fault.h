@@ -27,6 +27,7 @@ struct fault_table {
     atomic_uint failed;
     atomic_uint armed;
     void *crash[2 * FAULT_DEPTH]; /* where it died, if it did */
+    char crash_file[64];          /* the object that it died in */
     struct fault_site sites[FAULT_SITES];
 };
 

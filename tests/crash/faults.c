@@ -33,7 +33,7 @@ struct target {
 struct shared {
     struct faults_told told[WORKERS];
     atomic_uint next;
-    atomic_ulong lives, refusals, mute, hits, wrong;
+    atomic_ulong lives, refusals, mute, hits, wrong, library_deaths;
     struct target targets[FAULT_SITES];
     unsigned count;
 };
@@ -119,6 +119,10 @@ static int sidecar_end(pid_t pid, const struct fault_table *table, const char *w
     (void)kill(pid, SIGTERM);
     if (!wait_for(pid, &status))
         ask_die("%s: the sidecar hangs", what);
+    if (table != NULL && strstr(table->crash_file, "/libjansson.so") != NULL) {
+        atomic_fetch_add(&shared->library_deaths, 1); /* of a token that it could not copy */
+        return -1;
+    }
     if (table != NULL && table->crash[0] != NULL)
         stack_print(table->crash, 2 * FAULT_DEPTH);
     if (WIFSIGNALED(status) ? WTERMSIG(status) != SIGTERM || orderly
@@ -366,9 +370,10 @@ int main(int argc, char **argv)
         if (waitpid(pids[i], &status, 0) != pids[i] || status != 0)
             ask_die("a worker failed");
     printf("faults: %u sites known, %u of them once and for ever: %lu of %u hit, %lu lives, %lu "
-           "refusals, %lu answers that did not come\n",
+           "refusals, %lu answers that did not come, %lu deaths in jansson\n",
            known_count, shared->count, atomic_load(&shared->hits), 2 * shared->count,
-           atomic_load(&shared->lives), atomic_load(&shared->refusals), atomic_load(&shared->mute));
+           atomic_load(&shared->lives), atomic_load(&shared->refusals), atomic_load(&shared->mute),
+           atomic_load(&shared->library_deaths));
     if (atomic_load(&shared->wrong) > 0)
         ask_die("%lu faults were not borne", atomic_load(&shared->wrong));
     return 0;
