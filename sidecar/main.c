@@ -276,32 +276,24 @@ static bool can_connect(const char *home)
 }
 
 /* Whoever has the lock is the sidecar. Two that start at once: the loser waits for the winner to
- * answer, so that its own starter may go on. */
-static bool rival_answers(const char *home)
+ * answer, so that its own starter may go on; or to die, to take its place. */
+static bool ledger_open(struct side *side, bool *rival, struct side_error *error)
 {
     int64_t until = side_now_ms() + RIVAL_WAIT_MS;
     const struct timespec pause = {0, 5000000};
-
-    while (side_now_ms() < until) {
-        if (can_connect(home))
-            return true;
-        (void)nanosleep(&pause, NULL);
-    }
-    return false;
-}
-
-static bool ledger_open(struct side *side, bool *rival, struct side_error *error)
-{
     struct store_error why;
     enum store_err err = store_open(side->home, false, &side->store, &why);
 
     *rival = false;
-    if (err == STORE_OK)
-        return true;
-    if (err == STORE_LOCKED && rival_answers(side->home)) {
-        *rival = true;
-        return false;
+    while (err == STORE_LOCKED && !*rival && side_now_ms() < until) {
+        *rival = can_connect(side->home);
+        if (!*rival)
+            (void)nanosleep(&pause, NULL);
+        if (!*rival)
+            err = store_open(side->home, false, &side->store, &why);
     }
+    if (err == STORE_OK || *rival)
+        return err == STORE_OK;
     return side_fail(error, "%s", why.text[0] != '\0' ? why.text : store_strerror(err));
 }
 
