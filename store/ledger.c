@@ -359,6 +359,7 @@ static enum store_err settle_in(struct store *store, const struct store_scope_se
     store_counter_hold(&counter, ending->admission, -1, !ending->was_sent);
     store_counter_charge(&counter, ending->used,
                          !ending->was_sent && ending->admission->hold[GOV_STEPS] > 0);
+    store_counter_burst(&counter, &seen->key, ending->used);
     for (unsigned dim = 0; seen->key.kind == GOV_RUN && dim < STORE_SEEN_DIMS; dim++)
         if (remaining[dim] < 0 && seen->limit[dim] > 0) { /* the innermost run with a limit */
             remaining[dim] = seen->limit[dim] - store_spent(&counter, (enum gov_dim)dim);

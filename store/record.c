@@ -22,6 +22,7 @@ static const struct {
     [STORE_CORRECTED] = {376, sizeof(struct store_corrected)},
     [STORE_CHECKPOINT] = {88, sizeof(struct store_checkpoint)},
     [STORE_CLOCK] = {264, sizeof(struct store_clock)},
+    [STORE_USED] = {144, sizeof(struct store_used)},
 };
 
 size_t store_body_bytes(unsigned type)

@@ -112,6 +112,7 @@ enum store_type {
     STORE_CORRECTED = 10,
     STORE_CHECKPOINT = 11, /* older records are gone; this stands for them */
     STORE_CLOCK = 12,
+    STORE_USED = 13, /* what a run used without a call of its own */
 };
 
 /* Bodies only grow, at their end: a record of an older Flyball is read as if it ended in zeros.
@@ -321,6 +322,12 @@ struct store_checkpoint {
 };
 _Static_assert(sizeof(struct store_checkpoint) == 88, "stored");
 
+struct store_used {
+    int64_t added[GOV_DIMS]; /* below 0: credited; of the wall clock: time that does not count */
+    int64_t remaining[GOV_DIMS]; /* of its run, after it; -1: no limit. Filled in by the store */
+};
+_Static_assert(sizeof(struct store_used) == 144, "stored");
+
 enum store_clock_word { STORE_CLOCK_JUMPED = 1, STORE_CLOCK_ACCEPTED = 2 };
 
 struct store_clock {
@@ -349,6 +356,7 @@ struct store_event {
         struct store_corrected corrected;
         struct store_checkpoint checkpoint;
         struct store_clock clock;
+        struct store_used used;
     };
     struct store_scope_seen scopes[STORE_SCOPES_MAX];
 };
@@ -446,6 +454,8 @@ STORE_MUST_CHECK enum store_err store_sent(struct store *store, const uint8_t ca
  * hold goes, the charge comes, in every scope; nothing is charged for an object that another call
  * was charged for (STORE_COUNTED). STORE_DUPLICATE: it has ended (in whatever way). */
 STORE_MUST_CHECK enum store_err store_settle(struct store *store, struct store_event *event);
+/* Books event.used in event's scopes, of which the first is the run's own; the keys alone count. */
+STORE_MUST_CHECK enum store_err store_use(struct store *store, struct store_event *event);
 /* Records a refusal: event.refusal.count of them, under the first one's call id. */
 STORE_MUST_CHECK enum store_err store_refuse(struct store *store, struct store_event *event);
 /* Charges a call that has ended something else: event is a correction with call_id, ts_ns, to_pusd,

@@ -168,6 +168,10 @@ void store_counter_hold(struct store_counter *counter, const struct store_admiss
                         int sign, bool steps_too);
 void store_counter_charge(struct store_counter *counter, const struct store_consumption *used,
                           bool step_too);
+void store_counter_used(struct store_counter *counter, const struct store_scope_key *key,
+                        const struct store_used *used);
+void store_counter_burst(struct store_counter *counter, const struct store_scope_key *key,
+                         const struct store_consumption *used);
 
 /* ---- proving (verify.c: the chain; verify_rows.c: what stands beside it) --------------------- */
 

@@ -230,6 +230,7 @@ static void book_end(struct store_sum *sum, const void *data)
 
     store_counter_hold(&sum->counter, settling->admission, -1, true);
     store_counter_charge(&sum->counter, settling->used, settling->admission->hold[GOV_STEPS] > 0);
+    store_counter_burst(&sum->counter, &sum->key, settling->used);
 }
 
 /* Of those that asked for an object one was charged, the one that its row names, or none: the call
@@ -371,6 +372,18 @@ void store_check_allocation(struct store_check *check)
                           (unsigned long long)event->head.seq);
 }
 
+static void on_used(struct store_check *check)
+{
+    const struct store_event *event = &check->event;
+
+    for (unsigned i = 0; i < event->head.scope_count; i++) {
+        struct store_sum *sum = sum_of(check, &event->scopes[i].key);
+
+        if (sum != NULL)
+            store_counter_used(&sum->counter, &sum->key, &event->used);
+    }
+}
+
 static void on_run_end(struct store_check *check)
 {
     const struct store_event *event = &check->event;
@@ -413,6 +426,9 @@ void store_check_record(struct store_check *check)
     case STORE_RUN_ENDED:
     case STORE_COMPLETED:
         on_run_end(check);
+        break;
+    case STORE_USED:
+        on_used(check);
         break;
     default:
         break;
