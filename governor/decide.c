@@ -88,6 +88,12 @@ static void find(struct gov_finding *finding, enum gov_reason reason, unsigned s
         finding->reasons[finding->count++] = reason;
 }
 
+/* What a call does not take itself may come to exactly the limit. */
+static bool takes(enum gov_dim dim)
+{
+    return dim != GOV_WRITES && dim != GOV_COMMAND;
+}
+
 static bool is_exhausted(const struct gov_scope *scope, enum gov_dim dim,
                          const struct meter_hold_line *line, uint64_t smallest)
 {
@@ -97,24 +103,81 @@ static bool is_exhausted(const struct gov_scope *scope, enum gov_dim dim,
         return false;
     if (is_held(dim))
         return passes(scope->spent[dim], need(line, dim, smallest), limit);
-    return scope->spent[dim] >= limit;
+    return takes(dim) ? scope->spent[dim] >= limit : scope->spent[dim] > limit;
 }
+
+/* A limit that is used up, and its place in the order: first crossed first, then by the table. */
+struct spot {
+    int64_t crossed_ns;
+    unsigned dim, scope;
+};
+
+static bool is_before(const struct spot *a, const struct spot *b)
+{
+    if (a->crossed_ns != b->crossed_ns)
+        return a->crossed_ns < b->crossed_ns;
+    return a->dim != b->dim ? a->dim < b->dim : a->scope < b->scope;
+}
+
+static bool next_exhausted(const struct gov_scope *scopes, unsigned count,
+                           const struct meter_hold_line *line, uint64_t smallest, struct spot *spot)
+{
+    struct spot last = *spot;
+    bool found = false;
+
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+        for (unsigned i = 0; i < count; i++) {
+            int64_t crossed_ns = scopes[i].crossed_ns[dim];
+            struct spot here = {crossed_ns != 0 ? crossed_ns : INT64_MAX, dim, i};
+
+            if (is_before(&last, &here) && (!found || is_before(&here, spot)) &&
+                is_exhausted(&scopes[i], (enum gov_dim)dim, line, smallest)) {
+                *spot = here;
+                found = true;
+            }
+        }
+    return found;
+}
+
+static const struct spot before_all = {INT64_MIN, 0, 0};
 
 static void find_exhausted(const struct gov_scope *scopes, unsigned count,
                            const struct meter_hold_line *line, uint64_t smallest,
                            struct gov_verdict *out)
 {
-    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
-        for (unsigned i = 0; i < count; i++) {
-            if (!is_exhausted(&scopes[i], (enum gov_dim)dim, line, smallest))
-                continue;
-            find(&out->finding, reason_of(&scopes[i], (enum gov_dim)dim), i, (enum gov_dim)dim);
-            if (scopes[i].kind == GOV_RUN && scopes[i].limits[dim].policy == GOV_HARD_STOP &&
-                !out->ends_run) {
-                out->ends_run = true;
-                out->ended_scope = i;
-            }
+    struct spot spot = before_all;
+
+    while (next_exhausted(scopes, count, line, smallest, &spot)) {
+        const struct gov_scope *scope = &scopes[spot.scope];
+        enum gov_dim dim = (enum gov_dim)spot.dim;
+
+        find(&out->finding, reason_of(scope, dim), spot.scope, dim);
+        if (scope->kind == GOV_RUN && scope->limits[dim].policy == GOV_HARD_STOP &&
+            !out->ends_run) {
+            out->ends_run = true;
+            out->ended_scope = spot.scope;
         }
+    }
+}
+
+bool gov_used_up(const struct gov_scope *scope, enum gov_dim dim)
+{
+    static const struct meter_hold_line none;
+
+    return is_exhausted(scope, dim, &none, 0);
+}
+
+void gov_find_used_up(const struct gov_scope *scopes, unsigned scope_count, enum gov_dim dim,
+                      struct gov_finding *out)
+{
+    static const struct meter_hold_line none;
+    struct spot spot = before_all;
+
+    memset(out, 0, sizeof *out);
+    while (next_exhausted(scopes, scope_count, &none, 0, &spot))
+        find(out, reason_of(&scopes[spot.scope], (enum gov_dim)spot.dim), spot.scope,
+             (enum gov_dim)spot.dim);
+    find(out, gov_reason_of_dim(dim), 0, dim);
 }
 
 /* ---- unknown ------------------------------------------------------------------------------ */

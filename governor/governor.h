@@ -131,9 +131,10 @@ struct gov_scope {
     struct gov_limit limits[GOV_DIMS];
     int64_t spent[GOV_DIMS];
     int64_t held[GOV_DIMS];
-    unsigned in_flight; /* other calls with a hold here */
-    unsigned ahead;     /* calls that wait here and came before */
-    unsigned behind;    /* calls that wait here and came after */
+    int64_t crossed_ns[GOV_DIMS]; /* when the limit was used up; 0: by this very call, or unknown */
+    unsigned in_flight;           /* other calls with a hold here */
+    unsigned ahead;               /* calls that wait here and came before */
+    unsigned behind;              /* calls that wait here and came after */
 };
 
 /* The call, as estimated. */
@@ -172,6 +173,12 @@ struct gov_verdict {
 void gov_decide(enum gov_state state, const struct gov_finding *ended,
                 const struct gov_scope *scopes, unsigned scope_count, const struct gov_call *call,
                 struct gov_verdict *out);
+
+/* Whether a limit that is not soft is used up, whatever call comes. */
+bool gov_used_up(const struct gov_scope *scope, enum gov_dim dim);
+/* All that is used up, and dim of the first scope, which somebody else has found to be. */
+void gov_find_used_up(const struct gov_scope *scopes, unsigned scope_count, enum gov_dim dim,
+                      struct gov_finding *out);
 
 /* The output cap that is booked, and the largest that is set, where neither the request nor the
  * price book knows one. */

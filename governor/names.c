@@ -103,6 +103,11 @@ const char *gov_guidance(enum gov_dim dim)
         [GOV_TOKENS] = "shorten the context or start afresh; raise --max-tokens next time",
         [GOV_COST] = "a cheaper model or less context goes further; raise --max-cost next time",
         [GOV_WALL] = "the run ends when the time is up; raise --max-time next time",
+        [GOV_TOOLS] = "fewer, larger tool calls go further; raise --max tool_calls next time",
+        [GOV_EGRESS] = "send less, or less often; raise --max-egress next time",
+        [GOV_WRITES] = "the run ends when it has written more; raise --max-writes next time",
+        [GOV_ERRORS] = "calls fail one after the other; look at why before going on",
+        [GOV_COMMAND] = "a command takes long; see whether it still does anything",
     };
 
     return dim < GOV_DIMS && sentences[dim] != NULL ? sentences[dim] : "";

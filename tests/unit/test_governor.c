@@ -461,7 +461,7 @@ static void names_go_both_ways(void **state)
     for (unsigned dim = 0; dim < GOV_DIMS; dim++) {
         assert_int_equal(gov_dim_by_name(gov_dim_name((enum gov_dim)dim)), dim);
         assert_true(strlen(gov_dim_phrase((enum gov_dim)dim)) > 0);
-        assert_int_equal(strlen(gov_guidance((enum gov_dim)dim)) > 0, dim <= GOV_WALL);
+        assert_true(strlen(gov_guidance((enum gov_dim)dim)) > 0);
         assert_true(strlen(gov_reason_text(gov_reason_of_dim((enum gov_dim)dim))) > 0);
     }
     for (unsigned policy = 0; policy < GOV_POLICIES; policy++)
