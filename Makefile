@@ -48,7 +48,7 @@ SRC_governor := $(wildcard governor/*.c)
 SRC_store    := $(wildcard store/*.c)
 SRC_sidecar  := $(filter-out sidecar/main.c,$(wildcard sidecar/*.c))
 SRC_cli      := $(filter-out cli/main.c,$(wildcard cli/*.c))
-SRC_client   := shim/client.c shim/link.c shim/start.c shim/refusal.c
+SRC_client   := shim/client.c shim/link.c shim/start.c shim/refusal.c shim/page.c
 SRC_shim     := $(wildcard shim/*.c) $(wildcard shim/*.S)
 objects       = $(patsubst %.S,$(B)/%.o,$(patsubst %.c,$(B)/%.o,$(1)))
 

@@ -143,6 +143,7 @@ static int on_prereq(void *data, char *remote, char *local, int remote_port, int
     if (hop == NULL)
         return CURL_PREREQFUNC_ABORT;
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    handle->requested = true;
     hop->governed = false;
     elsewhere = leaves_call(handle, hop);
     if (handle->call != NULL)
@@ -202,9 +203,13 @@ void shim_call_prepare(struct shim_call *call)
  * may go anywhere, as may one whose URL is set when it is in a multi handle already. */
 static enum shim_begun pass(struct shim_handle *handle, bool multi)
 {
-    if ((shim_option(handle, SLOT_FOLLOW) != 0 || handle->blind || multi) &&
-        !watch_requests(handle))
+    bool watch = shim_option(handle, SLOT_FOLLOW) != 0 || handle->blind || multi;
+
+    if (watch && !watch_requests(handle)) {
         shim_restore(handle); /* too old a libcurl: see docs/COVERAGE.md */
+        watch = false;
+    }
+    handle->requested = !watch;
     return SHIM_PASS;
 }
 
@@ -227,6 +232,8 @@ static enum shim_begun begin(struct shim_handle *handle, bool multi)
 
     if (handle->call != NULL) /* the last transfer was left by a long jump */
         shim_call_end(handle, CURLE_ABORTED_BY_CALLBACK);
+    handle->requested = false;
+    handle->egress = 0;
     shim_target_read(handle, NULL, NULL, &target);
     if (!target.governed)
         return pass(handle, multi);
@@ -360,6 +367,9 @@ static void end(struct shim_handle *handle, CURLcode code)
         shim_answer_release(call);
     }
     shim_restore(handle);
+    if (call == NULL || call->pid == getpid())
+        shim_egress_count(handle);
+    handle->requested = false;
     if (call == NULL)
         return;
     handle->call = NULL;

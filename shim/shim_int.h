@@ -122,7 +122,9 @@ struct shim_handle {
     enum shim_method method;
     bool no_body; /* CURLOPT_NOBODY */
     bool performing;
-    bool giving; /* what was held back, to its write callback, when the transfer has ended */
+    bool requested;  /* the transfer has come to a request, or nobody would tell us */
+    uint64_t egress; /* bytes sent by the transfer, as far as they are counted */
+    bool giving;     /* what was held back, to its write callback, when the transfer has ended */
     struct shim_value slots[SHIM_SLOTS];
     uint64_t overridden; /* bit per slot: libcurl holds our value, the shadow the application's */
     void *mime;          /* CURLOPT_MIMEPOST */
@@ -255,6 +257,15 @@ const struct shim_env *shim_env(void);
 void shim_env_read(void);
 /* Calls each(data, "NAME=value") for what the sidecar needs to know of a process without a run. */
 void shim_env_each(void (*each)(void *data, const char *entry), void *data);
+
+/* ---- egress.c: what is sent ----------------------------------------------------------------- */
+
+/* What libcurl says that the transfer has sent; from here on it is counted. */
+uint64_t shim_egress(struct shim_handle *handle);
+/* After a transfer, or part of one: counts what is not counted yet. */
+void shim_egress_count(struct shim_handle *handle);
+/* There may be a page now: a call was answered. */
+void shim_egress_look(void);
 
 /* ---- call.c, verdict.c, tap.c, answer.c: a governed transfer ------------------------------- */
 

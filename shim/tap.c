@@ -415,17 +415,6 @@ void shim_tap_restart(struct shim_call *call)
 
 /* ---- the end ------------------------------------------------------------------------------ */
 
-static uint64_t egress_of(struct shim_call *call)
-{
-    const struct shim_curl *curl = call->handle->curl;
-    curl_off_t body = 0;
-    long head = 0;
-
-    (void)curl->easy_getinfo(call->handle->easy, CURLINFO_REQUEST_SIZE, &head);
-    (void)curl->easy_getinfo(call->handle->easy, CURLINFO_SIZE_UPLOAD_T, &body);
-    return (uint64_t)head + (uint64_t)body;
-}
-
 static void put_end(struct shim_call *call, struct wire_writer *w, CURLcode code)
 {
     uint64_t flags = (call->sent ? WIRE_WAS_SENT : 0) | (call->tap.lost ? WIRE_TAP_LOST : 0) |
@@ -434,7 +423,7 @@ static void put_end(struct shim_call *call, struct wire_writer *w, CURLcode code
     wire_put_number(w, WIRE_FLAGS, flags);
     wire_put_number(w, WIRE_CURL_CODE, (uint64_t)code);
     wire_put_number(w, WIRE_OFFSET, call->tap.passed);
-    wire_put_number(w, WIRE_EGRESS, egress_of(call));
+    wire_put_number(w, WIRE_EGRESS, shim_egress(call->handle));
     wire_put_number(w, WIRE_SENT_MS, call->sent ? (uint64_t)(client_now_ms() - call->sent_ms) : 0);
 }
 

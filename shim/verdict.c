@@ -282,6 +282,7 @@ static void take_verdict(struct shim_call *call, struct wire_reader *r, int *fd)
     if (decision == WIRE_ADMITTED && body_bytes > 0 && *fd < 0) {
         shim_call_refuse(call, "ledger_read_failure", "the rewritten request was lost on its way");
     } else if (decision == WIRE_ADMITTED) {
+        shim_egress_look();
         take_admission(call, flags, body_bytes, fd);
     } else if (decision == WIRE_REFUSED || decision == WIRE_REFUSED_CURL) {
         call->curl_error = decision == WIRE_REFUSED_CURL;
