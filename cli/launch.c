@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,10 +37,12 @@ static void terminal_to(const struct launch *launch, pid_t group)
 
 /* ---- starting ----------------------------------------------------------------------------- */
 
-static void become_program(const struct launch *launch, const sigset_t *mask)
+static void become_program(const struct launch *launch, const sigset_t *mask,
+                           const struct sigaction *on_child)
 {
     (void)setpgid(0, 0);
     terminal_to(launch, getpid());
+    (void)sigaction(SIGCHLD, on_child, NULL);
     (void)sigprocmask(SIG_SETMASK, mask, NULL);
     (void)execvp(launch->path, launch->argv);
     (void)fprintf(stderr, "flyball: %s: %s\n", launch->path, strerror(errno));
@@ -48,6 +51,8 @@ static void become_program(const struct launch *launch, const sigset_t *mask)
 
 static bool start(struct launch *launch)
 {
+    const struct sigaction by_default = {.sa_handler = SIG_DFL};
+    struct sigaction on_child; /* ignored by who started us: then we would wait in vain */
     sigset_t ours, before;
 
     sigemptyset(&ours);
@@ -57,12 +62,13 @@ static bool start(struct launch *launch)
     sigaddset(&ours, SIGTTOU);
     (void)sigprocmask(SIG_BLOCK, &ours, &before);
     sigdelset(&ours, SIGTTOU);
+    (void)sigaction(SIGCHLD, &by_default, &on_child);
     launch->signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
     launch->terminal = own_terminal();
     (void)prctl(PR_SET_CHILD_SUBREAPER, 1); /* what CMD leaves behind stays below us */
     launch->child = fork();
     if (launch->child == 0)
-        become_program(launch, &before);
+        become_program(launch, &before, &on_child);
     if (launch->child < 0 || launch->signals < 0)
         return false;
     (void)setpgid(launch->child, launch->child);
@@ -72,41 +78,58 @@ static bool start(struct launch *launch)
 
 /* ---- ending ------------------------------------------------------------------------------- */
 
-/* TERM to the group now, KILL when it does not help. */
+/* To CMD's group, and to what has left it. */
+static void signal_all(struct launch *launch, int signal)
+{
+    (void)kill(-launch->child, signal);
+    if (tree_read(&launch->tree, launch->sidecar))
+        for (unsigned i = 1; i < launch->tree.count; i++)
+            if (getpgid(launch->tree.pids[i]) != launch->child)
+                (void)kill(launch->tree.pids[i], signal);
+}
+
+/* TERM now, KILL when it does not help. */
 static void terminate(struct launch *launch)
 {
     if (launch->governor_ended)
         return;
     launch->governor_ended = true;
     launch->kill_ms = client_now_ms() + LAUNCH_TERM_MS;
-    (void)kill(-launch->child, SIGTERM);
-    (void)kill(-launch->child, SIGCONT);
+    signal_all(launch, SIGTERM);
+    signal_all(launch, SIGCONT);
 }
 
-static void time_is_up(struct launch *launch)
+/* What a limit that is watched here says, once. */
+static void exhausted(struct launch *launch, enum gov_dim dim)
 {
-    char limit[SIDE_AMOUNT_TEXT];
-    int64_t limit_ms = launch->spec.limits[GOV_WALL].amount;
+    const struct gov_limit *limit = &launch->spec.limits[dim];
+    char amount[SIDE_AMOUNT_TEXT];
 
-    launch->deadline_ms = INT64_MAX;
-    (void)cli_send(&launch->link, json_pack("{s:s,s:s}", "verb", "run.exhausted", "dimension",
-                                            gov_dim_name(GOV_WALL)));
-    if (launch->spec.limits[GOV_WALL].policy != GOV_HARD_STOP)
+    launch->exhausted[dim] = true;
+    if (limit->policy == GOV_SOFT_WARN) /* the warning at 100 % says it */
         return;
-    (void)fprintf(stderr, "flyball: the time of this run is up (%s); ending it\n",
-                  side_amount_text(GOV_WALL, limit_ms, limit));
+    (void)cli_send(&launch->link,
+                   json_pack("{s:s,s:s}", "verb", "run.exhausted", "dimension", gov_dim_name(dim)));
+    if (limit->policy != GOV_HARD_STOP)
+        return;
+    (void)fprintf(stderr, "flyball: the %s of this run is used up (%s); ending it\n",
+                  gov_dim_phrase(dim), side_amount_text(dim, limit->amount, amount));
     terminate(launch);
 }
 
-static void check_clock(struct launch *launch)
+static void check_limits(struct launch *launch)
 {
+    static const enum gov_dim ending[] = {GOV_WALL, GOV_WRITES};
     int64_t now = client_now_ms();
 
-    if (now >= launch->deadline_ms)
-        time_is_up(launch);
+    if (now >= launch->look_ms)
+        measure_look(launch);
+    for (size_t i = 0; i < sizeof ending / sizeof ending[0]; i++)
+        if (!launch->exhausted[ending[i]] && measure_is_over(launch, ending[i], now))
+            exhausted(launch, ending[i]);
     if (now >= launch->kill_ms) {
         launch->kill_ms = INT64_MAX;
-        (void)kill(-launch->child, SIGKILL);
+        signal_all(launch, SIGKILL);
     }
 }
 
@@ -115,11 +138,28 @@ static void check_clock(struct launch *launch)
 /* CMD was stopped from its terminal: so are we, and it goes on when we do. */
 static void stop_along(struct launch *launch)
 {
+    int64_t since_ms = client_now_ms();
+
     terminal_to(launch, getpgrp());
     (void)raise(SIGSTOP);
+    launch->measured.paused_ms += client_now_ms() - since_ms;
+    launch->look_ms = launch->told_ms = 0;
     launch->terminal = own_terminal();
     terminal_to(launch, launch->child);
     (void)kill(-launch->child, SIGCONT);
+}
+
+/* A sidecar that was started below us has ended: what it wrote is about to be ours. */
+static void look_at_dead(struct launch *launch)
+{
+    siginfo_t info = {0};
+
+    if (launch->sidecar > 0 &&
+        waitid(P_PID, (id_t)launch->sidecar, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+        info.si_pid == launch->sidecar) {
+        launch->foreign_bytes += tree_written_by(launch->sidecar);
+        launch->sidecar = 0;
+    }
 }
 
 static void reap(struct launch *launch)
@@ -127,6 +167,7 @@ static void reap(struct launch *launch)
     int status;
     pid_t pid;
 
+    look_at_dead(launch);
     while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
         if (pid != launch->child)
             continue; /* an orphan that we adopted */
@@ -166,6 +207,15 @@ static void sidecar_lost(struct launch *launch)
     launch->attach_ms = client_now_ms() + launch->attach_wait_ms;
 }
 
+static void sidecar_note(struct launch *launch)
+{
+    struct ucred peer = {0};
+    socklen_t size = sizeof peer;
+
+    if (getsockopt(launch->link.fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+        launch->sidecar = peer.pid;
+}
+
 /* Governed calls are refused as long as there is none; the program itself goes on. */
 static void sidecar_find(struct launch *launch)
 {
@@ -176,6 +226,8 @@ static void sidecar_find(struct launch *launch)
         !cli_send(&launch->link, json_pack("{s:s,s:s,s:s}", "verb", "run.attach", "run_id",
                                            launch->run_id, "token", launch->token)))
         sidecar_lost(launch);
+    else
+        sidecar_note(launch);
 }
 
 static void listen_to(struct launch *launch, struct cli_word *word)
@@ -195,7 +247,7 @@ static void listen_to(struct launch *launch, struct cli_word *word)
 
 static int next_ms(const struct launch *launch)
 {
-    int64_t nearest = launch->deadline_ms, now = client_now_ms();
+    int64_t nearest = launch->look_ms, now = client_now_ms();
 
     if (launch->kill_ms < nearest)
         nearest = launch->kill_ms;
@@ -206,9 +258,16 @@ static int next_ms(const struct launch *launch)
     return nearest <= now ? 0 : (int)(nearest - now < 60000 ? nearest - now : 60000);
 }
 
+/* CMD has ended because the governor said so: what it left behind has to, as well. */
+static bool is_ending(struct launch *launch)
+{
+    return launch->governor_ended && launch->kill_ms != INT64_MAX &&
+           tree_read(&launch->tree, launch->sidecar) && launch->tree.count > 1;
+}
+
 static void watch(struct launch *launch, struct cli_word *word)
 {
-    while (!launch->over) {
+    while (!launch->over || is_ending(launch)) {
         struct pollfd ready[] = {{launch->signals, POLLIN, 0}, {launch->link.fd, POLLIN, 0}};
 
         (void)poll(ready, 2, next_ms(launch));
@@ -218,8 +277,8 @@ static void watch(struct launch *launch, struct cli_word *word)
             listen_to(launch, word);
         if (client_now_ms() >= launch->attach_ms)
             sidecar_find(launch);
-        if (!launch->over)
-            check_clock(launch);
+        if (!launch->over || launch->governor_ended)
+            check_limits(launch);
     }
 }
 
@@ -234,11 +293,12 @@ static int exit_code_of(const struct launch *launch)
 int launch_supervise(struct launch *launch)
 {
     struct cli_word *word = malloc(sizeof *word);
-    int64_t limit_ms = launch->spec.limits[GOV_WALL].amount;
     int code;
 
     launch->kill_ms = launch->attach_ms = INT64_MAX;
-    launch->deadline_ms = limit_ms > 0 ? client_now_ms() + limit_ms : INT64_MAX;
+    launch->can_measure = tree_can_measure();
+    sidecar_note(launch);
+    measure_begin(launch);
     if (word == NULL || !start(launch)) {
         free(word);
         return cli_fail(CLI_UNGOVERNABLE, "%s cannot be started: %s", launch->argv[0],
@@ -246,6 +306,7 @@ int launch_supervise(struct launch *launch)
     }
     watch(launch, word);
     free(word);
+    measure_finish(launch);
     terminal_to(launch, getpgrp());
     code = exit_code_of(launch);
     launch_summary(launch, code);

@@ -6,9 +6,19 @@
 #include <sys/types.h>
 
 #include "cli/cli.h"
+#include "cli/tree.h"
+#include "shim/page.h"
 
 #define LAUNCH_PATIENCE_MS 10000 /* for the run to be in the ledger */
 #define LAUNCH_TERM_MS     5000  /* between TERM and KILL */
+
+/* Of the program, since it began. */
+struct measured {
+    int64_t written;   /* bytes, to disk */
+    int64_t oldest_s;  /* its longest command, CMD itself apart */
+    int64_t paused_ms; /* time that does not count */
+    uint64_t sent;     /* bytes, without calls */
+};
 
 struct launch {
     bool help;
@@ -22,20 +32,38 @@ struct launch {
     char run_id[40], token[40];
     /* while it runs */
     pid_t child;
-    int signals;         /* signalfd */
-    int terminal;        /* the descriptor whose terminal CMD has; -1: none */
-    int64_t deadline_ms; /* monotonic; INT64_MAX: none */
-    int64_t kill_ms;     /* when KILL follows TERM; INT64_MAX: not yet */
-    int64_t attach_ms;   /* when to look for a new sidecar; INT64_MAX: it is there */
+    int signals;       /* signalfd */
+    int terminal;      /* the descriptor whose terminal CMD has; -1: none */
+    int64_t begun_ms;  /* monotonic, as all of these */
+    int64_t kill_ms;   /* when KILL follows TERM; INT64_MAX: not yet */
+    int64_t attach_ms; /* when to look for a new sidecar; INT64_MAX: it is there */
     int attach_wait_ms;
-    bool governor_ended; /* the governor ended CMD */
-    bool interrupted;    /* a signal to us ended it */
+    pid_t sidecar;         /* one that was started below us is not the program's; 0: not known */
+    int64_t foreign_bytes; /* what such ones, that have ended, had written */
+    bool can_measure;
+    struct tree tree;
+    struct page *page; /* NULL: egress is not limited */
+    struct measured measured, told;
+    uint8_t logged[GOV_DIMS];            /* thresholds that the sidecar was told of: a bit each */
+    bool exhausted[GOV_DIMS];            /* it was told of that as well */
+    int64_t look_ms, looked_ms, told_ms; /* when to look next; the last times */
+    bool governor_ended;                 /* the governor ended CMD */
+    bool interrupted;                    /* a signal to us ended it */
     bool over;
     int status; /* of waitpid */
 };
 
 /* Starts CMD, watches over it, closes the run, prints the summary. The exit code. */
 int launch_supervise(struct launch *launch);
+/* measure.c. Begins; looks, when it is time; looks for the last time, when CMD has ended. */
+void measure_begin(struct launch *launch);
+void measure_look(struct launch *launch);
+void measure_finish(struct launch *launch);
+/* The run's clock: time Paused does not count. */
+int64_t measure_clock_ms(const struct launch *launch, int64_t now_ms);
+/* A dimension that ends the program has passed its limit: the clock has come to it, more was
+ * written than it. */
+bool measure_is_over(const struct launch *launch, enum gov_dim dim, int64_t now_ms);
 /* Tells people what the sidecar has to say while CMD runs; true: CMD has to end. */
 bool launch_notice(const char *text);
 /* After the end: closes the run, prints one line, writes --summary. */

@@ -133,7 +133,7 @@ static bool option_apply(struct launch *launch, int id, const char *value, struc
             return side_fail(error, "--exhaustion: '%s' is not DIM=POLICY with a dimension", value);
         return side_spec_policy(spec, dim, amount, "--exhaustion", error);
     case OPTION_LIMITS:
-        return side_spec_profile(spec, value, error);
+        return side_spec_profile(spec, value, "--limits", SIDE_FLAG, error);
     case OPTION_SESSION:
         return copy_name(spec->session, sizeof spec->session, "--session", value, error);
     case OPTION_TASK:
@@ -194,15 +194,17 @@ static bool read_flags(struct launch *launch, int argc, char **argv, struct side
 
 static void announce_bare(const struct side_spec *spec)
 {
-    char cost[SIDE_AMOUNT_TEXT], tokens[SIDE_AMOUNT_TEXT], wall[SIDE_AMOUNT_TEXT];
+    const char *between = "flyball: no limit was given, so these hold:";
+    char amount[SIDE_AMOUNT_TEXT];
 
-    (void)fprintf(stderr,
-                  "flyball: no limit was given, so these hold: %lld steps, %s tokens, %s, %s "
-                  "(--max-cost and others change them)\n",
-                  (long long)spec->limits[GOV_STEPS].amount,
-                  side_amount_text(GOV_TOKENS, spec->limits[GOV_TOKENS].amount, tokens),
-                  side_amount_text(GOV_COST, spec->limits[GOV_COST].amount, cost),
-                  side_amount_text(GOV_WALL, spec->limits[GOV_WALL].amount, wall));
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++) {
+        if (spec->limits[dim].amount == 0)
+            continue;
+        (void)fprintf(stderr, "%s %s %s", between, gov_dim_phrase((enum gov_dim)dim),
+                      side_amount_text((enum gov_dim)dim, spec->limits[dim].amount, amount));
+        between = ",";
+    }
+    (void)fputs(" (--max-cost and others change them)\n", stderr);
 }
 
 /* CLI_OK: it can be started. */

@@ -51,7 +51,7 @@ bool launch_notice(const char *text)
             (void)fprintf(stderr,
                           "flyball: the %s %s is used up: %s of %s%s; further calls are refused\n",
                           gov_dim_phrase(dim), whose(scope, window), consumed, limit,
-                          strcmp(consumed, limit) != 0 && dim != GOV_WALL
+                          strcmp(consumed, limit) != 0 && dim <= GOV_COST
                               ? ", and the next call needs more than the rest"
                               : "");
     }

@@ -298,6 +298,9 @@ bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool
     case SIDE_OP_RUN_CLOSE:
         err = run_close(book, op);
         break;
+    case SIDE_OP_USED:
+        err = side_use(book, op);
+        break;
     case SIDE_OP_EXHAUSTED:
         err = side_exhaust(book, op);
         *durable_out = true;

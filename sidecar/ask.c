@@ -175,6 +175,7 @@ static void ask_writer(struct side_call *call)
     call->priced = priced;
     call->read_only = call->request.kind == METER_READ_ONLY || call->request.kind == METER_POLLED;
     call->admitting = op;
+    side_used_look(call->side, call->run);
     side_post(call->side, op);
 }
 

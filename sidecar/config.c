@@ -202,7 +202,7 @@ static bool read_top(struct side_reader *reader, const yaml_node_t *node)
         {"busy_wait", read_busy_wait},
         {"refuse", read_refuse},
         {"timezone", NULL},
-        {"ceilings", NULL},
+        {"ceilings", side_read_ceilings},
         {"guardrails", NULL},
         {"quality", NULL},
         {"approval_timeout", NULL},
@@ -315,9 +315,12 @@ static bool read_users(struct side_reader *reader, const char *file, const char 
 bool side_config_read(struct side_spec *spec, const char *file, const char *policy,
                       const char *const *env, struct side_error *error)
 {
-    struct side_reader reader = {.spec = spec, .error = error, .policy = policy};
+    struct side_reader reader = {.spec = spec, .error = error, .policy = policy, .system = true};
 
-    if (!read_file(&reader, SYSTEM_FILE, false) || !read_users(&reader, file, env))
+    if (!read_file(&reader, SYSTEM_FILE, false))
+        return false;
+    reader.system = false;
+    if (!read_users(&reader, file, env))
         return false;
     if (policy != NULL && !reader.policy_found)
         return side_fail(error, "no policy is called '%s'", policy);

@@ -48,6 +48,11 @@ BUDGET(max_cost_usd, GOV_COST)
 BUDGET(token_budget, GOV_TOKENS)
 BUDGET(steps, GOV_STEPS)
 BUDGET(wall_clock_ms, GOV_WALL)
+BUDGET(tool_calls, GOV_TOOLS)
+BUDGET(network_egress_bytes, GOV_EGRESS)
+BUDGET(storage_write_bytes, GOV_WRITES)
+BUDGET(error_burst, GOV_ERRORS)
+BUDGET(long_running_command_seconds, GOV_COMMAND)
 #undef BUDGET
 
 static bool read_budgets(struct side_reader *reader, const yaml_node_t *value)
@@ -57,11 +62,11 @@ static bool read_budgets(struct side_reader *reader, const yaml_node_t *value)
         {"token_budget", budget_token_budget},
         {"steps", budget_steps},
         {"wall_clock_ms", budget_wall_clock_ms},
-        {"tool_calls", NULL},
-        {"network_egress_bytes", NULL},
-        {"storage_write_bytes", NULL},
-        {"error_burst", NULL},
-        {"long_running_command_seconds", NULL},
+        {"tool_calls", budget_tool_calls},
+        {"network_egress_bytes", budget_network_egress_bytes},
+        {"storage_write_bytes", budget_storage_write_bytes},
+        {"error_burst", budget_error_burst},
+        {"long_running_command_seconds", budget_long_running_command_seconds},
         {NULL, NULL},
     };
 
@@ -149,15 +154,21 @@ static bool read_on_exhausted(struct side_reader *reader, const yaml_node_t *val
            side_read_fail(reader, value, "'%s' is none of deny, terminate, pause", text);
 }
 
+static bool read_profile(struct side_reader *reader, const yaml_node_t *value)
+{
+    const char *text = side_read_text(reader, value);
+    struct side_error error = {{0}};
+
+    return text != NULL && (side_spec_profile(reader->spec, text, "profile", SIDE_FILE, &error) ||
+                            side_read_fail(reader, value, "%s", error.text));
+}
+
 static bool read_policy(struct side_reader *reader, const yaml_node_t *value)
 {
     static const struct side_key keys[] = {
-        {"budgets", read_budgets},
-        {"exhaustion_policies", read_policies_of_dims},
-        {"thresholds", read_thresholds},
-        {"on_exhausted", read_on_exhausted},
-        {"profile", NULL},
-        {NULL, NULL},
+        {"budgets", read_budgets},       {"exhaustion_policies", read_policies_of_dims},
+        {"thresholds", read_thresholds}, {"on_exhausted", read_on_exhausted},
+        {"profile", read_profile},       {NULL, NULL},
     };
 
     return side_read_map(reader, value, keys);
@@ -203,6 +214,13 @@ bool side_read_governance(struct side_reader *reader, const yaml_node_t *value)
 bool side_read_session_limits(struct side_reader *reader, const yaml_node_t *value)
 {
     return side_read_pairs(reader, value, read_dim, reader->spec->session_limits);
+}
+
+bool side_read_ceilings(struct side_reader *reader, const yaml_node_t *value)
+{
+    if (!reader->system)
+        return side_read_fail(reader, value, "ceilings stand in the system's configuration alone");
+    return side_read_pairs(reader, value, read_dim, reader->spec->ceilings);
 }
 
 /* ---- windows ------------------------------------------------------------------------------ */

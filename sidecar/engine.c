@@ -66,7 +66,8 @@ static bool wait_until(struct side_engine *engine, int64_t deadline_ms)
 static bool is_lazy(const struct side_op *op)
 {
     for (; op != NULL; op = op->next)
-        if (op->kind != SIDE_OP_SETTLE && op->kind != SIDE_OP_SENT && op->kind != SIDE_OP_PROGRESS)
+        if (op->kind != SIDE_OP_SETTLE && op->kind != SIDE_OP_SENT &&
+            op->kind != SIDE_OP_PROGRESS && op->kind != SIDE_OP_USED)
             return false;
     return true;
 }

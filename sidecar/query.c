@@ -231,6 +231,8 @@ static bool for_run(struct side_conn *conn, const char *verb, const json_t *requ
         return conn->run == NULL && side_run_attach(conn->side, conn, request, error);
     if (strcmp(verb, "run.close") == 0)
         return conn->run != NULL && side_run_finish(conn, request, error);
+    if (strcmp(verb, "run.used") == 0)
+        return conn->run != NULL && side_run_used(conn, request, error);
     if (strcmp(verb, "run.exhausted") == 0)
         return conn->run != NULL && side_run_exhausted(conn, request, error);
     return side_fail(error, "'%s' is no question that this sidecar knows", verb);

@@ -56,7 +56,7 @@ static enum store_err warn_dim(struct side_book *book, struct side_op *op,
 {
     const struct gov_limit *limit = &scopes->gov[i].limits[dim];
     uint8_t reached[SIDE_PERCENTS];
-    int64_t spent = store_spent(counter, dim);
+    int64_t spent = scopes->gov[i].spent[dim];
     unsigned count;
     enum store_err err = STORE_OK;
 
@@ -77,18 +77,32 @@ static enum store_err warn_dim(struct side_book *book, struct side_op *op,
     return err;
 }
 
-/* After money, tokens or steps were spent: what was reached, once. */
+/* What is used up for the first time is used up now. */
+static void note_crossed(struct side_run *run, const struct gov_scope *scope)
+{
+    for (unsigned dim = 0; run != NULL && dim < GOV_DIMS; dim++)
+        if (!gov_used_up(scope, (enum gov_dim)dim))
+            run->crossed_ns[dim] = 0;
+        else if (run->crossed_ns[dim] == 0)
+            run->crossed_ns[dim] = side_now_ns();
+}
+
+/* After something was spent: what was reached, once. */
 enum store_err side_warn(struct side_book *book, struct side_op *op)
 {
     struct side_scopes scopes;
-    enum store_err err = STORE_OK;
+    enum store_err err;
 
     side_scopes_list(book, op->run, &scopes);
+    err = side_scopes_read(book, &scopes, side_now_ns());
     for (unsigned i = 0; i < scopes.count && err == STORE_OK; i++) {
         struct store_counter counter;
 
+        note_crossed(scopes.runs[i], &scopes.gov[i]);
         err = store_counter_get(book->store, &scopes.keys[i], &counter);
-        for (unsigned dim = 0; dim < STORE_SEEN_DIMS && err == STORE_OK; dim++)
+        if (err == STORE_NOT_FOUND) /* nothing was booked there yet; time passes nevertheless */
+            err = STORE_OK;
+        for (unsigned dim = 0; dim < GOV_DIMS && err == STORE_OK; dim++)
             if (scopes.gov[i].limits[dim].amount > 0)
                 err = warn_dim(book, op, &scopes, i, (enum gov_dim)dim, &counter);
         if (err == STORE_OK)
@@ -99,11 +113,10 @@ enum store_err side_warn(struct side_book *book, struct side_op *op)
 
 /* ---- refusing ----------------------------------------------------------------------------- */
 
+/* Once per limit, like the thresholds. */
 static enum store_err log_exhausted(struct side_book *book, struct side_op *op,
-                                    const struct side_scopes *scopes)
+                                    const struct side_scopes *scopes, unsigned i, enum gov_dim dim)
 {
-    unsigned i = op->verdict.finding.scope;
-    enum gov_dim dim = op->verdict.finding.dim;
     struct store_counter counter;
     const struct gov_limit *limit;
     struct side_notice notice;
@@ -130,8 +143,7 @@ static enum store_err log_exhausted(struct side_book *book, struct side_op *op,
     return err == STORE_OK ? store_counter_put(book->store, &scopes->keys[i], &counter) : err;
 }
 
-static enum store_err end_run(struct side_book *book, struct side_op *op,
-                              const struct side_run *run)
+static enum store_err end_run(struct side_book *book, struct side_op *op, struct side_run *run)
 {
     struct store_event *event = calloc(1, sizeof *event);
     struct store_run row;
@@ -152,7 +164,7 @@ static enum store_err end_run(struct side_book *book, struct side_op *op,
     if (err == STORE_OK)
         err = store_run_put(book->store, &row);
     if (err == STORE_OK && notice.terminate)
-        notice_add(op, &notice, (struct side_run *)(uintptr_t)run);
+        notice_add(op, &notice, run);
     free(event);
     return err;
 }
@@ -300,7 +312,7 @@ enum store_err side_refuse(struct side_book *book, struct side_op *op,
 
     figures_fill(op, scopes);
     if (err == STORE_OK && op->verdict.outcome == GOV_REFUSE)
-        err = log_exhausted(book, op, scopes);
+        err = log_exhausted(book, op, scopes, op->verdict.finding.scope, op->verdict.finding.dim);
     if (err == STORE_OK) {
         refusal_fill(op, scopes, event);
         err = store_refuse(book->store, event);
@@ -328,10 +340,8 @@ enum store_err side_exhaust(struct side_book *book, struct side_op *op)
     err = side_scopes_read(book, &scopes, side_now_ns());
     if (err != STORE_OK)
         return err;
-    op->verdict.finding.count = 1;
-    op->verdict.finding.scope = 0;
-    op->verdict.finding.reasons[0] = gov_reason_of_dim(dim);
-    err = log_exhausted(book, op, &scopes);
+    gov_find_used_up(scopes.gov, scopes.count, dim, &op->verdict.finding);
+    err = log_exhausted(book, op, &scopes, 0, dim);
     op->run->changes++;
     return err == STORE_OK && limit->policy == GOV_HARD_STOP ? end_run(book, op, op->run) : err;
 }

@@ -204,6 +204,27 @@ static void consumption_json(json_t *out, const struct store_event *event,
     set(out, "released", json_boolean(used->end == STORE_RELEASED));
 }
 
+/* What a run used without a call of its own: the same event, with a capability of its own. */
+static void used_json(json_t *out, const struct store_used *used)
+{
+    json_t *remaining = json_object();
+
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+        if (used->remaining[dim] >= 0)
+            set(remaining, gov_dim_name((enum gov_dim)dim),
+                side_amount_json((enum gov_dim)dim, used->remaining[dim]));
+    set(out, "step_id", json_null());
+    set(out, "capability_id",
+        json_string(used->added[GOV_EGRESS] != 0 ? "network:libcurl" : "process:tree"));
+    set(out, "resources",
+        json_pack("{s:i,s:i,s:s,s:I,s:I,s:i,s:n}", "llm_input_tokens", 0, "llm_output_tokens", 0,
+                  "cost_usd", "0", "network_egress_bytes", (json_int_t)used->added[GOV_EGRESS],
+                  "storage_write_bytes", (json_int_t)used->added[GOV_WRITES], "tool_calls", 0,
+                  "duration_ms"));
+    set(out, "remaining", remaining);
+    set(out, "provenance", json_string("measured"));
+}
+
 static void threshold_json(json_t *out, const struct store_threshold *threshold, bool exhausted)
 {
     enum gov_dim dim = (enum gov_dim)threshold->dim;
@@ -221,16 +242,17 @@ static void threshold_json(json_t *out, const struct store_threshold *threshold,
         set(out, "guidance", json_string(gov_guidance(dim)));
 }
 
-static void completed_json(json_t *out, const struct store_completed *completed)
+static void completed_json(json_t *out, const struct store_completed *completed, bool measured)
 {
     set(out, "state", json_string(gov_state_name((enum gov_state)completed->state)));
     set(out, "final_consumption",
-        json_pack("{s:I,s:I,s:o,s:I,s:I,s:n}", "total_steps",
+        json_pack("{s:I,s:I,s:o,s:I,s:I,s:o}", "total_steps",
                   (json_int_t)completed->total[GOV_STEPS], "total_llm_tokens",
                   (json_int_t)completed->total[GOV_TOKENS], "total_cost_usd",
                   usd_json(completed->total[GOV_COST]), "total_duration_ms",
                   (json_int_t)completed->duration_ms, "total_network_bytes",
-                  (json_int_t)completed->total[GOV_EGRESS], "total_storage_bytes"));
+                  (json_int_t)completed->total[GOV_EGRESS], "total_storage_bytes",
+                  measured ? json_integer((json_int_t)completed->total[GOV_WRITES]) : json_null()));
     set(out, "exit", completed->exit >= 0 ? json_integer(completed->exit) : json_null());
 }
 
@@ -273,7 +295,8 @@ static void clock_json(json_t *out, const struct store_clock *clock)
     set(out, "actor", TEXT_JSON(clock->actor));
 }
 
-static void body_json(struct store_view *view, json_t *out, const struct store_event *event)
+static void body_json(struct store_view *view, json_t *out, const struct store_event *event,
+                      const struct store_run *run)
 {
     struct store_event *admission;
     struct store_call call;
@@ -302,7 +325,10 @@ static void body_json(struct store_view *view, json_t *out, const struct store_e
         threshold_json(out, &event->threshold, event->head.type == STORE_EXHAUSTED);
         break;
     case STORE_COMPLETED:
-        completed_json(out, &event->completed);
+        completed_json(out, &event->completed, !run->allocation.by_hand);
+        break;
+    case STORE_USED:
+        used_json(out, &event->used);
         break;
     case STORE_OVERRUN:
         overrun_json(out, event);
@@ -333,6 +359,7 @@ const char *side_event_name(unsigned type)
         [STORE_COMPLETED] = "RunCompleted", [STORE_OVERRUN] = "Overrun",
         [STORE_RUN_ENDED] = "RunFailed",    [STORE_CORRECTED] = "Corrected",
         [STORE_CHECKPOINT] = "Checkpoint",  [STORE_CLOCK] = "Clock",
+        [STORE_USED] = "Consumption",
     };
 
     return type < sizeof names / sizeof names[0] ? names[type] : NULL;
@@ -341,17 +368,19 @@ const char *side_event_name(unsigned type)
 json_t *side_event_json(struct store_view *view, const struct store_event *event)
 {
     const char *name = side_event_name(event->head.type);
-    struct store_run run;
+    struct store_run run = {0};
     bool known = store_view_run(view, event->head.run_id, &run) == STORE_OK;
     json_t *out = json_object();
 
     set(out, "seq", json_integer((json_int_t)event->head.seq));
     set(out, "ts", time_json(event->head.ts_ns));
     set(out, "run_id",
-        event->head.type < STORE_CHECKPOINT ? id_json(event->head.run_id) : json_null());
+        event->head.type != STORE_CHECKPOINT && event->head.type != STORE_CLOCK
+            ? id_json(event->head.run_id)
+            : json_null());
     set(out, "session_id", known ? TEXT_JSON(run.allocation.session) : json_null());
     set(out, "event", name != NULL ? json_string(name) : json_null());
-    body_json(view, out, event);
+    body_json(view, out, event, &run);
     return out;
 }
 
@@ -483,15 +512,15 @@ static int64_t spent_of(const struct store_run *run, const struct store_counter 
 {
     int64_t until_ns = run->ended_ns != 0 ? run->ended_ns : side_now_ns();
 
-    if (dim == GOV_WALL)
-        return (until_ns - run->started_ns) / 1000000;
+    if (dim == GOV_WALL) /* the ledger has the time that does not count */
+        return store_spent(counter, GOV_WALL) + (until_ns - run->started_ns) / 1000000;
     return store_spent(counter, (enum gov_dim)dim);
 }
 
-/* What this version keeps count of. */
-static bool is_counted(unsigned dim)
+/* Without a launcher nobody measures what is written, and how long commands take. */
+static bool is_counted(const struct store_run *run, unsigned dim)
 {
-    return dim <= GOV_EGRESS;
+    return !run->allocation.by_hand || (dim != GOV_WRITES && dim != GOV_COMMAND);
 }
 
 static void amounts_json(json_t *out, const struct store_run *run,
@@ -504,7 +533,7 @@ static void amounts_json(json_t *out, const struct store_run *run,
         int64_t left = run->allocation.limits[dim] - used - counter->held[dim];
         const char *name = gov_dim_name((enum gov_dim)dim);
 
-        if (!is_counted(dim))
+        if (!is_counted(run, dim))
             continue;
         set(spent, name, side_amount_json((enum gov_dim)dim, used));
         if (dim < STORE_SEEN_DIMS)

@@ -26,6 +26,7 @@ void side_run_drop(struct side_run *run)
         return;
     side_run_drop(run->parent);
     meter_price_book_free(run->book);
+    page_unmap(run->page);
     free(run);
 }
 
@@ -258,7 +259,9 @@ static struct side_run *by_hand_new(struct side *side, pid_t leader, const char 
     side_spec_init(spec);
     if (side_config_read(spec, NULL, NULL, env, error) && side_spec_env(spec, env, error)) {
         side_spec_finish(spec);
-        spec->limits[GOV_WALL].amount = 0; /* a login shell is no run that has to end */
+        /* A login shell is no run that has to end, and has no launcher that would measure. */
+        spec->limits[GOV_WALL].amount = spec->limits[GOV_WRITES].amount = 0;
+        spec->limits[GOV_COMMAND].amount = 0;
         run = side_run_new(spec, error);
     }
     free(spec);
@@ -268,6 +271,7 @@ static struct side_run *by_hand_new(struct side *side, pid_t leader, const char 
     run->pid = leader;
     run->pid_start = side_pid_start(leader);
     (void)side_run_watch(side, run);
+    (void)side_page_open(side, run, true);
     op = side_op_new(SIDE_OP_RUN_OPEN, run, on_by_hand_open, NULL);
     if (op != NULL) {
         allocation_fill(side, run, &op->event.allocation, NULL, geteuid());
@@ -392,10 +396,11 @@ bool side_run_open(struct side *side, struct side_conn *conn, const json_t *requ
     run->pid = conn->pid;
     run->pid_start = launcher.start;
     op = side_op_new(SIDE_OP_RUN_OPEN, run, on_open, NULL);
-    if (op == NULL || !side_run_watch(side, run)) {
+    if (op == NULL || !side_page_open(side, run, true) || !side_run_watch(side, run)) {
         side_op_free(op);
+        side_page_remove(side, run);
         side_run_drop(run);
-        return side_fail(error, "the launcher's process cannot be watched");
+        return side_fail(error, "the run cannot be watched: %s", strerror(errno));
     }
     allocation_fill(side, run, &op->event.allocation, request, conn->uid);
     if (!side_run_above(side, conn->pid)) /* what is governed does not say how */
@@ -466,6 +471,7 @@ void side_run_close(struct side *side, struct side_run *run, int64_t exit, enum 
     op = side_op_new(SIDE_OP_RUN_CLOSE, run, on_close, NULL);
     if (op == NULL)
         return;
+    side_used_look(side, run);
     run->ended = true;
     op->exit = exit;
     op->state = state;
@@ -508,8 +514,6 @@ static void on_exhausted(struct side *side, struct side_op *op)
 {
     side_notices_tell(op);
     side_queries_wake(side);
-    if (op->run->launcher != NULL)
-        side_conn_done(op->run->launcher, op->result == STORE_OK ? 0 : 3, NULL);
     side_op_free(op);
 }
 

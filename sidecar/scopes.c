@@ -107,11 +107,11 @@ static const struct gov_limit *limits_of_window(const struct side_run *run, unsi
 }
 
 /* Its run and the runs that one was started in, its session, the windows that count. */
-void side_scopes_list(const struct side_book *book, const struct side_run *run,
+void side_scopes_list(const struct side_book *book, struct side_run *run,
                       struct side_scopes *scopes)
 {
     unsigned room = STORE_SCOPES_MAX - book->window_count - 1;
-    const struct side_run *above = run;
+    struct side_run *above = run;
 
     scopes->count = 0;
     for (; above != NULL && scopes->count < room; above = above->parent) {
@@ -131,6 +131,18 @@ void side_scopes_list(const struct side_book *book, const struct side_run *run,
     }
 }
 
+/* Its clock, of which the ledger has the time that does not count; and when its limits were used
+ * up, the clock's by calculation. */
+static void of_run(const struct side_run *run, struct gov_scope *scope, int64_t now_ns)
+{
+    int64_t over_ms;
+
+    scope->spent[GOV_WALL] += (now_ns - run->started_ns) / 1000000;
+    memcpy(scope->crossed_ns, run->crossed_ns, sizeof scope->crossed_ns);
+    over_ms = scope->spent[GOV_WALL] - scope->limits[GOV_WALL].amount;
+    scope->crossed_ns[GOV_WALL] = over_ms >= 0 ? now_ns - over_ms * 1000000 : 0;
+}
+
 enum store_err side_scopes_read(struct side_book *book, struct side_scopes *scopes, int64_t now_ns)
 {
     for (unsigned i = 0; i < scopes->count; i++) {
@@ -146,7 +158,7 @@ enum store_err side_scopes_read(struct side_book *book, struct side_scopes *scop
         }
         scope->in_flight = counter.in_flight;
         if (scopes->runs[i] != NULL)
-            scope->spent[GOV_WALL] = (now_ns - scopes->runs[i]->started_ns) / 1000000;
+            of_run(scopes->runs[i], scope, now_ns);
     }
     return STORE_OK;
 }

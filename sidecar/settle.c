@@ -3,6 +3,7 @@
  * restarted sidecar could go on from there; at the end a bill, and the bill into the ledger. */
 #include "sidecar/side_int.h"
 
+#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,13 @@ bool side_call_data(struct side_call *call, struct wire_reader *r)
     return true;
 }
 
+/* What the application did itself is no failure of the call. */
+static bool is_failure(uint64_t curl_code)
+{
+    return curl_code != CURLE_OK && curl_code != CURLE_WRITE_ERROR &&
+           curl_code != CURLE_ABORTED_BY_CALLBACK;
+}
+
 bool side_call_end(struct side_call *call, struct wire_reader *r)
 {
     struct side_ending ending = {.answered = call->status != 0};
@@ -150,6 +158,8 @@ bool side_call_end(struct side_call *call, struct wire_reader *r)
             ending.egress = wire_number(&value) & INT64_MAX;
         else if (value.tag == WIRE_SENT_MS)
             ending.sent_ms = wire_number(&value);
+        else if (value.tag == WIRE_CURL_CODE)
+            ending.failed = is_failure(wire_number(&value));
     }
     if ((flags & WIRE_WAS_SENT) != 0)
         call->sent = true;
@@ -266,7 +276,7 @@ static void consumption_fill(const struct side_call *call, const struct side_end
     out->parts = (uint8_t)usage->part_count;
     object_fill(call, usage, out);
     out->usage_invalid = (usage->warnings & METER_WARN_BAD_USAGE) != 0;
-    out->error = usage->error;
+    out->error = usage->error || ending->failed;
     out->warnings = usage->warnings;
     (void)snprintf(out->model, sizeof out->model, "%.95s", usage->reported.model);
     (void)snprintf(out->row, sizeof out->row, "%.95s", made->row);

@@ -12,6 +12,7 @@ struct side_reader {
     struct side_spec *spec;
     struct side_error *error;
     const char *file;
+    bool system;        /* the file is the system's, not the user's */
     const char *policy; /* the one to apply */
     bool policy_found;
     yaml_document_t *document;
@@ -52,6 +53,7 @@ bool side_read_retention(struct side_reader *reader, const yaml_node_t *value);
 /* config_limits.c: what stands under these keys. */
 bool side_read_governance(struct side_reader *reader, const yaml_node_t *value);
 bool side_read_session_limits(struct side_reader *reader, const yaml_node_t *value);
+bool side_read_ceilings(struct side_reader *reader, const yaml_node_t *value);
 bool side_read_windows(struct side_reader *reader, const yaml_node_t *value);
 
 #endif

@@ -19,6 +19,7 @@
 #include <sys/types.h>
 
 #include "shim/client.h"
+#include "shim/page.h"
 #include "shim/refusal.h"
 #include "shim/wire.h"
 #include "sidecar/sidecar.h"
@@ -92,6 +93,10 @@ struct side_run {
     struct event *death;           /* the pid's end */
     struct meter_price_book *book; /* with the user's overrides; NULL: the shipped one */
     char unpriced[96];             /* the last model without a price that was told of */
+    struct page *page;             /* what its processes count in; NULL: a run that is over */
+    uint64_t sent_posted;          /* the loop's: of what is counted there, handed to the writer */
+    int64_t crossed_ns[GOV_DIMS];  /* the writer's: when each limit was used up; 0: not, or before
+                                      a restart */
     uint64_t changes;              /* the writer's: counts what may change an answer for this run */
     struct side_leads leads;       /* the loop's */
 };
@@ -129,6 +134,12 @@ struct meter_price_book *side_book_read(const char *path, struct side_error *err
 struct side_run *side_run_new(const struct side_spec *spec, struct side_error *error);
 /* The run ends with its launcher, or session leader, however that ends. */
 bool side_run_watch(struct side *side, struct side_run *run);
+/* used.c: the run's page; what it has that is not in the ledger yet, of the runs above as well,
+ * into the ledger; what a launcher has measured. */
+bool side_page_open(const struct side *side, struct side_run *run, bool fresh);
+void side_page_remove(const struct side *side, const struct side_run *run);
+void side_used_look(struct side *side, struct side_run *run);
+bool side_run_used(struct side_conn *conn, const json_t *request, struct side_error *error);
 /* kept.c: the list of configured hosts for the preloaded object; what is kept of a run while it
  * lives; the runs of before a restart. */
 void side_hosts_write(struct side *side);
@@ -143,6 +154,7 @@ const struct meter_provider *side_run_provider(const struct side_run *run, const
 enum side_op_kind {
     SIDE_OP_RUN_OPEN, /* event: allocation */
     SIDE_OP_RUN_CLOSE,
+    SIDE_OP_USED, /* event.used: what is new of egress, the whole of what a launcher measures */
     SIDE_OP_EXHAUSTED, /* verdict.finding.dim: a limit that the launcher watches */
     SIDE_OP_ADMIT,     /* event: admission to be completed; call */
     SIDE_OP_CANCEL,    /* the caller with call_id is gone: other is its admission, when it waited */
@@ -245,7 +257,7 @@ struct side_book {
 struct side_scopes {
     unsigned count;
     struct store_scope_key keys[STORE_SCOPES_MAX];
-    const struct side_run *runs[STORE_SCOPES_MAX]; /* of a run's scope; else NULL */
+    struct side_run *runs[STORE_SCOPES_MAX]; /* of a run's scope; else NULL */
     struct gov_scope gov[STORE_SCOPES_MAX];
     int64_t ends_s[STORE_SCOPES_MAX];
 };
@@ -254,12 +266,14 @@ struct side_scopes {
 void side_windows_read(struct side_book *book);
 enum store_err side_windows_of_run(struct side_book *book, const struct side_run *run,
                                    int64_t now_s);
-void side_scopes_list(const struct side_book *book, const struct side_run *run,
+void side_scopes_list(const struct side_book *book, struct side_run *run,
                       struct side_scopes *scopes);
 enum store_err side_scopes_read(struct side_book *book, struct side_scopes *scopes, int64_t now_ns);
 void side_scopes_line(const struct side_book *book, const struct side_op *op,
                       struct side_scopes *scopes);
 
+/* used.c: books what was used, and warns. */
+enum store_err side_use(struct side_book *book, struct side_op *op);
 /* record.c: a limit of its run that the launcher found used up; thresholds after something was
  * spent; a refusal, with what it ends and remembers; the same question again, true: answered; the
  * counts of those, into the ledger. */
@@ -411,6 +425,7 @@ void side_notices_tell(struct side_op *op);
 /* settle.c: what came of it. */
 struct side_ending {
     bool broken, tap_lost, answered;
+    bool failed; /* for other reasons than the application's own */
     uint64_t egress, sent_ms;
 };
 void side_call_settle(struct side_call *call, const struct side_ending *ending);

@@ -32,6 +32,7 @@ struct side_error {
 bool side_fail(struct side_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Rising: who comes later beats who came before. */
 enum side_source { SIDE_NOWHERE, SIDE_FILE, SIDE_FLAG, SIDE_ENV };
 
 enum side_exhausted { SIDE_DENY, SIDE_TERMINATE, SIDE_PAUSE };
@@ -62,6 +63,9 @@ struct side_spec {
     enum side_source source[GOV_DIMS]; /* who asked for this limit, be it 0 */
     bool policy_given[GOV_DIMS];
     struct gov_limit session_limits[GOV_DIMS];
+    struct gov_limit ceilings[GOV_DIMS]; /* of the system's configuration; amounts alone */
+    const char *profile;                 /* static text; NULL: none was asked for */
+    enum side_source profile_source;
     uint8_t percents[SIDE_PERCENTS]; /* thresholds, rising; 0: fewer were asked for */
     bool bare;                       /* nothing was asked for: the default table holds */
     bool meter_only;
@@ -102,14 +106,22 @@ bool side_spec_limit(struct side_spec *spec, enum gov_dim dim, const char *text,
                      enum side_source source, struct side_error *error);
 bool side_spec_policy(struct side_spec *spec, enum gov_dim dim, const char *text, const char *what,
                       struct side_error *error);
-/* --limits conservative|balanced|extended. */
-bool side_spec_profile(struct side_spec *spec, const char *name, struct side_error *error);
-/* After everything: the bare table, the session's clamp, what --meter-only and pause mean. */
+/* conservative, balanced or extended; it takes effect in side_spec_finish(). */
+bool side_spec_profile(struct side_spec *spec, const char *name, const char *what,
+                       enum side_source source, struct side_error *error);
+/* After everything: the profile, the bare table, the clamps of session and ceilings, what
+ * --meter-only and pause mean. */
 void side_spec_finish(struct side_spec *spec);
 
 json_t *side_spec_json(const struct side_spec *spec); /* NULL: out of memory */
 bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_error *error);
 
+/* ---- amounts (amount.c) ------------------------------------------------------------------- */
+
+/* "5.00" (USD), "1h30m", "10M" (bytes), "50", by the dimension. False: it is not one. */
+bool side_amount_parse(enum gov_dim dim, const char *text, int64_t *out);
+/* What would have been one: "a whole number, such as 50". */
+const char *side_amount_expected(enum gov_dim dim);
 /* An amount as DIM=N has it: a bare number of the wall clock is milliseconds. Returns text or out.
  */
 #define SIDE_UNIT_TEXT 48u
@@ -117,7 +129,7 @@ const char *side_in_unit(enum gov_dim dim, const char *text, char out[SIDE_UNIT_
 /* A dimension's amount as the contract has it in JSON: money as a decimal string, else an integer.
  */
 json_t *side_amount_json(enum gov_dim dim, int64_t amount);
-/* The same for people: "$0.50", "180,000", "30m". out needs 48. */
+/* The same for people: "$0.50", "180,000", "30m", "10 MiB". out needs 48. */
 #define SIDE_AMOUNT_TEXT 48u
 const char *side_amount_text(enum gov_dim dim, int64_t amount, char out[SIDE_AMOUNT_TEXT]);
 /* Durations: "45s", "30m", "1h30m", "250ms", "90" (seconds). False: not one. */

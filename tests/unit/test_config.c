@@ -129,9 +129,12 @@ static const struct {
      "cost_usd: 'stop' is none of hard_stop, approval_required, soft_warn"},
     {"a policy of a window that is none", "windows: [ { window: daily, policy: stop } ]\n", "1:37",
      "'stop' is none of hard_stop"},
-    {"a policy of a dimension that is not kept",
-     POLICY("      exhaustion_policies: { tool_calls: hard_stop }\n"), "4:42",
-     "tool_calls is not governed by this version"},
+    {"a profile that is none", POLICY("      profile: frugal\n"), "4:16",
+     "profile: 'frugal' is none of conservative, balanced, extended"},
+    {"a size that is none", POLICY("      budgets: { storage_write_bytes: 5 parsecs }\n"), "4:39",
+     "'5 parsecs' is not a size"},
+    {"ceilings of a user", "ceilings: { cost_usd: 5 }\n", "1:11",
+     "stand in the system's configuration alone"},
     {"a threshold of 0", POLICY("      thresholds: [0]\n"), "4:20", "'0' is not a percentage"},
     {"a threshold above all", POLICY("      thresholds: [50, 101]\n"), "4:24",
      "'101' is not a percentage"},
@@ -201,10 +204,29 @@ static void what_is_wrong_is_named_with_its_place(void **state)
     }
 }
 
+static void every_dimension_has_a_budget(void **state)
+{
+    static const int64_t want[GOV_DIMS] = {
+        [GOV_STEPS] = 1,  [GOV_TOKENS] = 2, [GOV_COST] = USD(3000000000000),
+        [GOV_WALL] = 4,   [GOV_TOOLS] = 5,  [GOV_EGRESS] = 6144,
+        [GOV_WRITES] = 7, [GOV_ERRORS] = 8, [GOV_COMMAND] = 9};
+    struct side_spec spec;
+
+    (void)state;
+    read_well(&spec, POLICY("      profile: extended\n"
+                            "      budgets: { steps: 1, token_budget: 2, max_cost_usd: 3, "
+                            "wall_clock_ms: 4, tool_calls: 5, network_egress_bytes: 6K, "
+                            "storage_write_bytes: 7, error_burst: 8, "
+                            "long_running_command_seconds: 9 }\n"));
+    side_spec_finish(&spec);
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+        assert_int_equal(spec.limits[dim].amount, want[dim]);
+    assert_int_equal(spec.percents[1], 85);
+}
+
 /* Keys of the contract that are not acted on: better an error than a rule that is not kept. */
 static const char *const later[] = {
     "timezone: Europe/Berlin",
-    "ceilings: { cost_usd: 5 }",
     "guardrails: on",
     "quality: { default_profile: economy }",
     "approval_timeout: 15m",
@@ -216,13 +238,6 @@ static const char *const later[] = {
     "cacert: f",
     "on_unavailable: deny",
     "providers: [ { name: openai, upstream: 'http://u' } ]",
-    "governance: { policies: { default: { profile: balanced } } }",
-    "governance: { policies: { default: { budgets: { tool_calls: 5 } } } }",
-    "governance: { policies: { default: { budgets: { network_egress_bytes: 5 } } } }",
-    "governance: { policies: { default: { budgets: { storage_write_bytes: 5 } } } }",
-    "governance: { policies: { default: { budgets: { error_burst: 5 } } } }",
-    "governance: { policies: { default: { budgets: { long_running_command_seconds: 5 } } } }",
-    "session_budget_limits: { tool_calls: 5 }",
 };
 
 static void what_is_not_kept_is_not_accepted(void **state)
@@ -499,6 +514,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_wrong_is_named_with_its_place),
+        cmocka_unit_test(every_dimension_has_a_budget),
         cmocka_unit_test(what_is_not_kept_is_not_accepted),
         cmocka_unit_test(a_file_that_is_not_utf_8_is_refused),
         cmocka_unit_test(every_key_means_what_it_says),

@@ -382,6 +382,8 @@ static bool plain_exhausted(const struct gov_scope *scope, enum gov_dim dim,
 {
     if (!binds(scope, dim))
         return false;
+    if (dim == GOV_WRITES || dim == GOV_COMMAND)
+        return scope->spent[dim] > scope->limits[dim].amount;
     if (dim > GOV_COST)
         return scope->spent[dim] >= scope->limits[dim].amount;
     return scope->spent[dim] + plain_need(call, dim, smallest) > scope->limits[dim].amount;

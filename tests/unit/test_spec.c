@@ -19,114 +19,6 @@
 
 /* ---- amounts ------------------------------------------------------------------------------ */
 
-static const struct {
-    const char *why;
-    enum gov_dim dim;
-    const char *given;
-    int64_t want;
-} amounts[] = {
-    {"dollars and cents", GOV_COST, "5.00", USD(5000000000000)},
-    {"dollars", GOV_COST, "5", USD(5000000000000)},
-    {"a dollar sign", GOV_COST, "$0.50", USD(500000000000)},
-    {"no zero in front", GOV_COST, ".5", USD(500000000000)},
-    {"a pico-dollar", GOV_COST, "0.000000000001", 1},
-    {"a scientific one", GOV_COST, "1e-7", 100000},
-    {"nothing: unlimited", GOV_COST, "0", 0},
-    {"the most", GOV_COST, "9223372.036854775807", INT64_MAX},
-    {"more than the most", GOV_COST, "9223372.036854775808", NOT},
-    {"far more", GOV_COST, "1e400", NOT},
-    {"negative", GOV_COST, "-5", NOT},
-    {"negative behind the sign", GOV_COST, "$-5", NOT},
-    {"two signs", GOV_COST, "$$5", NOT},
-    {"a currency", GOV_COST, "5 EUR", NOT},
-    {"a decimal comma", GOV_COST, "5,00", NOT},
-    {"no amount", GOV_COST, "", NOT},
-    {"a sign alone", GOV_COST, "$", NOT},
-    {"not a number", GOV_COST, "nan", NOT},
-    {"infinite", GOV_COST, "inf", NOT},
-    {"hexadecimal", GOV_COST, "0x10", NOT},
-    {"a space in front", GOV_COST, " 5", NOT},
-    {"a space behind", GOV_COST, "5 ", NOT},
-    {"a number", GOV_STEPS, "50", 50},
-    {"nothing: unlimited", GOV_STEPS, "0", 0},
-    {"the most", GOV_STEPS, "9223372036854775807", INT64_MAX},
-    {"more than the most", GOV_STEPS, "9223372036854775808", NOT},
-    {"far more", GOV_STEPS, "99999999999999999999999999999999999999999999", NOT},
-    {"negative", GOV_STEPS, "-1", NOT},
-    {"a fraction", GOV_STEPS, "1.5", NOT},
-    {"a unit", GOV_STEPS, "5s", NOT},
-    {"a sign", GOV_STEPS, "+5", NOT},
-    {"no number", GOV_STEPS, "", NOT},
-    {"words", GOV_STEPS, "many", NOT},
-    {"groups of three", GOV_TOKENS, "180,000", 180000},
-    {"more groups", GOV_TOKENS, "1,180,000", 1180000},
-    {"underlines", GOV_TOKENS, "180_000", 180000},
-    {"a decimal comma is no group", GOV_TOKENS, "1,5", NOT},
-    {"a group that is too long", GOV_TOKENS, "1,0000", NOT},
-    {"a comma alone", GOV_TOKENS, ",", NOT},
-    {"a comma in front", GOV_TOKENS, ",180", NOT},
-    {"a comma behind", GOV_TOKENS, "180,", NOT},
-    {"underlines alone", GOV_TOKENS, "_", NOT},
-    {"a letter for thousands", GOV_TOKENS, "180k", NOT},
-    {"seconds", GOV_WALL, "45s", 45000},
-    {"minutes", GOV_WALL, "30m", 1800000},
-    {"hours and minutes", GOV_WALL, "1h30m", 5400000},
-    {"milliseconds", GOV_WALL, "250ms", 250},
-    {"a bare number is seconds", GOV_WALL, "90", 90000},
-    {"days", GOV_WALL, "2d", 172800000},
-    {"all of them", GOV_WALL, "1d1h1m1s1ms", 90061001},
-    {"nothing: unlimited", GOV_WALL, "0", 0},
-    {"a number behind a unit", GOV_WALL, "1h30", NOT},
-    {"a number behind nothing", GOV_WALL, "0h30", NOT},
-    {"a unit that is none", GOV_WALL, "5x", NOT},
-    {"a long unit", GOV_WALL, "5min", NOT},
-    {"a fraction", GOV_WALL, "1.5h", NOT},
-    {"negative", GOV_WALL, "-5s", NOT},
-    {"a unit alone", GOV_WALL, "s", NOT},
-    {"no duration", GOV_WALL, "", NOT},
-    {"spaces", GOV_WALL, "1h 30m", NOT},
-    {"too many days", GOV_WALL, "200000000000d", NOT},
-    {"too much in all", GOV_WALL, "100000000000d100000000000d", NOT},
-};
-
-static void amounts_are_read_or_refused(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < COUNT(amounts); i++) {
-        struct side_spec spec;
-        struct side_error error = {{0}};
-        bool ok;
-
-        side_spec_init(&spec);
-        ok = side_spec_limit(&spec, amounts[i].dim, amounts[i].given, "--it", SIDE_FLAG, &error);
-        if (ok != (amounts[i].want != NOT) ||
-            (ok && spec.limits[amounts[i].dim].amount != amounts[i].want))
-            fail_msg("%s: '%s' is %lld, wanted %lld", amounts[i].why, amounts[i].given,
-                     ok ? (long long)spec.limits[amounts[i].dim].amount : -1,
-                     (long long)amounts[i].want);
-        if (!ok && (strncmp(error.text, "--it: '", 7) != 0 ||
-                    strstr(error.text, amounts[i].given) == NULL))
-            fail_msg("%s: the message is \"%s\"", amounts[i].why, error.text);
-        assert_int_equal(spec.source[amounts[i].dim], ok ? SIDE_FLAG : SIDE_NOWHERE);
-    }
-}
-
-static void a_dimension_that_is_not_kept_is_not_accepted(void **state)
-{
-    (void)state;
-    for (unsigned dim = GOV_TOOLS; dim < GOV_DIMS; dim++) {
-        struct side_spec spec;
-        struct side_error error = {{0}};
-
-        side_spec_init(&spec);
-        assert_false(side_spec_limit(&spec, (enum gov_dim)dim, "5", "--max", SIDE_FLAG, &error));
-        assert_non_null(strstr(error.text, gov_dim_name((enum gov_dim)dim)));
-        error.text[0] = '\0';
-        assert_false(side_spec_policy(&spec, (enum gov_dim)dim, "soft_warn", "--it", &error));
-        assert_non_null(strstr(error.text, gov_dim_name((enum gov_dim)dim)));
-    }
-}
-
 static void the_first_error_is_the_one_that_is_told(void **state)
 {
     struct side_spec spec;
@@ -220,7 +112,10 @@ static const struct {
     {"overflowing", "RUNTIME_BUDGET_MAX_TOKENS=99999999999999999999", GOV_DIMS, 0},
     {"overflowing time", "RUNTIME_BUDGET_WALL_CLOCK_MS=99999999999999999999", GOV_DIMS, 0},
     {"minus alone", "RUNTIME_BUDGET_MAX_STEPS=-", GOV_DIMS, 0},
-    {"not kept by this version", "RUNTIME_BUDGET_TOOL_CALLS=5", GOV_DIMS, 0},
+    {"tool calls", "RUNTIME_BUDGET_TOOL_CALLS=5", GOV_TOOLS, 5},
+    {"egress", "RUNTIME_BUDGET_NETWORK_EGRESS_BYTES=4096", GOV_EGRESS, 4096},
+    {"writes", "RUNTIME_BUDGET_STORAGE_WRITE_BYTES=2M", GOV_WRITES, 2097152},
+    {"writes below 1", "RUNTIME_BUDGET_STORAGE_WRITE_BYTES=0", GOV_WRITES, 1},
     {"a guardrail", "RUNTIME_BUDGET_DAILY_TOKEN_LIMIT=5", GOV_DIMS, 0},
     {"misspelt", "RUNTIME_BUDGET_MAX_STEP=5", GOV_DIMS, 0},
     {"somebody else's", "RUNTIME_BUDGETS=5", GOV_STEPS, 0},
@@ -321,12 +216,12 @@ static void anything_asked_for_leaves_the_rest_unlimited(void **state)
 
 static const struct {
     const char *name;
-    int64_t wall_ms, tokens;
+    int64_t wall_ms, tokens, tools;
     uint8_t percents[3];
 } profiles[] = {
-    {"conservative", 900000, 80000, {50, 75, 100}},
-    {"balanced", 1800000, 180000, {50, 80, 100}},
-    {"extended", 3600000, 360000, {50, 85, 100}},
+    {"conservative", 900000, 80000, 80, {50, 75, 100}},
+    {"balanced", 1800000, 180000, 180, {50, 80, 100}},
+    {"extended", 3600000, 360000, 360, {50, 85, 100}},
 };
 
 static void profiles_set_hard_limits_and_the_soft_ratio(void **state)
@@ -337,12 +232,13 @@ static void profiles_set_hard_limits_and_the_soft_ratio(void **state)
         struct side_error error = {{0}};
 
         side_spec_init(&spec);
-        assert_true(side_spec_profile(&spec, profiles[i].name, &error));
+        assert_true(side_spec_profile(&spec, profiles[i].name, "--limits", SIDE_FLAG, &error));
         side_spec_finish(&spec);
         assert_false(spec.bare);
         assert_int_equal(spec.limits[GOV_WALL].amount, profiles[i].wall_ms);
         assert_int_equal(spec.limits[GOV_TOKENS].amount, profiles[i].tokens);
         assert_int_equal(spec.limits[GOV_TOKENS].policy, GOV_HARD_STOP);
+        assert_int_equal(spec.limits[GOV_TOOLS].amount, profiles[i].tools);
         assert_int_equal(spec.limits[GOV_COST].amount, 0);
         assert_memory_equal(spec.percents, profiles[i].percents, 3);
     }
@@ -357,14 +253,110 @@ static void a_profile_leaves_what_the_policy_says(void **state)
     side_spec_init(&spec);
     assert_true(side_spec_policy(&spec, GOV_TOKENS, "soft_warn", "policy", &error));
     memcpy(spec.percents, ((uint8_t[]){90, 0, 0}), 3);
-    assert_true(side_spec_profile(&spec, "conservative", &error));
+    assert_true(side_spec_profile(&spec, "conservative", "--limits", SIDE_FLAG, &error));
     side_spec_finish(&spec);
     assert_int_equal(spec.limits[GOV_TOKENS].policy, GOV_SOFT_WARN);
     assert_int_equal(spec.limits[GOV_WALL].policy, GOV_HARD_STOP);
     assert_memory_equal(spec.percents, ((uint8_t[]){90, 0, 0}), 3); /* 80 is not among them */
-    assert_false(side_spec_profile(&spec, "frugal", &error));
+    assert_false(side_spec_profile(&spec, "frugal", "--limits", SIDE_FLAG, &error));
     assert_string_equal(error.text,
                         "--limits: 'frugal' is none of conservative, balanced, extended");
+}
+
+/* Tool calls, of which the profile has 80. */
+static const struct {
+    const char *why, *file, *flag, *variable; /* NULL: not given */
+    enum side_source profile;
+    int64_t want;
+} beside_profiles[] = {
+    {"a file's profile, a file's limit", "5", NULL, NULL, SIDE_FILE, 5},
+    {"a file's profile, a flag", NULL, "500", NULL, SIDE_FILE, 500},
+    {"a file's profile, a variable", NULL, NULL, "500", SIDE_FILE, 500},
+    {"a flag's profile beats a file's limit", "5", NULL, NULL, SIDE_FLAG, 80},
+    {"a flag's profile, a flag", NULL, "500", NULL, SIDE_FLAG, 500},
+    {"a flag's profile is lower than the variable", NULL, NULL, "500", SIDE_FLAG, 80},
+    {"the variable is lower than a flag's profile", NULL, NULL, "5", SIDE_FLAG, 5},
+};
+
+static void a_limit_of_its_own_beats_the_profile(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(beside_profiles); i++) {
+        const char *const given[] = {NULL, beside_profiles[i].file, beside_profiles[i].flag,
+                                     beside_profiles[i].variable};
+        struct side_spec spec;
+        struct side_error error = {{0}};
+
+        side_spec_init(&spec);
+        for (unsigned source = SIDE_FILE; source <= SIDE_ENV; source++)
+            if (given[source] != NULL)
+                assert_true(side_spec_limit(&spec, GOV_TOOLS, given[source], "it",
+                                            (enum side_source)source, &error));
+        assert_true(side_spec_profile(&spec, "conservative", "profile", beside_profiles[i].profile,
+                                      &error));
+        side_spec_finish(&spec);
+        if (spec.limits[GOV_TOOLS].amount != beside_profiles[i].want)
+            fail_msg("%s: %lld, wanted %lld", beside_profiles[i].why,
+                     (long long)spec.limits[GOV_TOOLS].amount, (long long)beside_profiles[i].want);
+    }
+}
+
+/* Steps: as asked for, and the ceiling. */
+static const struct {
+    const char *why;
+    int64_t asked, ceiling, want;
+    enum gov_policy policy, want_policy;
+    bool meter_only;
+} ceilings[] = {
+    {"nothing asked for", 0, 20, 20, GOV_HARD_STOP, GOV_HARD_STOP, false},
+    {"more than that", 50, 20, 20, GOV_HARD_STOP, GOV_HARD_STOP, false},
+    {"less than that", 10, 20, 10, GOV_APPROVAL_REQUIRED, GOV_APPROVAL_REQUIRED, false},
+    {"a warning alone", 10, 20, 20, GOV_SOFT_WARN, GOV_HARD_STOP, false},
+    {"--meter-only", 50, 20, 20, GOV_HARD_STOP, GOV_HARD_STOP, true},
+    {"no ceiling", 50, 0, 50, GOV_SOFT_WARN, GOV_SOFT_WARN, false},
+};
+
+static void a_ceiling_binds_everybody(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(ceilings); i++) {
+        struct side_spec spec;
+
+        side_spec_init(&spec);
+        spec.limits[GOV_STEPS] = (struct gov_limit){ceilings[i].asked, ceilings[i].policy};
+        spec.source[GOV_STEPS] = SIDE_FLAG;
+        spec.ceilings[GOV_STEPS].amount = ceilings[i].ceiling;
+        spec.meter_only = ceilings[i].meter_only;
+        side_spec_finish(&spec);
+        if (spec.limits[GOV_STEPS].amount != ceilings[i].want ||
+            spec.limits[GOV_STEPS].policy != ceilings[i].want_policy)
+            fail_msg("%s: %lld, %s", ceilings[i].why, (long long)spec.limits[GOV_STEPS].amount,
+                     gov_policy_name(spec.limits[GOV_STEPS].policy));
+    }
+}
+
+static void the_table_has_every_dimension(void **state)
+{
+    static const struct gov_limit want[GOV_DIMS] = {[GOV_STEPS] = {50, GOV_HARD_STOP},
+                                                    [GOV_TOKENS] = {180000, GOV_APPROVAL_REQUIRED},
+                                                    [GOV_COST] = {USD(500000000000), GOV_HARD_STOP},
+                                                    [GOV_WALL] = {1800000, GOV_HARD_STOP},
+                                                    [GOV_TOOLS] = {180, GOV_HARD_STOP},
+                                                    [GOV_EGRESS] = {10485760, GOV_HARD_STOP},
+                                                    [GOV_WRITES] = {52428800, GOV_HARD_STOP},
+                                                    [GOV_ERRORS] = {0, GOV_HARD_STOP},
+                                                    [GOV_COMMAND] = {0, GOV_SOFT_WARN}};
+    struct side_spec spec;
+
+    (void)state;
+    side_spec_init(&spec);
+    spec.ceilings[GOV_ERRORS].amount = 3; /* a ceiling is no limit that was asked for */
+    side_spec_finish(&spec);
+    assert_true(spec.bare);
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++) {
+        assert_int_equal(spec.limits[dim].amount, dim == GOV_ERRORS ? 3 : want[dim].amount);
+        assert_int_equal(spec.limits[dim].policy, want[dim].policy);
+    }
 }
 
 /* Steps: of the run and of the session. */
@@ -448,8 +440,6 @@ static void thresholds_rise(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(amounts_are_read_or_refused),
-        cmocka_unit_test(a_dimension_that_is_not_kept_is_not_accepted),
         cmocka_unit_test(the_first_error_is_the_one_that_is_told),
         cmocka_unit_test(policies_are_known_by_name),
         cmocka_unit_test(flags_and_variables_beat_files_and_the_lower_counts),
@@ -459,6 +449,9 @@ int main(void)
         cmocka_unit_test(anything_asked_for_leaves_the_rest_unlimited),
         cmocka_unit_test(profiles_set_hard_limits_and_the_soft_ratio),
         cmocka_unit_test(a_profile_leaves_what_the_policy_says),
+        cmocka_unit_test(a_limit_of_its_own_beats_the_profile),
+        cmocka_unit_test(a_ceiling_binds_everybody),
+        cmocka_unit_test(the_table_has_every_dimension),
         cmocka_unit_test(a_session_clamps_its_runs),
         cmocka_unit_test(meter_only_makes_everything_soft_and_pause_makes_everything_ask),
         cmocka_unit_test(thresholds_rise),
