@@ -110,23 +110,29 @@ static void exhausted(struct launch *launch, enum gov_dim dim)
         return;
     (void)cli_send(&launch->link,
                    json_pack("{s:s,s:s}", "verb", "run.exhausted", "dimension", gov_dim_name(dim)));
-    if (limit->policy != GOV_HARD_STOP)
+    if (limit->policy != GOV_HARD_STOP || launch->over)
         return;
     (void)fprintf(stderr, "flyball: the %s of this run is used up (%s); ending it\n",
                   gov_dim_phrase(dim), side_amount_text(dim, limit->amount, amount));
     terminate(launch);
 }
 
-static void check_limits(struct launch *launch)
+static void check_ending(struct launch *launch, int64_t now_ms)
 {
     static const enum gov_dim ending[] = {GOV_WALL, GOV_WRITES};
+
+    for (size_t i = 0; i < sizeof ending / sizeof ending[0]; i++)
+        if (!launch->exhausted[ending[i]] && measure_is_over(launch, ending[i], now_ms))
+            exhausted(launch, ending[i]);
+}
+
+static void check_limits(struct launch *launch)
+{
     int64_t now = client_now_ms();
 
     if (now >= launch->look_ms)
         measure_look(launch);
-    for (size_t i = 0; i < sizeof ending / sizeof ending[0]; i++)
-        if (!launch->exhausted[ending[i]] && measure_is_over(launch, ending[i], now))
-            exhausted(launch, ending[i]);
+    check_ending(launch, now);
     if (now >= launch->kill_ms) {
         launch->kill_ms = INT64_MAX;
         signal_all(launch, SIGKILL);
@@ -307,6 +313,7 @@ int launch_supervise(struct launch *launch)
     watch(launch, word);
     free(word);
     measure_finish(launch);
+    check_ending(launch, launch->begun_ms); /* more was written than we knew; its time is its own */
     terminal_to(launch, getpgrp());
     code = exit_code_of(launch);
     launch_summary(launch, code);

@@ -313,12 +313,33 @@ static bool summary_can_be_written(const struct launch *launch)
     return file != NULL || launch->summary_file == NULL;
 }
 
+/* What is asked for and cannot be had here is told before anything starts. */
+static int check_wishes(const struct launch *launch)
+{
+    const struct gov_limit *limits = launch->spec.limits;
+
+    if (!summary_can_be_written(launch))
+        return cli_usage("run", "--summary %s: %s", launch->summary_file, strerror(errno));
+    if (launch->spec.on_exhausted == SIDE_PAUSE)
+        return cli_fail(CLI_UNGOVERNABLE,
+                        "--on-exhausted pause: in this version nobody can approve, so nothing can "
+                        "wait for it; %s was not started",
+                        launch->argv[0]);
+    if ((limits[GOV_WRITES].amount > 0 || limits[GOV_COMMAND].amount > 0) && !tree_can_measure())
+        return cli_fail(CLI_UNGOVERNABLE,
+                        "%s was not started: this kernel does not show what processes write "
+                        "(/proc/PID/io, /proc/PID/task/TID/children); --max "
+                        "storage_write_bytes=0 does without",
+                        launch->argv[0]);
+    return CLI_OK;
+}
+
 static int governed(struct launch *launch)
 {
-    int code = summary_can_be_written(launch)
-                   ? check_program(launch)
-                   : cli_usage("run", "--summary %s: %s", launch->summary_file, strerror(errno));
+    int code = check_wishes(launch);
 
+    if (code == CLI_OK)
+        code = check_program(launch);
     if (code == CLI_OK)
         code = open_run(launch);
     if (code != CLI_OK)

@@ -143,6 +143,7 @@ static enum store_err log_exhausted(struct side_book *book, struct side_op *op,
     return err == STORE_OK ? store_counter_put(book->store, &scopes->keys[i], &counter) : err;
 }
 
+/* It ends once, for the reasons that it ended with first. */
 static enum store_err end_run(struct side_book *book, struct side_op *op, struct side_run *run)
 {
     struct store_event *event = calloc(1, sizeof *event);
@@ -150,6 +151,10 @@ static enum store_err end_run(struct side_book *book, struct side_op *op, struct
     enum store_err err = event == NULL ? STORE_NOMEM : store_run_get(book->store, run->id, &row);
     struct side_notice notice = {.terminate = run->spec.on_exhausted == SIDE_TERMINATE};
 
+    if (err == STORE_OK && row.state != GOV_RUNNING && row.state != GOV_PAUSED) {
+        free(event);
+        return STORE_OK;
+    }
     if (err == STORE_OK) {
         row.state = GOV_FAILED;
         row.reason_count = (uint8_t)op->verdict.finding.count;

@@ -32,7 +32,7 @@
 #define SIDE_SLICE       200u          /* records that a listing reads at a time */
 #define SIDE_QUEUE_BYTES (256u * 1024) /* unsent lines of a listing before it pauses */
 #define SIDE_REPEATS     256u          /* refusals that are remembered */
-#define SIDE_NOTICES_MAX 8u            /* of one operation */
+#define SIDE_NOTICES_MAX 32u           /* of one operation: thresholds may come all at once */
 
 struct side;
 struct side_conn;
