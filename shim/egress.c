@@ -4,6 +4,7 @@
  * its first governed call: there is no page to count in before. */
 #include "shim/shim_int.h"
 
+#include <string.h>
 #include <unistd.h>
 
 #include "shim/page.h"
@@ -33,16 +34,61 @@ void shim_egress_look(void)
     atomic_store(&looked, false);
 }
 
+/* ---- what libcurl says -------------------------------------------------------------------- */
+
+#define WHOLE_SINCE 0x080700u /* from 8.7 on the size of requests has their bodies in it */
+#define TLS_PIECE   16384 /* before, a head and its body went in one piece, over TLS in this much */
+
+/* About what libcurl makes of the URL and the application's lines, within a hundred bytes. */
+static uint64_t head_about(const struct shim_handle *handle)
+{
+    const struct curl_slist *line = shim_option_pointer(handle, SLOT_HEADERS);
+    char *url = NULL;
+    size_t bytes = 120;
+
+    (void)handle->curl->easy_getinfo(handle->easy, CURLINFO_EFFECTIVE_URL, &url);
+    bytes += url != NULL ? strlen(url) : 0;
+    for (; line != NULL; line = line->next)
+        bytes += strlen(line->data) + 2;
+    return bytes;
+}
+
+static bool posts_memory(const struct shim_handle *handle)
+{
+    long version = 0;
+
+    (void)handle->curl->easy_getinfo(handle->easy, CURLINFO_HTTP_VERSION, &version);
+    return version < CURL_HTTP_VERSION_2_0 && handle->method == SHIM_POST &&
+           (shim_option(handle, SLOT_BODY) != 0 || handle->copied_body != NULL);
+}
+
+/* What stands in memory may have gone with the head, and be counted with it, up to its first piece:
+ * then the head alone is not known. */
+static uint64_t sent(const struct shim_handle *handle, uint64_t requests, uint64_t body)
+{
+    if (handle->curl->version >= WHOLE_SINCE)
+        return requests;
+    if (body > 0 && posts_memory(handle)) {
+        if (requests > body)
+            return requests;
+        if (requests == TLS_PIECE)
+            return head_about(handle) + body;
+    }
+    return requests + body;
+}
+
 uint64_t shim_egress(struct shim_handle *handle)
 {
     curl_off_t body = 0;
-    long head = 0;
+    long requests = 0;
 
-    (void)handle->curl->easy_getinfo(handle->easy, CURLINFO_REQUEST_SIZE, &head);
+    (void)handle->curl->easy_getinfo(handle->easy, CURLINFO_REQUEST_SIZE, &requests);
     (void)handle->curl->easy_getinfo(handle->easy, CURLINFO_SIZE_UPLOAD_T, &body);
-    handle->egress = (uint64_t)head + (uint64_t)body;
+    handle->egress = sent(handle, (uint64_t)requests, (uint64_t)body);
     return handle->egress;
 }
+
+/* ---- counting ----------------------------------------------------------------------------- */
 
 void shim_egress_count(struct shim_handle *handle)
 {

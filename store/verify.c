@@ -377,7 +377,7 @@ static void on_used(struct store_check *check)
     const struct store_event *event = &check->event;
 
     for (unsigned i = 0; i < event->head.scope_count; i++) {
-        struct store_sum *sum = sum_of(check, &event->scopes[i].key);
+        struct store_sum *sum = store_check_sum(check, &event->scopes[i].key);
 
         if (sum != NULL)
             store_counter_used(&sum->counter, &sum->key, &event->used);
