@@ -13,7 +13,7 @@
 #define SOON_MS  50
 
 #define FORGET_MOST 256u /* records of one go */
-#define LINGER_MS   2     /* ends of calls wait so long for an admission to be committed with */
+#define LINGER_MS   2    /* ends of calls wait so long for an admission to be committed with */
 
 struct side_engine {
     struct side *side;
