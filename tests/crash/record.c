@@ -42,7 +42,8 @@ static bool is_ledger(int fd)
     char link[64], path[512] = "";
 
     (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    return readlink(link, path, sizeof path - 1) > 0 && ends_in(path, "/ledger.mdb");
+    return readlink(link, path, sizeof path - 1) > 0 &&
+           (ends_in(path, "/ledger.mdb") || ends_in(path, "/ledger.mdb.new")); /* it is made so */
 }
 
 static void note(uint32_t kind, uint64_t offset, const struct iovec *parts, int count, size_t bytes)
