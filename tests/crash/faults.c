@@ -260,6 +260,11 @@ static void learn(const struct fault_table *table)
     for (unsigned i = 0; i < FAULT_SITES; i++) {
         unsigned long id = atomic_load(&table->sites[i].id);
 
+        if (id != 0 && atomic_load(&table->sites[i].live) > 0 &&
+            strcmp(table->sites[i].file, "flyballd") == 0) {
+            stack_print(table->sites[i].stack, FAULT_DEPTH);
+            ask_die("without faults: a leak of %d", atomic_load(&table->sites[i].live));
+        }
         if (id != 0 && known_place(id) == known_count)
             known_add(&table->sites[i]);
     }
