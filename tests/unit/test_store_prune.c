@@ -374,6 +374,34 @@ static void what_is_over_goes_and_what_goes_on_stays(void **state)
     ledger_free(&life.ledger);
 }
 
+/* The outer one is over first, and counts what the inner one does: it stays as long as that. */
+static void a_run_goes_after_those_that_were_started_in_it(void **state)
+{
+    struct life life = {.now_ns = NOON};
+
+    (void)state;
+    ledger_new(&life.ledger);
+    begin(&life.ledger);
+    assert_int_equal(live_run(&life, 2), STORE_OK);
+    assert_int_equal(live_run(&life, 3), STORE_OK);
+    assert_int_equal(live_admit(&life, 2 * A_RUN), STORE_OK);
+    assert_int_equal(close_run(&life, 2), STORE_OK);
+    commit(&life.ledger);
+    life.now_ns += 10 * 86400 * SECOND;
+    assert_int_equal(prune(&life, 5 * 86400 * SECOND, 100), 4);
+    assert_true(has_run(&life, 2));
+    expect_proven(&life.ledger, "the inner one lives");
+    begin(&life.ledger);
+    assert_int_equal(close_run(&life, 3), STORE_OK);
+    commit(&life.ledger);
+    life.now_ns += 10 * 86400 * SECOND;
+    assert_true(prune(&life, 5 * 86400 * SECOND, 100) > 0);
+    assert_false(has_run(&life, 3));
+    assert_false(has_run(&life, 2));
+    expect_proven(&life.ledger, "both are gone");
+    ledger_free(&life.ledger);
+}
+
 /* Once who was charged for it is gone, who asks for it is charged. */
 static void an_object_is_forgotten_with_its_call(void **state)
 {
@@ -500,6 +528,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_goes_leaves_everything_else_as_it_was),
         cmocka_unit_test(what_is_over_goes_and_what_goes_on_stays),
+        cmocka_unit_test(a_run_goes_after_those_that_were_started_in_it),
         cmocka_unit_test(an_object_is_forgotten_with_its_call),
         cmocka_unit_test(little_is_not_worth_a_checkpoint),
         cmocka_unit_test(what_is_changed_of_the_rest_is_found),

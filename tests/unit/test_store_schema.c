@@ -124,6 +124,7 @@ static void a_ledger_of_schema_2_is_brought_over(void **state)
     struct store_error error;
     struct ledger ledger;
     uint8_t head[32];
+    struct raw raw;
 
     (void)state;
     ledger_of_2(&ledger);
@@ -142,7 +143,11 @@ static void a_ledger_of_schema_2_is_brought_over(void **state)
     ledger_open(&ledger, true);
     expect_proven(&ledger, "gone on with");
     assert_true(proof_of(&ledger, head).head_known);
-    ledger_free(&ledger);
+    store_close(ledger.store);
+    raw_open(&raw, ledger.home, "index");
+    assert_int_equal(mdb_dbi_open(raw.txn, "runcalls", 0, &raw.dbi), MDB_NOTFOUND);
+    raw_close(&raw);
+    home_remove(ledger.home);
 }
 
 /* What is opened anew after nothing was committed is still the old one. */
