@@ -386,6 +386,7 @@ static void a_run_goes_after_those_that_were_started_in_it(void **state)
     assert_int_equal(live_run(&life, 3), STORE_OK);
     assert_int_equal(live_admit(&life, 2 * A_RUN), STORE_OK);
     assert_int_equal(close_run(&life, 2), STORE_OK);
+    assert_int_equal(live_admit(&life, 2 * A_RUN + 1), STORE_OK);
     commit(&life.ledger);
     life.now_ns += 10 * 86400 * SECOND;
     assert_int_equal(prune(&life, 5 * 86400 * SECOND, 100), 4);
@@ -393,6 +394,7 @@ static void a_run_goes_after_those_that_were_started_in_it(void **state)
     expect_proven(&life.ledger, "the inner one lives");
     begin(&life.ledger);
     assert_int_equal(close_run(&life, 3), STORE_OK);
+    assert_int_equal(live_run(&life, 4), STORE_OK);
     commit(&life.ledger);
     life.now_ns += 10 * 86400 * SECOND;
     assert_true(prune(&life, 5 * 86400 * SECOND, 100) > 0);
