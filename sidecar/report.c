@@ -213,7 +213,6 @@ static void used_json(json_t *out, const struct store_used *used)
         if (used->remaining[dim] >= 0)
             set(remaining, gov_dim_name((enum gov_dim)dim),
                 side_amount_json((enum gov_dim)dim, used->remaining[dim]));
-    set(out, "step_id", json_null());
     set(out, "capability_id",
         json_string(used->added[GOV_EGRESS] != 0 ? "network:libcurl" : "process:tree"));
     set(out, "resources",
@@ -359,7 +358,7 @@ const char *side_event_name(unsigned type)
         [STORE_COMPLETED] = "RunCompleted", [STORE_OVERRUN] = "Overrun",
         [STORE_RUN_ENDED] = "RunFailed",    [STORE_CORRECTED] = "Corrected",
         [STORE_CHECKPOINT] = "Checkpoint",  [STORE_CLOCK] = "Clock",
-        [STORE_USED] = "Consumption",
+        [STORE_USED] = "Used",
     };
 
     return type < sizeof names / sizeof names[0] ? names[type] : NULL;
