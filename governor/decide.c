@@ -56,24 +56,6 @@ static bool binds(const struct gov_limit *limit)
 
 /* ---- exhausted ---------------------------------------------------------------------------- */
 
-enum gov_reason gov_reason_of_dim(enum gov_dim dim)
-{
-    static const enum gov_reason by_dim[] = {
-#define X(number, text, phrase, reason) [number] = reason,
-        GOV_DIM_MAP(X)
-#undef X
-    };
-
-    return by_dim[dim];
-}
-
-static enum gov_reason reason_of(const struct gov_scope *scope, enum gov_dim dim)
-{
-    if (scope->kind == GOV_RUN)
-        return gov_reason_of_dim(dim);
-    return scope->kind == GOV_SESSION ? GOV_REASON_SESSION : GOV_REASON_DAILY;
-}
-
 static void find(struct gov_finding *finding, enum gov_reason reason, unsigned scope,
                  enum gov_dim dim)
 {
@@ -99,7 +81,7 @@ static bool is_exhausted(const struct gov_scope *scope, enum gov_dim dim,
 {
     int64_t limit = scope->limits[dim].amount;
 
-    if (!binds(&scope->limits[dim]))
+    if (scope->closed || !binds(&scope->limits[dim]))
         return false;
     if (is_held(dim))
         return passes(scope->spent[dim], need(line, dim, smallest), limit);
@@ -151,7 +133,7 @@ static void find_exhausted(const struct gov_scope *scopes, unsigned count,
         const struct gov_scope *scope = &scopes[spot.scope];
         enum gov_dim dim = (enum gov_dim)spot.dim;
 
-        find(&out->finding, reason_of(scope, dim), spot.scope, dim);
+        find(&out->finding, gov_reason_of(scope->kind, scope->window, dim), spot.scope, dim);
         if (scope->kind == GOV_RUN && scope->limits[dim].policy == GOV_HARD_STOP &&
             !out->ends_run) {
             out->ends_run = true;
@@ -175,9 +157,20 @@ void gov_find_used_up(const struct gov_scope *scopes, unsigned scope_count, enum
 
     memset(out, 0, sizeof *out);
     while (next_exhausted(scopes, scope_count, &none, 0, &spot))
-        find(out, reason_of(&scopes[spot.scope], (enum gov_dim)spot.dim), spot.scope,
-             (enum gov_dim)spot.dim);
+        find(out,
+             gov_reason_of(scopes[spot.scope].kind, scopes[spot.scope].window,
+                           (enum gov_dim)spot.dim),
+             spot.scope, (enum gov_dim)spot.dim);
     find(out, gov_reason_of_dim(dim), 0, dim);
+}
+
+/* What of a window is left is not known while the clock is in doubt. */
+static void find_closed(const struct gov_scope *scopes, unsigned count, struct gov_finding *finding)
+{
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+        for (unsigned i = 0; i < count; i++)
+            if (scopes[i].closed && binds(&scopes[i].limits[dim]))
+                find(finding, GOV_REASON_CLOCK_JUMP, i, (enum gov_dim)dim);
 }
 
 /* ---- unknown ------------------------------------------------------------------------------ */
@@ -348,6 +341,7 @@ void gov_decide(enum gov_state state, const struct gov_finding *ended,
         return;
     }
     find_exhausted(scopes, scope_count, &call->line, smallest, out);
+    find_closed(scopes, scope_count, &out->finding);
     if (out->finding.count > 0) {
         out->outcome = GOV_REFUSE;
         return;

@@ -53,13 +53,21 @@ enum gov_policy {
 const char *gov_policy_name(enum gov_policy policy);
 enum gov_policy gov_policy_by_name(const char *name); /* GOV_POLICIES: none */
 
-/* Stored in the ledger: numbers are stable, append only. */
+/* Stored in the ledger: numbers are stable, append only. Name, phrase, reason: of a run the
+ * dimension has it, of the whole ledger the window. */
 #define GOV_SCOPE_MAP(X)                                                                           \
-    X(GOV_RUN, 0, "run", "this run")                                                               \
-    X(GOV_SESSION, 1, "session", "this session")                                                   \
-    X(GOV_GLOBAL, 2, "global", "everything on this ledger")
+    X(GOV_RUN, 0, "run", "this run", GOV_REASON_NONE)                                              \
+    X(GOV_SESSION, 1, "session", "this session", GOV_REASON_SESSION)                               \
+    X(GOV_GLOBAL, 2, "global", "everything on this ledger", GOV_REASON_NONE)                       \
+    X(GOV_PROVIDER, 3, "provider", "this provider", GOV_REASON_PROVIDER)                           \
+    X(GOV_MODEL, 4, "model", "this model", GOV_REASON_MODEL)                                       \
+    X(GOV_TASK, 5, "task", "this task", GOV_REASON_TASK)                                           \
+    X(GOV_AGENT, 6, "agent", "this agent", GOV_REASON_AGENT)                                       \
+    X(GOV_LABEL, 7, "label", "this label", GOV_REASON_LABEL)                                       \
+    X(GOV_UID, 8, "uid", "this user", GOV_REASON_UID)                                              \
+    X(GOV_PROJECT, 9, "project", "this project", GOV_REASON_PROJECT)
 enum gov_scope_kind {
-#define X(name, number, text, phrase) name = number,
+#define X(name, number, text, phrase, reason) name = number,
     GOV_SCOPE_MAP(X)
 #undef X
         GOV_SCOPES
@@ -67,8 +75,27 @@ enum gov_scope_kind {
 const char *gov_scope_name(enum gov_scope_kind kind);
 const char *gov_scope_phrase(enum gov_scope_kind kind);
 
-enum gov_window { GOV_WHOLE = 0, GOV_DAILY = 1 };
+enum gov_scope_kind gov_scope_by_name(const char *name); /* GOV_SCOPES: none */
+
+/* Stored in the ledger: numbers are stable, append only. */
+#define GOV_WINDOW_MAP(X)                                                                          \
+    X(GOV_WHOLE, 0, "", "", GOV_REASON_NONE)                                                       \
+    X(GOV_DAILY, 1, "daily", "this day", GOV_REASON_DAILY)                                         \
+    X(GOV_WEEKLY, 2, "weekly", "this week", GOV_REASON_WEEKLY)                                     \
+    X(GOV_MONTHLY, 3, "monthly", "this month", GOV_REASON_MONTHLY)                                 \
+    X(GOV_ROLLING, 4, "rolling", "the rolling window", GOV_REASON_ROLLING)
+enum gov_window {
+#define X(name, number, text, phrase, reason) name = number,
+    GOV_WINDOW_MAP(X)
+#undef X
+        GOV_WINDOWS
+};
 const char *gov_window_name(enum gov_window window); /* "daily"; "" for GOV_WHOLE */
+const char *gov_window_phrase(enum gov_window window);
+enum gov_window gov_window_by_name(const char *name); /* GOV_WINDOWS: none */
+/* For messages, after "of": "this run", "this day", "this agent in this week". Returns out. */
+#define GOV_WHOSE_TEXT 64u
+const char *gov_whose(enum gov_scope_kind kind, enum gov_window window, char out[GOV_WHOSE_TEXT]);
 
 /* Stored in the ledger: numbers are stable, append only. */
 #define GOV_REASON_MAP(X)                                                                          \
@@ -93,7 +120,18 @@ const char *gov_window_name(enum gov_window window); /* "daily"; "" for GOV_WHOL
     X(GOV_REASON_UNREADABLE, 18, "request_unreadable")                                             \
     X(GOV_REASON_TOO_LARGE, 19, "request_too_large")                                               \
     X(GOV_REASON_GUARD, 20, "guard_refused")                                                       \
-    X(GOV_REASON_INSIDE_RUN, 21, "inside_run")
+    X(GOV_REASON_INSIDE_RUN, 21, "inside_run")                                                     \
+    X(GOV_REASON_WEEKLY, 22, "weekly_budget_exceeded")                                             \
+    X(GOV_REASON_MONTHLY, 23, "monthly_budget_exceeded")                                           \
+    X(GOV_REASON_ROLLING, 24, "rolling_budget_exceeded")                                           \
+    X(GOV_REASON_PROVIDER, 25, "provider_budget_exceeded")                                         \
+    X(GOV_REASON_MODEL, 26, "model_budget_exceeded")                                               \
+    X(GOV_REASON_TASK, 27, "task_budget_exceeded")                                                 \
+    X(GOV_REASON_AGENT, 28, "agent_budget_exceeded")                                               \
+    X(GOV_REASON_LABEL, 29, "label_budget_exceeded")                                               \
+    X(GOV_REASON_UID, 30, "uid_budget_exceeded")                                                   \
+    X(GOV_REASON_PROJECT, 31, "project_budget_exceeded")                                           \
+    X(GOV_REASON_CLOCK_JUMP, 32, "clock_jump")
 enum gov_reason {
 #define X(name, number, text) name = number,
     GOV_REASON_MAP(X)
@@ -101,6 +139,8 @@ enum gov_reason {
         GOV_REASONS
 };
 enum gov_reason gov_reason_of_dim(enum gov_dim dim); /* in the scope of a run */
+/* The scope names it; of the whole ledger the window; of a run the dimension. */
+enum gov_reason gov_reason_of(enum gov_scope_kind kind, enum gov_window window, enum gov_dim dim);
 const char *gov_reason_text(enum gov_reason reason); /* "" for a number that is none */
 
 #define GOV_STATE_MAP(X)                                                                           \
@@ -131,6 +171,7 @@ struct gov_scope {
     struct gov_limit limits[GOV_DIMS];
     int64_t spent[GOV_DIMS];
     int64_t held[GOV_DIMS];
+    bool closed;                  /* the clock is in doubt: no limit of this window can be kept */
     int64_t crossed_ns[GOV_DIMS]; /* when the limit was used up; 0: by this very call, or unknown */
     unsigned in_flight;           /* other calls with a hold here */
     unsigned ahead;               /* calls that wait here and came before */

@@ -2,12 +2,14 @@
 /* The governor's words, from the lists in governor.h. */
 #include "governor/governor.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
     const char *name, *phrase;
+    enum gov_reason reason;
 } dims[] = {
-#define X(number, text, words, reason) [number] = {text, words},
+#define X(number, text, words, code) [number] = {text, words, code},
     GOV_DIM_MAP(X)
 #undef X
 };
@@ -53,8 +55,9 @@ enum gov_policy gov_policy_by_name(const char *name)
 
 static const struct {
     const char *name, *phrase;
+    enum gov_reason reason;
 } scopes[] = {
-#define X(name, number, text, words) [number] = {text, words},
+#define X(name, number, text, words, code) [number] = {text, words, code},
     GOV_SCOPE_MAP(X)
 #undef X
 };
@@ -69,9 +72,65 @@ const char *gov_scope_phrase(enum gov_scope_kind kind)
     return kind < GOV_SCOPES ? scopes[kind].phrase : "";
 }
 
+enum gov_scope_kind gov_scope_by_name(const char *name)
+{
+    unsigned kind = 0;
+
+    while (kind < GOV_SCOPES && strcmp(scopes[kind].name, name) != 0)
+        kind++;
+    return (enum gov_scope_kind)kind;
+}
+
+static const struct {
+    const char *name, *phrase;
+    enum gov_reason reason;
+} windows[] = {
+#define X(name, number, text, words, code) [number] = {text, words, code},
+    GOV_WINDOW_MAP(X)
+#undef X
+};
+
 const char *gov_window_name(enum gov_window window)
 {
-    return window == GOV_DAILY ? "daily" : "";
+    return window < GOV_WINDOWS ? windows[window].name : "";
+}
+
+const char *gov_window_phrase(enum gov_window window)
+{
+    return window < GOV_WINDOWS ? windows[window].phrase : "";
+}
+
+enum gov_window gov_window_by_name(const char *name)
+{
+    unsigned window = 0;
+
+    while (window < GOV_WINDOWS && strcmp(windows[window].name, name) != 0)
+        window++;
+    return (enum gov_window)window;
+}
+
+const char *gov_whose(enum gov_scope_kind kind, enum gov_window window, char out[GOV_WHOSE_TEXT])
+{
+    const char *phrase = gov_window_phrase(window);
+
+    if (kind == GOV_GLOBAL && *phrase != '\0')
+        (void)snprintf(out, GOV_WHOSE_TEXT, "%s", phrase);
+    else
+        (void)snprintf(out, GOV_WHOSE_TEXT, "%s%s%s", gov_scope_phrase(kind),
+                       *phrase != '\0' ? " in " : "", phrase);
+    return out;
+}
+
+enum gov_reason gov_reason_of_dim(enum gov_dim dim)
+{
+    return dim < GOV_DIMS ? dims[dim].reason : GOV_REASON_NONE;
+}
+
+enum gov_reason gov_reason_of(enum gov_scope_kind kind, enum gov_window window, enum gov_dim dim)
+{
+    if (kind == GOV_RUN)
+        return gov_reason_of_dim(dim);
+    return scopes[kind].reason != GOV_REASON_NONE ? scopes[kind].reason : windows[window].reason;
 }
 
 static const char *const reasons[] = {

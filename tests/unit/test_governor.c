@@ -335,7 +335,7 @@ static void without_a_price_only_a_cost_limit_refuses(void **state)
 static struct gov_scope random_scope(struct chance *chance)
 {
     struct gov_scope scope = {.kind = (enum gov_scope_kind)chance_below(chance, GOV_SCOPES),
-                              .window = (enum gov_window)chance_below(chance, 2),
+                              .window = (enum gov_window)chance_below(chance, GOV_WINDOWS),
                               .in_flight = (unsigned)chance_below(chance, 3),
                               .ahead = (unsigned)(chance_one_in(chance, 8)),
                               .behind = (unsigned)chance_below(chance, 2)};
@@ -469,7 +469,12 @@ static void names_go_both_ways(void **state)
     assert_int_equal(gov_dim_by_name("cost"), GOV_DIMS);
     assert_int_equal(gov_dim_by_name(""), GOV_DIMS);
     assert_int_equal(gov_policy_by_name("HARD_STOP"), GOV_POLICIES);
-    assert_string_equal(gov_window_name(GOV_DAILY), "daily");
+    for (unsigned kind = 0; kind < GOV_SCOPES; kind++)
+        assert_int_equal(gov_scope_by_name(gov_scope_name((enum gov_scope_kind)kind)), kind);
+    for (unsigned window = 0; window < GOV_WINDOWS; window++)
+        assert_int_equal(gov_window_by_name(gov_window_name((enum gov_window)window)), window);
+    assert_int_equal(gov_scope_by_name("day"), GOV_SCOPES);
+    assert_int_equal(gov_window_by_name("yearly"), GOV_WINDOWS);
     assert_string_equal(gov_window_name(GOV_WHOLE), "");
     assert_string_equal(gov_reason_text((enum gov_reason)999), "");
     assert_string_equal(gov_state_name(GOV_FAILED), "failed");
@@ -500,9 +505,21 @@ static void every_reason_has_the_number_and_text_that_the_ledger_keeps(void **st
         "request_too_large",
         "guard_refused",
         "inside_run",
+        "weekly_budget_exceeded",
+        "monthly_budget_exceeded",
+        "rolling_budget_exceeded",
+        "provider_budget_exceeded",
+        "model_budget_exceeded",
+        "task_budget_exceeded",
+        "agent_budget_exceeded",
+        "label_budget_exceeded",
+        "uid_budget_exceeded",
+        "project_budget_exceeded",
+        "clock_jump",
     };
 
     (void)state;
+    assert_int_equal(COUNT(texts), GOV_REASONS);
     for (unsigned i = 0; i < COUNT(texts); i++)
         assert_string_equal(gov_reason_text((enum gov_reason)i), texts[i]);
 }

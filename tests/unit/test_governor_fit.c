@@ -471,9 +471,8 @@ static void check_reasons(unsigned round, const struct gov_scope *scopes, unsign
 
         for (unsigned s = 0; s < count; s++)
             for (unsigned d = 0; d < GOV_DIMS; d++) {
-                enum gov_reason reason = scopes[s].kind == GOV_SESSION  ? GOV_REASON_SESSION
-                                         : scopes[s].kind == GOV_GLOBAL ? GOV_REASON_DAILY
-                                                                        : gov_reason_of_dim(d);
+                enum gov_reason reason =
+                    gov_reason_of(scopes[s].kind, scopes[s].window, (enum gov_dim)d);
                 bool unknown = d == GOV_COST && binds(&scopes[s], d) && !call->line.priced;
 
                 truth = truth || (unknown ? finding->reasons[i] == GOV_REASON_PRICE_UNKNOWN
