@@ -86,6 +86,7 @@ int cli_reprice(int argc, char **argv);
 int cli_meter(int argc, char **argv);
 int cli_estimate_command(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
+int cli_clock(int argc, char **argv);
 int cli_prices(int argc, char **argv);
 
 /* ---- prices (prices.c, prices_print.c, prices_file.c) ------------------------------------- */

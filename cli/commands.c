@@ -69,6 +69,7 @@ const struct cli_command cli_commands[] = {
      "  --session S             the session that this run belongs to (default: its own)\n"
      "  --task T                the task\n"
      "  --agent A               the agent\n"
+     "  --label K=V             a label, for limits and for finding the run; up to eight\n"
      "  --policy NAME           the policy of that name in the configuration (default: `default`)\n"
      "  --config FILE           the configuration (default: $FLYBALL_CONFIG, else\n"
      "                          ~/.config/flyball/flyball.yaml)\n"
@@ -181,6 +182,18 @@ const struct cli_command cli_commands[] = {
      "for a shell outside any run.\n"
      "\n"
      "  --json          one JSON object\n"},
+    {"clock", "accept the wall clock as it is", cli_clock,
+     "usage: flyball clock accept [--actor NAME] [--reason TEXT]\n"
+     "\n"
+     "When the wall clock was set ahead by more than five minutes and the kernel does not call it\n"
+     "synchronised, limits of days, weeks, months and rolling windows refuse (clock_jump). This "
+     "says\n"
+     "that the clock is right: they go on from the time that it shows now, be it earlier or "
+     "later.\n"
+     "Refused from inside a run.\n"
+     "\n"
+     "  --actor NAME    who says so (default: the login name)\n"
+     "  --reason TEXT   why\n"},
     {"meter", "what a recorded exchange cost", cli_meter,
      "usage: flyball meter FILE|-\n"
      "\n"

@@ -150,9 +150,27 @@ static void print_dim(const json_t *run, enum gov_dim dim)
     (void)printf("\n");
 }
 
+static void print_window(const json_t *window)
+{
+    const json_t *limits = json_object_get(window, "limits"), *value;
+    const char *name;
+
+    json_object_foreach((json_t *)(uintptr_t)limits, name, value)
+    {
+        enum gov_dim dim = gov_dim_by_name(name);
+        char spent[SIDE_AMOUNT_TEXT], held[SIDE_AMOUNT_TEXT], limit[SIDE_AMOUNT_TEXT];
+
+        (void)printf("  %s %s: %s spent + %s held of %s, until %s\n", text_of(window, "scope"),
+                     text_of(window, "window"),
+                     amount_text(json_object_get(window, "spent"), dim, spent),
+                     amount_text(json_object_get(window, "held"), dim, held),
+                     amount_text(limits, dim, limit), text_of(window, "resets_at"));
+    }
+}
+
 static void print_status(const json_t *run)
 {
-    const json_t *calls = json_object_get(run, "calls"), *reason;
+    const json_t *calls = json_object_get(run, "calls"), *reason, *window;
     size_t i;
 
     (void)printf("run %s  %s  level %s  session %s\n", text_of(run, "run_id"),
@@ -166,6 +184,7 @@ static void print_status(const json_t *run)
                  number_of(calls, "admitted"), number_of(calls, "refused"),
                  number_of(calls, "settled"), number_of(calls, "estimated"),
                  number_of(calls, "in_flight"));
+    json_array_foreach(json_object_get(run, "windows"), i, window) print_window(window);
     json_array_foreach(json_object_get(run, "reasons"), i, reason)(void)
         printf("  refuses        %s\n", json_string_value(reason));
 }

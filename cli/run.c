@@ -20,6 +20,7 @@ enum option_id {
     OPTION_SESSION,
     OPTION_TASK,
     OPTION_AGENT,
+    OPTION_LABEL,
     OPTION_POLICY,
     OPTION_CONFIG,
     OPTION_REQUIRE,
@@ -42,6 +43,7 @@ static const struct option options[] = {
     {"session", required_argument, NULL, OPTION_SESSION},
     {"task", required_argument, NULL, OPTION_TASK},
     {"agent", required_argument, NULL, OPTION_AGENT},
+    {"label", required_argument, NULL, OPTION_LABEL},
     {"policy", required_argument, NULL, OPTION_POLICY},
     {"config", required_argument, NULL, OPTION_CONFIG},
     {"require", required_argument, NULL, OPTION_REQUIRE},
@@ -138,6 +140,8 @@ static bool option_apply(struct launch *launch, int id, const char *value, struc
         return copy_name(spec->session, sizeof spec->session, "--session", value, error);
     case OPTION_TASK:
         return copy_name(spec->task, sizeof spec->task, "--task", value, error);
+    case OPTION_LABEL:
+        return side_spec_label(spec, value, error);
     case OPTION_AGENT:
         return copy_name(spec->agent, sizeof spec->agent, "--agent", value, error);
     case OPTION_REQUIRE:
@@ -229,7 +233,7 @@ static int check_program(struct launch *launch)
 
 static json_t *open_request(const struct launch *launch)
 {
-    char cwd[256] = "";
+    char cwd[4096] = "";
 
     if (getcwd(cwd, sizeof cwd) == NULL)
         cwd[0] = '\0';

@@ -11,13 +11,6 @@
 
 /* ---- notices ------------------------------------------------------------------------------ */
 
-static const char *whose(const char *scope, const char *window)
-{
-    if (strcmp(window, "daily") == 0)
-        return "of this day";
-    return strcmp(scope, "session") == 0 ? "of this session" : "of this run";
-}
-
 bool launch_notice(const char *text)
 {
     json_t *json = json_loads(text, 0, NULL);
@@ -37,23 +30,24 @@ bool launch_notice(const char *text)
             model, host);
     if (kind != NULL && name != NULL && scope != NULL && window != NULL) {
         enum gov_dim dim = gov_dim_by_name(name);
-        char consumed[SIDE_AMOUNT_TEXT], limit[SIDE_AMOUNT_TEXT];
+        char consumed[SIDE_AMOUNT_TEXT], limit[SIDE_AMOUNT_TEXT], whose[GOV_WHOSE_TEXT];
 
+        (void)gov_whose(gov_scope_by_name(scope), gov_window_by_name(window), whose);
         (void)side_amount_text(dim, json_integer_value(json_object_get(json, "consumed")),
                                consumed);
         (void)side_amount_text(dim, json_integer_value(json_object_get(json, "limit")), limit);
         if (strcmp(kind, "warning") == 0)
-            (void)fprintf(stderr, "flyball: warning: %lld %% of the %s %s is used: %s of %s; %s\n",
-                          (long long)json_integer_value(json_object_get(json, "percent")),
-                          gov_dim_phrase(dim), whose(scope, window), consumed, limit,
-                          gov_guidance(dim));
-        else
             (void)fprintf(stderr,
-                          "flyball: the %s %s is used up: %s of %s%s; further calls are refused\n",
-                          gov_dim_phrase(dim), whose(scope, window), consumed, limit,
-                          strcmp(consumed, limit) != 0 && dim <= GOV_COST
-                              ? ", and the next call needs more than the rest"
-                              : "");
+                          "flyball: warning: %lld %% of the %s of %s is used: %s of %s; %s\n",
+                          (long long)json_integer_value(json_object_get(json, "percent")),
+                          gov_dim_phrase(dim), whose, consumed, limit, gov_guidance(dim));
+        else
+            (void)fprintf(
+                stderr, "flyball: the %s of %s is used up: %s of %s%s; further calls are refused\n",
+                gov_dim_phrase(dim), whose, consumed, limit,
+                strcmp(consumed, limit) != 0 && dim <= GOV_COST
+                    ? ", and the next call needs more than the rest"
+                    : "");
     }
     json_decref(json);
     return end;

@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the writer does with an operation: reads the scopes, asks the governor, books. All in the
  * open transaction, so that decision and booking are one. */
-#include "sidecar/side_int.h"
+#include "sidecar/side_book.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- admitting ---------------------------------------------------------------------------- */
+
+/* What the parts before the present one leave of a rolling window's limit. Not below zero, unless
+ * it only warns: the governor has seen to that. */
+static int64_t limit_of_part(const struct side_scopes *scopes, unsigned i, unsigned dim)
+{
+    int64_t limit = scopes->gov[i].limits[dim].amount;
+
+    if (scopes->keys[i].window != GOV_ROLLING || limit == 0)
+        return limit;
+    return limit > scopes->older[i][dim] ? limit - scopes->older[i][dim] : 0;
+}
 
 static enum store_err admit(struct side_book *book, struct side_op *op,
                             const struct side_scopes *scopes)
@@ -32,7 +43,7 @@ static enum store_err admit(struct side_book *book, struct side_op *op,
         memset(seen, 0, sizeof *seen);
         seen->key = scopes->keys[i];
         for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
-            seen->limit[dim] = scopes->gov[i].limits[dim].amount;
+            seen->limit[dim] = limit_of_part(scopes, i, dim);
             seen->policy[dim] = (uint8_t)scopes->gov[i].limits[dim].policy;
         }
     }
@@ -69,15 +80,15 @@ static enum store_err decide(struct side_book *book, struct side_op *op, struct 
     struct gov_finding ended;
     enum gov_state state;
     struct store_run row;
-    int64_t now_ns = side_now_ns();
-    enum store_err err = side_windows_of_run(book, op->run, now_ns / 1000000000);
+    enum store_err err = side_windows_of_run(book, op->run);
 
     if (err == STORE_OK)
         err = store_run_get(book->store, op->run->id, &row);
     if (err != STORE_OK)
         return err;
-    side_scopes_list(book, op->run, scopes);
-    err = side_scopes_read(book, scopes, now_ns);
+    if (!side_scopes_list(book, op, scopes))
+        return STORE_SCOPES;
+    err = side_scopes_read(book, scopes, side_now_ns());
     if (err != STORE_OK)
         return err;
     side_scopes_line(book, op, scopes);
@@ -180,12 +191,16 @@ static enum store_err run_open(struct side_book *book, struct side_op *op)
     event->head.ts_ns = op->run->started_ns;
     memcpy(event->head.run_id, op->run->id, sizeof event->head.run_id);
     memcpy(row.run_id, op->run->id, sizeof row.run_id);
+    err = side_windows_roll(book);
+    if (err == STORE_OK)
+        err = side_windows_of_run(book, op->run);
+    if (err != STORE_OK)
+        return err;
+    side_windows_seen(book, op->run, event);
     err = store_append(book->store, event, sizeof event->allocation);
     row.allocation = event->allocation;
     row.allocation_seq = event->head.seq;
-    if (err == STORE_OK)
-        err = store_run_put(book->store, &row);
-    return err == STORE_OK ? side_windows_of_run(book, op->run, side_now_ns() / 1000000000) : err;
+    return err == STORE_OK ? store_run_put(book->store, &row) : err;
 }
 
 static enum store_err overrun_append(struct side_book *book, const struct side_op *op)
@@ -263,22 +278,29 @@ static bool finds_room(const struct side_book *book, const struct side_op *op)
     return !store_is_full(book->store) || ends[op->kind];
 }
 
+/* Of a transaction that came to nothing. */
+static void notices_drop(struct side_op *op)
+{
+    for (unsigned i = 0; i < op->notice_count; i++)
+        side_run_drop(op->notices[i].run);
+    op->notice_count = 0;
+}
+
 bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool *durable_out)
 {
     enum store_err err = STORE_OK;
 
     if (op->cancelled) /* before: its transaction came to nothing */
         return true;
-    for (unsigned i = 0; i < op->notice_count; i++) /* of a transaction that came to nothing */
-        side_run_drop(op->notices[i].run);
-    op->notice_count = 0;
+    notices_drop(op);
     if (!finds_room(book, op)) {
         op->result = STORE_FULL;
         return true;
     }
     switch (op->kind) {
     case SIDE_OP_ADMIT:
-        if (side_repeat_answers(book, op))
+        err = side_windows_roll(book);
+        if (err != STORE_OK || side_repeat_answers(book, op))
             break;
         if (try_admit(book, op, now_ms, durable_out))
             return true;
@@ -323,6 +345,10 @@ bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool
     case SIDE_OP_REFUSE:
         err = store_refuse(book->store, &op->event);
         break;
+    case SIDE_OP_CLOCK:
+        err = side_clock_accept(book, op->event.clock.actor, op->event.clock.reason);
+        *durable_out = true;
+        break;
     case SIDE_OP_BARRIER:
     case SIDE_OP_STOP:
         err = side_repeats_flush(book);
@@ -350,7 +376,8 @@ void side_book_rollback(struct side_book *book)
 {
     for (unsigned i = 0; i < SIDE_REPEATS; i++)
         book->repeats[i].used = false;
-    book->window_count = 0;
+    book->clock_known = false;
+    book->now_s = 0;
     side_windows_read(book);
 }
 

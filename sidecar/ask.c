@@ -168,6 +168,7 @@ static void ask_writer(struct side_call *call)
     op->call.clamp =
         call->run->spec.clamp && call->request.rewritable && (call->flags & WIRE_NO_REWRITE) == 0;
     admission_fill(call, priced ? &price : NULL, op);
+    side_op_about(op, &call->request);
     if (call->wait_ms > 0 && call->wait_ms < patience_ms)
         patience_ms = call->wait_ms;
     op->deadline_ms = side_now_ms() + patience_ms;

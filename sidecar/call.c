@@ -246,6 +246,7 @@ static bool on_sent(struct side_call *call)
     if (op == NULL)
         return true; /* the end says that it was sent */
     memcpy(op->call_id, call->id, sizeof op->call_id);
+    side_op_about(op, &call->request);
     op->ts_ns = side_now_ns();
     side_post(call->side, op);
     return true;
@@ -339,6 +340,7 @@ static void call_restore(struct side *side, struct store_view *view, const struc
     struct store_event *event = malloc(sizeof *event);
     struct side_run *run = run_restored(side, row->run_id);
     struct side_call *call = NULL;
+    bool other_boot;
 
     if (event != NULL && run != NULL &&
         store_view_event(view, row->admission_seq, event) == STORE_OK)
@@ -360,12 +362,14 @@ static void call_restore(struct side *side, struct store_view *view, const struc
         call->sent = row->state == STORE_CALL_SENT;
         call->sent_mono_ms = side_now_ms();
         progress_restore(call, view);
-        if (memcmp(event->admission.boot_id, side->boot_id, 16) == 0 &&
-            side_pid_start(call->pid) == event->admission.pid_start)
+        other_boot = memcmp(event->admission.boot_id, side->boot_id, 16) != 0;
+        if (!other_boot && side_pid_start(call->pid) == event->admission.pid_start)
             call->pidfd = side_pidfd(call->pid);
         if (call->pidfd >= 0)
             call->death = event_new(side->base, call->pidfd, EV_READ, on_owner_death, call);
-        if (call->death == NULL || event_add(call->death, NULL) != 0)
+        if (other_boot && store_was_clean(side->store))
+            side_call_gone(call, true); /* every word that was said before the reboot was heard */
+        else if (call->death == NULL || event_add(call->death, NULL) != 0)
             owner_gone(call);
     } else {
         side_run_drop(run);

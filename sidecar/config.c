@@ -189,6 +189,15 @@ static bool read_busy_wait(struct side_reader *reader, const yaml_node_t *value)
     return true;
 }
 
+static bool read_timezone(struct side_reader *reader, const yaml_node_t *value)
+{
+    struct side_error why = {{0}};
+
+    return copy_text(reader, value, reader->spec->timezone, sizeof reader->spec->timezone) &&
+           (side_zone_find(reader->spec->timezone, &why) != NULL ||
+            side_read_fail(reader, value, "%s", why.text));
+}
+
 static bool read_top(struct side_reader *reader, const yaml_node_t *node)
 {
     static const struct side_key keys[] = {
@@ -201,7 +210,7 @@ static bool read_top(struct side_reader *reader, const yaml_node_t *node)
         {"ask_usage", read_ask},
         {"busy_wait", read_busy_wait},
         {"refuse", read_refuse},
-        {"timezone", NULL},
+        {"timezone", read_timezone},
         {"ceilings", side_read_ceilings},
         {"guardrails", NULL},
         {"quality", NULL},

@@ -225,25 +225,97 @@ bool side_read_ceilings(struct side_reader *reader, const yaml_node_t *value)
 
 /* ---- windows ------------------------------------------------------------------------------ */
 
+static bool name_is_number(const char *name)
+{
+    return strspn(name, "0123456789") == strlen(name) && (name[0] != '0' || name[1] == '\0');
+}
+
+/* A directory without what names nothing; runs have theirs as the system says it. */
+static bool window_name_check(struct side_reader *reader, const yaml_node_t *value)
+{
+    char *name = reader->window->name;
+    size_t length = strlen(name);
+
+    while (reader->window->scope == GOV_PROJECT && length > 1 && name[length - 1] == '/')
+        name[--length] = '\0';
+    switch (reader->window->scope) {
+    case GOV_PROJECT:
+        return (name[0] == '/' && strstr(name, "//") == NULL && strstr(name, "/./") == NULL &&
+                strstr(name, "/../") == NULL) ||
+               side_read_fail(reader, value, "'%s' is not the full path of a directory", name);
+    case GOV_UID:
+        return name_is_number(name) ||
+               side_read_fail(reader, value, "'%s' is not the number of a user", name);
+    case GOV_LABEL:
+        return (strchr(name, '=') != NULL && name[0] != '=') ||
+               side_read_fail(reader, value, "'%s' is not KEY=VALUE", name);
+    case GOV_PROVIDER:
+        return meter_provider_by_name(name) != NULL || strcmp(name, "unknown") == 0 ||
+               side_read_fail(reader, value, "no provider is called '%s'", name);
+    default:
+        return true;
+    }
+}
+
+/* global, or KIND:NAME; which kinds there are, run apart, the governor's list says. */
 static bool window_scope(struct side_reader *reader, const yaml_node_t *value)
 {
-    const char *text = side_read_text(reader, value);
+    const char *text = side_read_text(reader, value), *colon;
+    struct side_window *window = reader->window;
+    char kind[16];
 
-    return text != NULL &&
-           (strcmp(text, "global") == 0 ||
-            side_read_fail(reader, value, "scope '%s' is not supported by this version; use global",
-                           text));
+    if (text == NULL)
+        return false;
+    colon = strchr(text, ':');
+    (void)snprintf(kind, sizeof kind, "%.*s", (int)(colon != NULL ? colon - text : 15), text);
+    window->scope = gov_scope_by_name(kind);
+    if (window->scope == GOV_SCOPES || window->scope == GOV_RUN ||
+        (window->scope == GOV_GLOBAL) != (colon == NULL))
+        return side_read_fail(reader, value,
+                              "scope '%s' is none of global, session:S, provider:X, model:X, "
+                              "task:X, agent:X, label:K=V, uid:N, project:DIR",
+                              text);
+    if (colon == NULL)
+        return true;
+    if (colon[1] == '\0' || strlen(colon + 1) >= sizeof window->name)
+        return side_read_fail(reader, value, "scope '%s': a name of 1 to %zu characters", text,
+                              sizeof window->name - 1);
+    (void)snprintf(window->name, sizeof window->name, "%s", colon + 1);
+    return window_name_check(reader, value);
 }
 
 static bool window_kind(struct side_reader *reader, const yaml_node_t *value)
 {
     const char *text = side_read_text(reader, value);
+    enum gov_window window = text != NULL ? gov_window_by_name(text) : GOV_WINDOWS;
 
-    reader->window->window = GOV_DAILY;
-    return text != NULL &&
-           (strcmp(text, "daily") == 0 ||
-            side_read_fail(reader, value, "window '%s' is not supported by this version; use daily",
-                           text));
+    if (window == GOV_WINDOWS || window == GOV_WHOLE || window == GOV_ROLLING)
+        return text != NULL &&
+               side_read_fail(reader, value,
+                              "window '%s' is none of daily, weekly, monthly; or use 'rolling: 5h'",
+                              text);
+    if (reader->window->window != GOV_WHOLE)
+        return side_read_fail(reader, value, "one of 'window' and 'rolling'");
+    reader->window->window = window;
+    return true;
+}
+
+static bool window_rolling(struct side_reader *reader, const yaml_node_t *value)
+{
+    const char *text = side_read_text(reader, value);
+    int64_t ms;
+
+    if (text == NULL)
+        return false;
+    if (!side_duration_parse(text, &ms) || ms < GOV_ROLLING_LEAST_S * 1000 || ms % 1000 != 0 ||
+        ms > GOV_ROLLING_MOST_S * 1000)
+        return side_read_fail(reader, value, "'%s' is not a duration from 1s to 366d, such as 5h",
+                              text);
+    if (reader->window->window != GOV_WHOLE)
+        return side_read_fail(reader, value, "one of 'window' and 'rolling'");
+    reader->window->window = GOV_ROLLING;
+    reader->window->duration_s = ms / 1000;
+    return true;
 }
 
 static bool window_policy(struct side_reader *reader, const yaml_node_t *value)
@@ -281,33 +353,37 @@ static bool window_steps(struct side_reader *reader, const yaml_node_t *value)
     return window_amount(reader, value, GOV_STEPS);
 }
 
+static bool same_window(const struct side_window *a, const struct side_window *b)
+{
+    return a->scope == b->scope && a->window == b->window && a->duration_s == b->duration_s &&
+           strcmp(a->name, b->name) == 0;
+}
+
 static bool read_window(struct side_reader *reader, const yaml_node_t *node)
 {
     static const struct side_key keys[] = {
-        {"scope", window_scope},
-        {"window", window_kind},
-        {"policy", window_policy},
-        {"cost_usd", window_cost},
-        {"llm_tokens", window_tokens},
-        {"steps", window_steps},
-        {"rolling", NULL},
-        {NULL, NULL},
+        {"scope", window_scope},       {"window", window_kind},
+        {"policy", window_policy},     {"cost_usd", window_cost},
+        {"llm_tokens", window_tokens}, {"steps", window_steps},
+        {"rolling", window_rolling},   {NULL, NULL},
     };
 
     if (reader->spec->window_count == SIDE_WINDOWS_MAX)
         return side_read_fail(reader, node, "more than %u windows", SIDE_WINDOWS_MAX);
     reader->window = &reader->spec->windows[reader->spec->window_count];
     memset(reader->window, 0, sizeof *reader->window);
+    reader->window->scope = GOV_GLOBAL;
     reader->window_limited = false;
     if (!side_read_map(reader, node, keys))
         return false;
-    if (reader->window->window != GOV_DAILY)
-        return side_read_fail(reader, node, "a window needs 'window: daily'");
+    if (reader->window->window == GOV_WHOLE)
+        return side_read_fail(reader, node,
+                              "a window needs 'window: daily' (weekly, monthly) or 'rolling: 5h'");
     if (!reader->window_limited)
         return side_read_fail(reader, node, "a window needs a limit: cost_usd, llm_tokens, steps");
     for (unsigned i = 0; i < reader->spec->window_count; i++)
-        if (reader->spec->windows[i].window == reader->window->window)
-            return side_read_fail(reader, node, "the daily window is given twice");
+        if (same_window(&reader->spec->windows[i], reader->window))
+            return side_read_fail(reader, node, "the same window is given twice");
     reader->spec->window_count++;
     return true;
 }

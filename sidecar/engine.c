@@ -2,9 +2,10 @@
 /* The writer: one thread, one transaction for all that has queued up, one sync for all who wait for
  * one. What could not be written is told to those who asked for admission (they are refused), and
  * is tried again where it must not be lost: the end of a call. */
-#include "sidecar/side_int.h"
+#include "sidecar/side_book.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -327,6 +328,13 @@ struct side_op *side_op_new(enum side_op_kind kind, struct side_run *run,
     op->done = done;
     op->owner = owner;
     return op;
+}
+
+void side_op_about(struct side_op *op, const struct meter_request *request)
+{
+    (void)snprintf(op->about.provider, sizeof op->about.provider, "%s",
+                   meter_provider_name(request->provider));
+    (void)snprintf(op->about.model, sizeof op->about.model, "%.95s", request->model);
 }
 
 void side_op_free(struct side_op *op)

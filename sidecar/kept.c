@@ -128,6 +128,7 @@ static void run_restore(struct side *side, const struct store_run *row)
         memcmp(row->allocation.parent, no_run, sizeof no_run) == 0)
         side_keep(side, &run->spec.keeping);
     run->started_ns = row->started_ns;
+    side_tags_of(&row->allocation, &run->tags);
     run->by_hand = row->allocation.by_hand != 0;
     run->pid = (pid_t)row->allocation.pid;
     run->pid_start = row->allocation.pid_start;

@@ -307,6 +307,6 @@ json_t *side_line_run(struct side_query *query, struct store_view *view, bool *m
     memcpy(query->last_id, run.run_id, sizeof query->last_id);
     query->has_last = true;
     return wanted_run(query, view, run.run_id) && run.started_ns >= query->since_ns
-               ? side_run_json(view, &run)
+               ? side_run_json(view, &run, side_run_find(query->conn->side, run.run_id))
                : NULL;
 }

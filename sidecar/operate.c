@@ -278,3 +278,32 @@ void side_begin_correct(struct side_query *query, struct store_view *view)
     (void)snprintf(op->event.corrected.reason, sizeof op->event.corrected.reason, "%s", reason);
     side_post(query->conn->side, op);
 }
+
+/* ---- the clock ------------------------------------------------------------------------------- */
+
+static void on_clock(struct side *side, struct side_op *op)
+{
+    side_queries_wake(side);
+    if (side_query_lives(side, op->owner))
+        side_conn_done(((struct side_query *)op->owner)->conn, op->result == STORE_OK ? 0 : 3,
+                       op->result == STORE_OK ? NULL : store_strerror(op->result));
+    side_op_free(op);
+}
+
+void side_begin_clock(struct side_query *query, struct store_view *view)
+{
+    const char *reason = json_string_value(json_object_get(query->request, "reason"));
+    const char *actor = json_string_value(json_object_get(query->request, "actor"));
+    struct side_op *op = side_op_new(SIDE_OP_CLOCK, NULL, on_clock, query);
+
+    (void)view;
+    if (op == NULL || actor == NULL) {
+        side_op_free(op);
+        side_conn_done(query->conn, 2, "somebody has to say so");
+        return;
+    }
+    (void)snprintf(op->event.clock.actor, sizeof op->event.clock.actor, "%s", actor);
+    (void)snprintf(op->event.clock.reason, sizeof op->event.clock.reason, "%s",
+                   reason != NULL ? reason : "");
+    side_post(query->conn->side, op);
+}

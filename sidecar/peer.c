@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Processes, as /proc has them, and clocks. */
+/* Processes, as /proc has them, and the time. */
 #include "sidecar/side_int.h"
 
 #include <fcntl.h>
@@ -66,6 +66,16 @@ int side_pidfd(pid_t pid)
     return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
 }
 
+json_t *side_place_json(pid_t pid)
+{
+    char path[64], cwd[4096];
+    ssize_t length;
+
+    (void)snprintf(path, sizeof path, "/proc/%ld/cwd", (long)pid);
+    length = readlink(path, cwd, sizeof cwd - 1);
+    return length > 0 ? json_pack("{s:o}", "cwd", json_stringn(cwd, (size_t)length)) : NULL;
+}
+
 void side_boot_id(uint8_t out[16])
 {
     char text[40] = "";
@@ -90,20 +100,4 @@ int64_t side_now_ns(void)
 int64_t side_now_ms(void)
 {
     return client_now_ms();
-}
-
-/* mktime() finds the first second of a day also where daylight saving time begins or ends in it. */
-void side_day(int64_t now_s, int64_t *start_s, int64_t *end_s)
-{
-    time_t now = (time_t)now_s;
-    struct tm day;
-
-    (void)localtime_r(&now, &day);
-    day.tm_hour = day.tm_min = day.tm_sec = 0;
-    day.tm_isdst = -1;
-    *start_s = (int64_t)mktime(&day);
-    day.tm_mday++;
-    day.tm_hour = day.tm_min = day.tm_sec = 0;
-    day.tm_isdst = -1;
-    *end_s = (int64_t)mktime(&day);
 }

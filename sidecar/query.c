@@ -56,7 +56,8 @@ static void begin_status(struct side_query *query, struct store_view *view)
     struct store_run run;
 
     if (query->by_run && store_view_run(view, query->run_id, &run) == STORE_OK) {
-        side_reply_json(query->conn, side_run_json(view, &run));
+        side_reply_json(query->conn,
+                        side_run_json(view, &run, side_run_find(query->conn->side, run.run_id)));
         side_conn_done(query->conn, 0, NULL);
     }
 }
@@ -73,6 +74,7 @@ static const struct side_verb verbs[] = {
     {.name = "decisions", .line = side_line_decision},
     {.name = "reprice", .line = side_line_reprice, .ready = side_reprice_ready},
     {.name = "correct", .begin = side_begin_correct, .outside = true},
+    {.name = "clock.accept", .begin = side_begin_clock, .outside = true},
     {.name = "backup", .begin = side_begin_backup, .outside = true},
     {.name = "retire", .begin = side_begin_retire, .outside = true},
 };

@@ -2,8 +2,9 @@
 /* What the writer records beside calls: thresholds that were reached, limits that are used up, runs
  * that end by it, refusals; and the refusals that are answered from memory, counted, as long as
  * nothing has changed. */
-#include "sidecar/side_int.h"
+#include "sidecar/side_book.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,7 +94,7 @@ enum store_err side_warn(struct side_book *book, struct side_op *op)
     struct side_scopes scopes;
     enum store_err err;
 
-    side_scopes_list(book, op->run, &scopes);
+    (void)side_scopes_list(book, op, &scopes);
     err = side_scopes_read(book, &scopes, side_now_ns());
     for (unsigned i = 0; i < scopes.count && err == STORE_OK; i++) {
         struct store_counter counter;
@@ -123,7 +124,8 @@ static enum store_err log_exhausted(struct side_book *book, struct side_op *op,
     enum store_err err;
 
     if (dim == GOV_DIMS || i >= scopes->count ||
-        op->verdict.finding.reasons[0] == GOV_REASON_PRICE_UNKNOWN)
+        op->verdict.finding.reasons[0] == GOV_REASON_PRICE_UNKNOWN ||
+        op->verdict.finding.reasons[0] == GOV_REASON_CLOCK_JUMP)
         return STORE_OK; /* nothing is used up */
     limit = &scopes->gov[i].limits[dim];
     err = store_counter_get(book->store, &scopes->keys[i], &counter);
@@ -188,6 +190,7 @@ static void figures_fill(struct side_op *op, const struct side_scopes *scopes)
     op->figures.scope_kind = scopes->gov[i].kind;
     op->figures.window = scopes->gov[i].window;
     op->figures.resets_s = scopes->ends_s[i];
+    (void)snprintf(op->figures.name, sizeof op->figures.name, "%s", scopes->names[i]);
 }
 
 static void seen_fill(const struct side_scopes *scopes, struct store_event *event)
@@ -341,7 +344,7 @@ enum store_err side_exhaust(struct side_book *book, struct side_op *op)
     struct side_scopes scopes;
     enum store_err err;
 
-    side_scopes_list(book, op->run, &scopes);
+    (void)side_scopes_list(book, op, &scopes);
     err = side_scopes_read(book, &scopes, side_now_ns());
     if (err != STORE_OK)
         return err;

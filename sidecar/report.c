@@ -109,6 +109,7 @@ static void allocation_json(json_t *out, const struct store_event *event)
     set(out, "uid", json_integer(allocation->uid));
     set(out, "pid", json_integer(allocation->pid));
     set(out, "cwd", TEXT_JSON(allocation->cwd));
+    set(out, "labels", side_labels_json(allocation));
     set(out, "level", TEXT_JSON(allocation->level));
     set(out, "by_hand", json_boolean(allocation->by_hand));
     set(out, "meter_only", json_boolean(allocation->meter_only));
@@ -285,15 +286,6 @@ static void checkpoint_json(json_t *out, const struct store_checkpoint *checkpoi
     set(out, "base", hash_json(checkpoint->base));
 }
 
-static void clock_json(json_t *out, const struct store_clock *clock)
-{
-    set(out, "word", json_string(clock->word == STORE_CLOCK_ACCEPTED ? "accepted" : "jumped"));
-    set(out, "expected", time_json(clock->expected_ns));
-    set(out, "found", time_json(clock->found_ns));
-    set(out, "reason", TEXT_JSON(clock->reason));
-    set(out, "actor", TEXT_JSON(clock->actor));
-}
-
 static void body_json(struct store_view *view, json_t *out, const struct store_event *event,
                       const struct store_run *run)
 {
@@ -342,7 +334,10 @@ static void body_json(struct store_view *view, json_t *out, const struct store_e
         checkpoint_json(out, &event->checkpoint);
         break;
     case STORE_CLOCK:
-        clock_json(out, &event->clock);
+        side_clock_json(out, &event->clock);
+        break;
+    case STORE_BEGUN:
+        side_begun_json(out, &event->begun);
         break;
     default:
         break;
@@ -352,13 +347,20 @@ static void body_json(struct store_view *view, json_t *out, const struct store_e
 const char *side_event_name(unsigned type)
 {
     static const char *const names[] = {
-        [STORE_ALLOCATION] = "Allocation",  [STORE_ADMISSION] = "Admission",
-        [STORE_REFUSAL] = "Refusal",        [STORE_CONSUMPTION] = "Consumption",
-        [STORE_WARNING] = "Warning",        [STORE_EXHAUSTED] = "Exhausted",
-        [STORE_COMPLETED] = "RunCompleted", [STORE_OVERRUN] = "Overrun",
-        [STORE_RUN_ENDED] = "RunFailed",    [STORE_CORRECTED] = "Corrected",
-        [STORE_CHECKPOINT] = "Checkpoint",  [STORE_CLOCK] = "Clock",
+        [STORE_ALLOCATION] = "Allocation",
+        [STORE_ADMISSION] = "Admission",
+        [STORE_REFUSAL] = "Refusal",
+        [STORE_CONSUMPTION] = "Consumption",
+        [STORE_WARNING] = "Warning",
+        [STORE_EXHAUSTED] = "Exhausted",
+        [STORE_COMPLETED] = "RunCompleted",
+        [STORE_OVERRUN] = "Overrun",
+        [STORE_RUN_ENDED] = "RunFailed",
+        [STORE_CORRECTED] = "Corrected",
+        [STORE_CHECKPOINT] = "Checkpoint",
+        [STORE_CLOCK] = "Clock",
         [STORE_USED] = "Used",
+        [STORE_BEGUN] = "WindowBegun",
     };
 
     return type < sizeof names / sizeof names[0] ? names[type] : NULL;
@@ -559,7 +561,8 @@ static json_t *warnings_json(const struct store_run *run, const struct store_cou
     return list;
 }
 
-json_t *side_run_json(struct store_view *view, const struct store_run *run)
+json_t *side_run_json(struct store_view *view, const struct store_run *run,
+                      const struct side_run *lives)
 {
     struct store_scope_key key;
     struct store_counter counter;
@@ -580,6 +583,7 @@ json_t *side_run_json(struct store_view *view, const struct store_run *run)
         json_pack("{s:I,s:I,s:I,s:I,s:I}", "admitted", (json_int_t)run->admitted, "refused",
                   (json_int_t)run->refused, "settled", (json_int_t)run->settled, "estimated",
                   (json_int_t)run->estimated, "in_flight", (json_int_t)run->in_flight));
+    set(out, "windows", side_windows_json(view, run, lives));
     set(out, "warnings", warnings_json(run, &counter));
     set(out, "reasons", reasons_json(run->reasons, run->reason_count));
     return out;

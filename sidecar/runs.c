@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #define ANCESTORS_MAX 64 /* generations that are looked at */
+#define NESTED_MAX    8  /* runs within runs: each is a scope of a call */
 
 struct side_run *side_run_hold(struct side_run *run)
 {
@@ -105,9 +106,12 @@ struct side_run *side_run_new(const struct side_spec *spec, struct side_error *e
     run->started_ns = side_now_ns();
     client_uuid7(run->id);
     client_uuid_text(run->id, run->id_text);
-    if (getrandom(run->token, sizeof run->token, 0) == sizeof run->token && book_read(run, error))
-        return run;
-    (void)side_fail(error, "no random numbers to be had");
+    run->zone = side_zone_find(spec->timezone, error);
+    if (run->zone != NULL && book_read(run, error)) {
+        if (getrandom(run->token, sizeof run->token, 0) == sizeof run->token)
+            return run;
+        (void)side_fail(error, "no random numbers to be had");
+    }
     side_run_drop(run);
     return NULL;
 }
@@ -157,7 +161,7 @@ static void run_register(struct side *side, struct side_run *run)
     side_run_keep(side, run);
 }
 
-static void allocation_fill(const struct side *side, const struct side_run *run,
+static void allocation_fill(const struct side *side, struct side_run *run,
                             struct store_allocation *out, const json_t *request, uid_t uid)
 {
     const char *argv0 = json_string_value(json_object_get(request, "argv0"));
@@ -186,6 +190,8 @@ static void allocation_fill(const struct side *side, const struct side_run *run,
     (void)snprintf(out->level, sizeof out->level, "%s", level != NULL ? level : "metered");
     (void)snprintf(out->argv0, sizeof out->argv0, "%s", argv0 != NULL ? argv0 : "");
     (void)snprintf(out->cwd, sizeof out->cwd, "%s", cwd != NULL ? cwd : "");
+    (void)snprintf(out->labels, sizeof out->labels, "%s", run->spec.labels);
+    side_tags_of(out, &run->tags);
 }
 
 /* ---- finding ------------------------------------------------------------------------------ */
@@ -274,7 +280,10 @@ static struct side_run *by_hand_new(struct side *side, pid_t leader, const char 
     (void)side_page_open(side, run, true);
     op = side_op_new(SIDE_OP_RUN_OPEN, run, on_by_hand_open, NULL);
     if (op != NULL) {
-        allocation_fill(side, run, &op->event.allocation, NULL, geteuid());
+        json_t *place = side_place_json(leader);
+
+        allocation_fill(side, run, &op->event.allocation, place, geteuid());
+        json_decref(place);
         side_post(side, op);
     }
     run_register(side, run);
@@ -372,6 +381,7 @@ static void inherit(struct side_spec *spec, const struct side_spec *outer)
     spec->unknown_model = outer->unknown_model;
     memcpy(spec->unknown_row, outer->unknown_row, sizeof spec->unknown_row);
     spec->ask_usage = outer->ask_usage;
+    memcpy(spec->timezone, outer->timezone, sizeof spec->timezone);
 }
 
 bool side_run_open(struct side *side, struct side_conn *conn, const json_t *request,
@@ -382,8 +392,16 @@ bool side_run_open(struct side *side, struct side_conn *conn, const json_t *requ
     struct side_process launcher;
     struct side_op *op;
 
+    unsigned depth = 0;
+
     (void)side_process_read(conn->pid, &launcher);
     parent = by_ancestry(side, launcher.parent);
+    for (const struct side_run *above = parent; above != NULL; above = above->parent)
+        depth++;
+    if (depth >= NESTED_MAX) {
+        free(spec);
+        return side_fail(error, "runs within runs: not more than %u", NESTED_MAX);
+    }
     if (spec != NULL && side_spec_parse(json_object_get(request, "spec"), spec, error)) {
         if (parent != NULL)
             inherit(spec, &parent->spec);

@@ -1,134 +1,159 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The scopes of a call: its run and the runs that one was started in, its session, the windows that
- * count at the moment; what the ledger has of each, and who is in line there. In the writer. */
-#include "sidecar/side_int.h"
+/* The scopes of a call: its run and the runs that one was started in, their sessions, the windows
+ * that count at the moment; what the ledger has of each, and who is in line there. In the writer.
+ */
+#include "sidecar/side_book.h"
 
 #include <string.h>
 
-/* ---- windows ------------------------------------------------------------------------------ */
+/* ---- limits ------------------------------------------------------------------------------- */
 
-/* The counters of windows that have begun to count, from the ledger. */
-void side_windows_read(struct side_book *book)
+static bool binds(const struct gov_limit *limit)
 {
-    struct store_view *view;
-    struct store_scope_key key, *last = NULL;
-    struct store_counter counter;
-    int64_t now_s = side_now_ns() / 1000000000;
-
-    if (store_view_open(book->store, &view) != STORE_OK)
-        return;
-    while (store_view_next_window(view, last, &key, &counter) == STORE_OK) {
-        if (counter.end_s > now_s && book->window_count < SIDE_OPEN_WINDOWS) {
-            book->windows[book->window_count] = key;
-            book->window_ends[book->window_count++] = counter.end_s;
-        }
-        last = &key;
-    }
-    store_view_close(view);
+    return limit->amount > 0 && limit->policy != GOV_SOFT_WARN;
 }
 
-static void windows_expire(struct side_book *book, int64_t now_s)
+/* Of several limits on the same amount the narrowest counts; one that only warns is none beside
+ * one that does not. */
+static void tighten(struct gov_limit *limits, const struct gov_limit *more)
 {
-    for (unsigned i = 0; i < book->window_count;) {
-        if (book->window_ends[i] > now_s) {
-            i++;
-            continue;
-        }
-        book->window_count--;
-        book->windows[i] = book->windows[book->window_count];
-        book->window_ends[i] = book->window_ends[book->window_count];
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++) {
+        bool less = more[dim].amount > 0 &&
+                    (limits[dim].amount == 0 || more[dim].amount < limits[dim].amount);
+
+        if (binds(&more[dim]) != binds(&limits[dim]) ? binds(&more[dim]) : less)
+            limits[dim] = more[dim];
     }
 }
 
-/* A window counts from the moment that somebody has a limit on it; what was spent in it before is
- * looked up once. */
-static enum store_err window_open(struct side_book *book, enum gov_window window, int64_t now_s)
+/* ---- listing ------------------------------------------------------------------------------ */
+
+/* The place of a key, new or not; STORE_SCOPES_MAX: no room. */
+static unsigned scope_of(struct side_scopes *scopes, const struct store_scope_key *key)
 {
-    struct store_scope_key key;
-    struct store_counter counter;
-    int64_t start_s, end_s;
-    enum store_err err;
+    unsigned i = 0;
 
-    side_day(now_s, &start_s, &end_s);
-    store_scope_window(&key, window, start_s);
-    for (unsigned i = 0; i < book->window_count; i++)
-        if (memcmp(&book->windows[i], &key, sizeof key) == 0)
-            return STORE_OK;
-    err = store_counter_get(book->store, &key, &counter);
-    if (err == STORE_NOT_FOUND) {
-        err = store_charged_since(book->store, start_s * 1000000000, &counter);
-        counter.end_s = end_s;
-        if (err == STORE_OK)
-            err = store_counter_put(book->store, &key, &counter);
-    }
-    if (err != STORE_OK)
-        return err;
-    if (book->window_count == SIDE_OPEN_WINDOWS)
-        return STORE_FULL;
-    book->windows[book->window_count] = key;
-    book->window_ends[book->window_count++] = end_s;
-    return STORE_OK;
-}
-
-enum store_err side_windows_of_run(struct side_book *book, const struct side_run *run,
-                                   int64_t now_s)
-{
-    enum store_err err = STORE_OK;
-
-    windows_expire(book, now_s);
-    for (unsigned i = 0; i < run->spec.window_count && err == STORE_OK; i++)
-        err = window_open(book, run->spec.windows[i].window, now_s);
-    return err;
-}
-
-/* ---- the scopes of a call ----------------------------------------------------------------- */
-
-static struct gov_scope *scope_add(struct side_scopes *scopes, enum gov_scope_kind kind,
-                                   const struct gov_limit *limits)
-{
-    struct gov_scope *scope = &scopes->gov[scopes->count];
-
-    memset(scope, 0, sizeof *scope);
-    scope->kind = kind;
-    if (limits != NULL)
-        memcpy(scope->limits, limits, sizeof scope->limits);
-    scopes->runs[scopes->count] = NULL;
-    scopes->ends_s[scopes->count] = 0;
+    while (i < scopes->count && memcmp(&scopes->keys[i], key, sizeof *key) != 0)
+        i++;
+    if (i < scopes->count || i == STORE_SCOPES_MAX)
+        return i;
+    memset(&scopes->gov[i], 0, sizeof scopes->gov[i]);
+    scopes->keys[i] = *key;
+    scopes->gov[i].kind = (enum gov_scope_kind)key->kind;
+    scopes->gov[i].window = (enum gov_window)key->window;
+    scopes->runs[i] = NULL;
+    scopes->names[i] = "";
+    scopes->ends_s[i] = 0;
     scopes->count++;
-    return scope;
+    return i;
 }
 
-static const struct gov_limit *limits_of_window(const struct side_run *run, unsigned window)
+static bool scope_add(struct side_scopes *scopes, const struct store_scope_key *key,
+                      const struct gov_limit *limits, const char *name)
 {
-    for (unsigned i = 0; i < run->spec.window_count; i++)
-        if (run->spec.windows[i].window == window)
-            return run->spec.windows[i].limits;
-    return NULL;
+    unsigned i = scope_of(scopes, key);
+
+    if (i == STORE_SCOPES_MAX)
+        return false;
+    tighten(scopes->gov[i].limits, limits);
+    scopes->names[i] = name;
+    return true;
 }
 
-/* Its run and the runs that one was started in, its session, the windows that count. */
-void side_scopes_list(const struct side_book *book, struct side_run *run,
+/* Its limits come from all runs around the call, each in its own zone. */
+static bool budget_add(const struct side_book *book, const struct side_budget *budget,
+                       const struct side_run *run, struct side_scopes *scopes)
+{
+    unsigned i = scope_of(scopes, &budget->key);
+
+    if (i == STORE_SCOPES_MAX)
+        return false;
+    scopes->ends_s[i] = budget->end_s;
+    scopes->gov[i].closed = book->clock.jumped != 0;
+    for (; run != NULL; run = run->parent)
+        for (unsigned j = 0; j < run->spec.window_count; j++) {
+            struct store_scope_key key;
+            int64_t end_s;
+
+            side_window_key(run, &run->spec.windows[j], book->now_s, &key, &end_s);
+            if (memcmp(&key, &budget->key, sizeof key) == 0)
+                (void)scope_add(scopes, &key, run->spec.windows[j].limits,
+                                run->spec.windows[j].name);
+        }
+    return true;
+}
+
+bool side_scopes_list(const struct side_book *book, const struct side_op *op,
                       struct side_scopes *scopes)
 {
-    unsigned room = STORE_SCOPES_MAX - book->window_count - 1;
-    struct side_run *above = run;
+    struct store_scope_key key;
+    bool room = true;
 
     scopes->count = 0;
-    for (; above != NULL && scopes->count < room; above = above->parent) {
-        store_scope_run(&scopes->keys[scopes->count], above->id);
-        (void)scope_add(scopes, GOV_RUN, above->spec.limits);
-        scopes->runs[scopes->count - 1] = above;
+    for (struct side_run *run = op->run; run != NULL && room; run = run->parent) {
+        store_scope_run(&key, run->id);
+        room = scope_add(scopes, &key, run->spec.limits, "");
+        if (room)
+            scopes->runs[scopes->count - 1] = run;
     }
-    if (run->spec.session[0] != '\0') {
-        store_scope_name(&scopes->keys[scopes->count], GOV_SESSION, run->spec.session);
-        (void)scope_add(scopes, GOV_SESSION, run->spec.session_limits);
+    for (const struct side_run *run = op->run; run != NULL && room; run = run->parent)
+        if (run->spec.session[0] != '\0') {
+            store_scope_name(&key, GOV_SESSION, run->spec.session);
+            room = scope_add(scopes, &key, run->spec.session_limits, run->spec.session);
+        }
+    for (unsigned i = 0; i < book->budget_count && room; i++)
+        if (side_belongs(op->run, &op->about, &book->budgets[i].key))
+            room = budget_add(book, &book->budgets[i], op->run, scopes);
+    return room;
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+static void add_to(int64_t *amount, int64_t more)
+{
+    if (__builtin_add_overflow(*amount, more, amount))
+        *amount = INT64_MAX; /* towards refusal */
+}
+
+static void counter_add(struct gov_scope *scope, const struct store_counter *counter)
+{
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++) {
+        add_to(&scope->spent[dim], store_spent(counter, (enum gov_dim)dim));
+        add_to(&scope->held[dim], counter->held[dim]);
     }
-    for (unsigned i = 0; i < book->window_count; i++) {
-        scopes->keys[scopes->count] = book->windows[i];
-        scope_add(scopes, GOV_GLOBAL, limits_of_window(run, book->windows[i].window))->window =
-            (enum gov_window)book->windows[i].window;
-        scopes->ends_s[scopes->count - 1] = book->window_ends[i];
+    scope->in_flight += counter->in_flight;
+}
+
+/* The parts of a rolling window before the present one. It has more room when the oldest part that
+ * has something is no longer in it. */
+static enum store_err older_read(struct side_book *book, struct side_scopes *scopes, unsigned i)
+{
+    const struct store_scope_key *key = &scopes->keys[i];
+    int64_t part_s = gov_part_of(key->duration_s);
+    unsigned parts = key->window == GOV_ROLLING ? gov_parts_before(key->duration_s) : 0;
+    bool found = false;
+
+    for (unsigned back = parts; back > 0; back--) {
+        struct store_scope_key part = *key;
+        struct store_counter counter;
+        enum store_err err;
+
+        part.start_s -= back * part_s;
+        err = store_counter_get(book->store, &part, &counter);
+        if (err != STORE_OK && err != STORE_NOT_FOUND)
+            return err;
+        counter_add(&scopes->gov[i], &counter);
+        if (err == STORE_OK && !found)
+            scopes->ends_s[i] = part.start_s + (parts + 1) * part_s;
+        found = found || err == STORE_OK;
     }
+    if (parts > 0 && !found)
+        scopes->ends_s[i] = key->start_s + (parts + 1) * part_s;
+    for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
+        scopes->older[i][dim] = scopes->gov[i].spent[dim];
+        add_to(&scopes->older[i][dim], scopes->gov[i].held[dim]);
+    }
+    return STORE_OK;
 }
 
 /* Its clock, of which the ledger has the time that does not count; and when its limits were used
@@ -147,21 +172,20 @@ enum store_err side_scopes_read(struct side_book *book, struct side_scopes *scop
 {
     for (unsigned i = 0; i < scopes->count; i++) {
         struct store_counter counter;
-        struct gov_scope *scope = &scopes->gov[i];
-        enum store_err err = store_counter_get(book->store, &scopes->keys[i], &counter);
+        enum store_err err = older_read(book, scopes, i);
 
+        if (err == STORE_OK)
+            err = store_counter_get(book->store, &scopes->keys[i], &counter);
         if (err != STORE_OK && err != STORE_NOT_FOUND)
             return err;
-        for (unsigned dim = 0; dim < GOV_DIMS; dim++) {
-            scope->spent[dim] = store_spent(&counter, (enum gov_dim)dim);
-            scope->held[dim] = counter.held[dim];
-        }
-        scope->in_flight = counter.in_flight;
+        counter_add(&scopes->gov[i], &counter);
         if (scopes->runs[i] != NULL)
-            of_run(scopes->runs[i], scope, now_ns);
+            of_run(scopes->runs[i], &scopes->gov[i], now_ns);
     }
     return STORE_OK;
 }
+
+/* ---- the line ----------------------------------------------------------------------------- */
 
 static bool shares(const struct side_scopes *scopes, unsigned i, const struct side_scopes *other)
 {
@@ -184,7 +208,7 @@ void side_scopes_line(const struct side_book *book, const struct side_op *op,
             before = false;
             continue;
         }
-        side_scopes_list(book, other->run, &theirs);
+        (void)side_scopes_list(book, other, &theirs);
         for (unsigned i = 0; i < scopes->count; i++)
             if (shares(scopes, i, &theirs)) {
                 scopes->gov[i].ahead += before;

@@ -333,6 +333,7 @@ void side_call_settle(struct side_call *call, const struct side_ending *ending)
     learn(call, usage, &made);
     consumption_fill(call, ending, usage, &made, &op->event.consumption);
     memcpy(op->call_id, call->id, sizeof op->call_id);
+    side_op_about(op, &call->request);
     op->verdict.hold[GOV_TOKENS] = call->hold_tokens;
     op->verdict.hold[GOV_COST] = call->hold_pusd;
     free(usage);

@@ -74,6 +74,32 @@ uint64_t side_lead_bound(const struct side_leads *leads, const struct side_lead 
 void side_lead_learn(struct side_leads *leads, const struct side_lead *lead,
                      const struct meter_request *request, uint64_t input_tokens);
 
+/* ---- zones (zone.c) ------------------------------------------------------------------------ */
+
+struct side_zone {
+    struct side_zone *next;
+    char name[64]; /* "": the system's */
+    uint16_t tag;  /* as store_scope_key has it */
+    struct gov_zone zone;
+    size_t count;
+    unsigned char bytes[];
+};
+/* The zone of a name, "" the system's; it stays as long as the process. NULL: *error says why. In
+ * one thread. */
+const struct side_zone *side_zone_find(const char *name, struct side_error *error);
+
+/* ---- what a run belongs to (windows.c) ----------------------------------------------------- */
+
+#define SIDE_TAGS_MAX 144u
+struct side_tags {
+    unsigned count;
+    struct {
+        uint8_t kind; /* enum gov_scope_kind */
+        uint8_t id[16];
+    } tag[SIDE_TAGS_MAX];
+};
+void side_tags_of(const struct store_allocation *allocation, struct side_tags *tags);
+
 /* ---- runs (runs.c) ------------------------------------------------------------------------ */
 
 struct side_run {
@@ -99,6 +125,8 @@ struct side_run {
                                       a restart */
     uint64_t changes;              /* the writer's: counts what may change an answer for this run */
     struct side_leads leads;       /* the loop's */
+    const struct side_zone *zone;  /* of its windows */
+    struct side_tags tags;
 };
 
 struct side_run *side_run_find(struct side *side, const uint8_t id[16]);
@@ -163,6 +191,7 @@ enum side_op_kind {
     SIDE_OP_SETTLE,  /* event: consumption */
     SIDE_OP_REFUSE,  /* event: a refusal that needs no decision */
     SIDE_OP_CORRECT, /* event: a correction; from_pusd -1: from whatever it is */
+    SIDE_OP_CLOCK,   /* event: the clock as it is now is accepted: actor, reason */
     SIDE_OP_BARRIER, /* everything before it is in the ledger */
     SIDE_OP_STOP,
 };
@@ -178,12 +207,19 @@ struct side_notice {
     int64_t consumed, limit;
 };
 
+/* Whose call it is, for windows that count those of a provider or model. */
+struct side_about {
+    char provider[24];
+    char model[96];
+};
+
 /* What the primary reason's limit looked like. */
 struct side_figures {
     int64_t spent, held, limit;
     enum gov_scope_kind scope_kind;
     enum gov_window window;
-    int64_t resets_s; /* 0: never */
+    int64_t resets_s;           /* 0: never */
+    char name[SIDE_SCOPE_NAME]; /* of a window's scope; "" it has none */
 };
 
 struct side_op {
@@ -198,6 +234,7 @@ struct side_op {
     enum store_err result;
     /* SIDE_OP_ADMIT */
     struct gov_call call;
+    struct side_about about; /* also of SENT, SETTLE */
     struct gov_verdict verdict;
     struct side_figures figures;
     int64_t deadline_ms; /* monotonic: until when it may wait */
@@ -219,6 +256,8 @@ struct side_op {
 struct side_op *side_op_new(enum side_op_kind kind, struct side_run *run,
                             void (*done)(struct side *, struct side_op *), void *owner);
 void side_op_free(struct side_op *op);
+/* Whose call the operation is of. */
+void side_op_about(struct side_op *op, const struct meter_request *request);
 /* Hands over. Order is kept. */
 void side_post(struct side *side, struct side_op *op);
 
@@ -226,77 +265,6 @@ struct side_engine;
 struct side_engine *side_engine_start(struct side *side, struct store *store);
 /* After what was posted before: ends the writer, and returns when it has ended. */
 void side_engine_stop(struct side_engine *engine);
-
-/* In the writer from here on: what it knows beside the ledger. */
-
-#define SIDE_OPEN_WINDOWS 4u /* that count at the same time: one per kind */
-
-/* A refusal that is answered from memory while nothing has changed. */
-struct side_repeat {
-    bool used;
-    uint8_t run_id[16];
-    uint8_t request_hash[32];
-    uint64_t run_changes, all_changes;
-    struct gov_verdict verdict;
-    struct side_figures figures;
-    struct store_event event; /* as it was recorded */
-    int64_t count;            /* since then, not recorded yet */
-};
-
-struct side_book {
-    struct store *store;
-    struct side_op *waiting, **waiting_tail; /* the line, first come first served */
-    struct store_scope_key windows[SIDE_OPEN_WINDOWS];
-    int64_t window_ends[SIDE_OPEN_WINDOWS];
-    unsigned window_count;
-    uint64_t changes; /* counts what may change an answer in scopes beyond a run */
-    struct side_repeat repeats[SIDE_REPEATS];
-    unsigned repeat_next;
-};
-
-struct side_scopes {
-    unsigned count;
-    struct store_scope_key keys[STORE_SCOPES_MAX];
-    struct side_run *runs[STORE_SCOPES_MAX]; /* of a run's scope; else NULL */
-    struct gov_scope gov[STORE_SCOPES_MAX];
-    int64_t ends_s[STORE_SCOPES_MAX];
-};
-
-/* scopes.c */
-void side_windows_read(struct side_book *book);
-enum store_err side_windows_of_run(struct side_book *book, const struct side_run *run,
-                                   int64_t now_s);
-void side_scopes_list(const struct side_book *book, struct side_run *run,
-                      struct side_scopes *scopes);
-enum store_err side_scopes_read(struct side_book *book, struct side_scopes *scopes, int64_t now_ns);
-void side_scopes_line(const struct side_book *book, const struct side_op *op,
-                      struct side_scopes *scopes);
-
-/* used.c: books what was used, and warns. */
-enum store_err side_use(struct side_book *book, struct side_op *op);
-/* record.c: a limit of its run that the launcher found used up; thresholds after something was
- * spent; a refusal, with what it ends and remembers; the same question again, true: answered; the
- * counts of those, into the ledger. */
-enum store_err side_exhaust(struct side_book *book, struct side_op *op);
-enum store_err side_warn(struct side_book *book, struct side_op *op);
-enum store_err side_refuse(struct side_book *book, struct side_op *op,
-                           const struct side_scopes *scopes);
-bool side_repeat_answers(struct side_book *book, struct side_op *op);
-enum store_err side_repeats_flush(struct side_book *book);
-
-/* admit.c */
-struct side_book *side_book_new(struct store *store);
-void side_book_free(struct side_book *book);
-/* Applies one operation in the open transaction. False: it waits; it will come back. durable_out is
- * set when the commit must be on the disk before anybody is told. */
-bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool *durable_out);
-/* Looks at those who wait again; appends those who are through, or out of time, to *done_tail. */
-void side_apply_waiting(struct side_book *book, int64_t now_ms, bool *durable_out,
-                        struct side_op ***done_tail);
-/* The nearest deadline of those who wait; INT64_MAX: none. */
-int64_t side_book_deadline(const struct side_book *book);
-/* A transaction came to nothing: forgets what was remembered of it. */
-void side_book_rollback(struct side_book *book);
 
 /* ---- the worker (work.c) ------------------------------------------------------------------ */
 
@@ -515,6 +483,7 @@ void side_begin_retire(struct side_query *query, struct store_view *view);
 
 /* operate.c: corrections. */
 void side_begin_correct(struct side_query *query, struct store_view *view);
+void side_begin_clock(struct side_query *query, struct store_view *view);
 bool side_reprice_ready(struct side_query *query); /* false: told why */
 json_t *side_line_reprice(struct side_query *query, struct store_view *view, bool *more,
                           char **text_out);
@@ -529,7 +498,15 @@ void side_queries_wake(struct side *side);
 const char *side_event_name(unsigned type); /* NULL: none */
 json_t *side_event_json(struct store_view *view, const struct store_event *event);
 json_t *side_call_json(struct store_view *view, const struct store_call *call);
-json_t *side_run_json(struct store_view *view, const struct store_run *run);
+/* lives: the same run, while it lives; else NULL. */
+json_t *side_run_json(struct store_view *view, const struct store_run *run,
+                      const struct side_run *lives);
+/* How the windows stand that a run has, or had, limits on; the record of one's beginning. */
+json_t *side_windows_json(struct store_view *view, const struct store_run *run,
+                          const struct side_run *lives);
+void side_begun_json(json_t *out, const struct store_begun *begun);
+void side_clock_json(json_t *out, const struct store_clock *clock);
+json_t *side_labels_json(const struct store_allocation *allocation);
 
 /* ---- looking after the ledger (anchor.c) --------------------------------------------------- */
 
@@ -547,17 +524,16 @@ bool side_anchor_due(const struct side *side);
 void side_anchor_stop(struct side *side); /* a command that is still at it */
 void side_anchor_free(struct side *side);
 
-/* ---- small things (peer.c, clock.c) ------------------------------------------------------- */
+/* ---- small things (peer.c) ------------------------------------------------------- */
 
 bool side_process_read(pid_t pid, struct side_process *out);
 int64_t side_pid_start(pid_t pid); /* -1: it is not there */
 int side_pidfd(pid_t pid);         /* -1: it is not there */
+/* {"cwd"} of a process, as a launcher tells its own. NULL: not to be seen. */
+json_t *side_place_json(pid_t pid);
 void side_boot_id(uint8_t out[16]);
 int64_t side_now_ns(void); /* wall clock */
 int64_t side_now_ms(void); /* monotonic */
-/* The local day that a moment is in: its first second, and the next day's. */
-void side_day(int64_t now_s, int64_t *start_s, int64_t *end_s);
-
 /* ---- the whole (main.c) ------------------------------------------------------------------- */
 
 struct side {

@@ -19,7 +19,9 @@
 #include "store/store.h"
 
 #define SIDE_PROVIDERS_MAX 32u
-#define SIDE_WINDOWS_MAX   4u
+#define SIDE_WINDOWS_MAX   8u
+#define SIDE_LABELS_MAX    8u
+#define SIDE_SCOPE_NAME    256u
 #define SIDE_PERCENTS      3u
 
 #define SIDE_BUSY_WAIT_MS 45000
@@ -39,7 +41,10 @@ enum side_exhausted { SIDE_DENY, SIDE_TERMINATE, SIDE_PAUSE };
 enum side_unknown { SIDE_UNKNOWN_DENY, SIDE_UNKNOWN_WARN, SIDE_UNKNOWN_ROW, SIDE_UNKNOWN_CAP };
 
 struct side_window {
+    enum gov_scope_kind scope;
+    char name[SIDE_SCOPE_NAME]; /* "anthropic" of provider:anthropic; "" of global */
     enum gov_window window;
+    int64_t duration_s; /* of a rolling one; else 0 */
     struct gov_limit limits[GOV_DIMS];
 };
 
@@ -78,6 +83,8 @@ struct side_spec {
     char session[64];
     char task[64];
     char agent[64];
+    char labels[SIDE_SCOPE_NAME]; /* K=V, a line each */
+    char timezone[64];            /* of the calendar; "" the system's */
     unsigned window_count;
     struct side_window windows[SIDE_WINDOWS_MAX];
     unsigned provider_count;
@@ -106,6 +113,8 @@ bool side_spec_limit(struct side_spec *spec, enum gov_dim dim, const char *text,
                      enum side_source source, struct side_error *error);
 bool side_spec_policy(struct side_spec *spec, enum gov_dim dim, const char *text, const char *what,
                       struct side_error *error);
+/* --label K=V; more than once. */
+bool side_spec_label(struct side_spec *spec, const char *text, struct side_error *error);
 /* conservative, balanced or extended; it takes effect in side_spec_finish(). */
 bool side_spec_profile(struct side_spec *spec, const char *name, const char *what,
                        enum side_source source, struct side_error *error);

@@ -210,6 +210,26 @@ bool side_spec_env(struct side_spec *spec, const char *const *env, struct side_e
     return true;
 }
 
+/* ---- labels ------------------------------------------------------------------------------- */
+
+bool side_spec_label(struct side_spec *spec, const char *text, struct side_error *error)
+{
+    size_t used = strlen(spec->labels), length = strlen(text);
+    const char *equals = strchr(text, '=');
+    unsigned count = 0;
+
+    if (equals == NULL || equals == text || strpbrk(text, "\n\r") != NULL)
+        return side_fail(error, "--label: '%s' is not KEY=VALUE", text);
+    for (const char *at = spec->labels; *at != '\0'; at++)
+        count += *at == '\n';
+    if (count == SIDE_LABELS_MAX || used + length + 1 >= sizeof spec->labels)
+        return side_fail(error, "--label: at most %u labels, of %zu characters together",
+                         SIDE_LABELS_MAX, sizeof spec->labels - 1 - SIDE_LABELS_MAX);
+    memcpy(spec->labels + used, text, length);
+    spec->labels[used + length] = '\n';
+    return true;
+}
+
 /* ---- finishing ---------------------------------------------------------------------------- */
 
 static void clamp_to_session(struct side_spec *spec, enum gov_dim dim)

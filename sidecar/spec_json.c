@@ -36,9 +36,11 @@ static json_t *windows_json(const struct side_spec *spec)
     json_t *list = json_array();
 
     for (unsigned i = 0; i < spec->window_count; i++)
-        (void)json_array_append_new(list,
-                                    json_pack("{s:i,s:o}", "window", (int)spec->windows[i].window,
-                                              "limits", limits_json(spec->windows[i].limits)));
+        (void)json_array_append_new(
+            list, json_pack("{s:i,s:s,s:i,s:I,s:o}", "scope", (int)spec->windows[i].scope, "name",
+                            spec->windows[i].name, "window", (int)spec->windows[i].window,
+                            "duration_s", (json_int_t)spec->windows[i].duration_s, "limits",
+                            limits_json(spec->windows[i].limits)));
     return list;
 }
 
@@ -60,14 +62,15 @@ json_t *side_spec_json(const struct side_spec *spec)
     for (unsigned i = 0; i < SIDE_PERCENTS; i++)
         (void)json_array_append_new(percents, json_integer(spec->percents[i]));
     return json_pack(
-        "{s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:i,s:I,s:s,s:s,s:s,s:s,s:o,s:o,s:s,s:i,s:s,s:o}", /* */
+        "{s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:s,s:i,s:s,s:o}",
         "limits", limits_json(spec->limits), "session_limits", limits_json(spec->session_limits),
         "percents", percents, "bare", spec->bare, "meter_only", spec->meter_only, "clamp",
         spec->clamp, "ask_usage", spec->ask_usage, "refuse_curl", spec->refuse_curl, "on_exhausted",
         (int)spec->on_exhausted, "busy_wait_ms", (json_int_t)spec->busy_wait_ms, "policy",
-        spec->policy, "session", spec->session, "task", spec->task, "agent", spec->agent, "windows",
-        windows_json(spec), "providers", providers_json(spec), "price_file", spec->price_file,
-        "unknown_model", (int)spec->unknown_model, "unknown_row", spec->unknown_row, "keeping",
+        spec->policy, "session", spec->session, "task", spec->task, "agent", spec->agent, "labels",
+        spec->labels, "timezone", spec->timezone, "windows", windows_json(spec), "providers",
+        providers_json(spec), "price_file", spec->price_file, "unknown_model",
+        (int)spec->unknown_model, "unknown_row", spec->unknown_row, "keeping",
         keeping_json(&spec->keeping));
 }
 
@@ -130,12 +133,18 @@ static bool windows_read(const json_t *list, struct side_spec *spec)
         return false;
     json_array_foreach(list, i, entry)
     {
-        int64_t window;
+        struct side_window *out = &spec->windows[i];
+        int64_t scope, window;
 
-        if (!number_read(entry, "window", GOV_DAILY, GOV_DAILY, &window) ||
-            !limits_read(json_object_get(entry, "limits"), spec->windows[i].limits))
+        if (!number_read(entry, "scope", GOV_SESSION, GOV_SCOPES - 1, &scope) ||
+            !number_read(entry, "window", GOV_DAILY, GOV_WINDOWS - 1, &window) ||
+            !number_read(entry, "duration_s", window == GOV_ROLLING ? GOV_ROLLING_LEAST_S : 0,
+                         window == GOV_ROLLING ? GOV_ROLLING_MOST_S : 0, &out->duration_s) ||
+            !text_read(entry, "name", out->name, sizeof out->name) ||
+            !limits_read(json_object_get(entry, "limits"), out->limits))
             return false;
-        spec->windows[i].window = (enum gov_window)window;
+        out->scope = (enum gov_scope_kind)scope;
+        out->window = (enum gov_window)window;
         spec->window_count++;
     }
     return true;
@@ -206,6 +215,8 @@ static bool texts_read(const json_t *json, struct side_spec *spec)
            text_read(json, "session", spec->session, sizeof spec->session) &&
            text_read(json, "task", spec->task, sizeof spec->task) &&
            text_read(json, "agent", spec->agent, sizeof spec->agent) &&
+           text_read(json, "labels", spec->labels, sizeof spec->labels) &&
+           text_read(json, "timezone", spec->timezone, sizeof spec->timezone) &&
            text_read(json, "price_file", spec->price_file, sizeof spec->price_file) &&
            text_read(json, "unknown_row", spec->unknown_row, sizeof spec->unknown_row);
 }

@@ -2,7 +2,7 @@
 /* What a run uses without a call of its own. Its processes count what they send in the run's page;
  * its launcher measures what they write, and how long they take. In the loop both become
  * operations; in the writer, records. */
-#include "sidecar/side_int.h"
+#include "sidecar/side_book.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +131,14 @@ static bool news(const struct store_counter *counter, struct store_used *used)
     return any;
 }
 
+static bool is_own_session(const struct side_run *run, const struct store_scope_key *key)
+{
+    struct store_scope_key own;
+
+    store_scope_name(&own, GOV_SESSION, run->spec.session);
+    return memcmp(&own, key, sizeof own) == 0;
+}
+
 static bool in_session_above(const struct side_run *run)
 {
     for (const struct side_run *above = run->parent; above != NULL; above = above->parent)
@@ -149,7 +157,8 @@ static void scopes_pick(const struct side_op *op, const struct side_scopes *scop
 
         if (scopes->keys[i].window != GOV_WHOLE ||
             (i > 0 && scopes->keys[i].kind != GOV_RUN && !session) ||
-            (measured && i > 0 && (!session || in_session_above(op->run))))
+            (measured && i > 0 &&
+             (!is_own_session(op->run, &scopes->keys[i]) || in_session_above(op->run))))
             continue;
         event->scopes[event->head.scope_count++].key = scopes->keys[i];
     }
@@ -181,7 +190,7 @@ enum store_err side_use(struct side_book *book, struct side_op *op)
     struct side_scopes scopes;
     enum store_err err;
 
-    side_scopes_list(book, op->run, &scopes);
+    (void)side_scopes_list(book, op, &scopes);
     err = store_counter_get(book->store, &scopes.keys[0], &counter);
     if (err != STORE_OK && err != STORE_NOT_FOUND)
         return err;

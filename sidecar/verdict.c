@@ -50,6 +50,7 @@ static void send_refusal(struct side_call *call, const struct refusal *refusal)
 struct words {
     char message[900], hint[400];
     char spent[64], held[64], limit[64], remaining[64], resets[32];
+    char scope[SIDE_SCOPE_NAME + 16];
     const char *reasons[GOV_CODES_MAX + 1];
 };
 
@@ -71,6 +72,7 @@ static void words_of_limit(const struct side_op *op, const char *how, const char
     const struct side_figures *figures = &op->figures;
     enum gov_dim dim = op->verdict.finding.dim;
     char spent[SIDE_AMOUNT_TEXT], held[SIDE_AMOUNT_TEXT], limit[SIDE_AMOUNT_TEXT];
+    char whose[GOV_WHOSE_TEXT];
     int64_t left = figures->limit - figures->spent - figures->held;
 
     amount_json(dim, figures->spent, words->spent, sizeof words->spent);
@@ -79,13 +81,14 @@ static void words_of_limit(const struct side_op *op, const char *how, const char
     amount_json(dim, left > 0 ? left : 0, words->remaining, sizeof words->remaining);
     if (figures->resets_s > 0)
         (void)side_time_text(figures->resets_s * INT64_C(1000000000), words->resets);
-    (void)snprintf(
-        words->message, sizeof words->message,
-        "flyball: %s: %s of %s is %s: %s spent + %s held of %s%s; %s", words->reasons[0],
-        gov_dim_phrase(dim),
-        figures->window == GOV_DAILY ? "this day" : gov_scope_phrase(figures->scope_kind), how,
-        side_amount_text(dim, figures->spent, spent), side_amount_text(dim, figures->held, held),
-        side_amount_text(dim, figures->limit, limit), why, words->hint);
+    (void)snprintf(words->scope, sizeof words->scope, "%s%s%s", gov_scope_name(figures->scope_kind),
+                   figures->name[0] != '\0' ? ":" : "", figures->name);
+    (void)snprintf(words->message, sizeof words->message,
+                   "flyball: %s: %s of %s is %s: %s spent + %s held of %s%s; %s", words->reasons[0],
+                   gov_dim_phrase(dim), gov_whose(figures->scope_kind, figures->window, whose), how,
+                   side_amount_text(dim, figures->spent, spent),
+                   side_amount_text(dim, figures->held, held),
+                   side_amount_text(dim, figures->limit, limit), why, words->hint);
 }
 
 static void words_of_busy(const struct side_op *op, struct words *words)
@@ -99,11 +102,20 @@ static void words_of_used_up(const struct side_op *op, struct words *words)
     const struct side_figures *figures = &op->figures;
     bool left = figures->spent < figures->limit && op->verdict.finding.dim != GOV_WALL;
 
-    (void)snprintf(
-        words->hint, sizeof words->hint, "stop here and tell the person who started this; %s",
-        figures->window == GOV_DAILY ? "the limit is per day" : "only they can raise the limit");
+    (void)snprintf(words->hint, sizeof words->hint,
+                   "stop here and tell the person who started this; %s",
+                   figures->window != GOV_WHOLE ? "the limit is one of a window of time"
+                                                : "only they can raise the limit");
     words_of_limit(op, "used up", left ? ", and the smallest form of this call does not fit" : "",
                    words);
+}
+
+static void words_of_clock(const struct side_op *op, struct words *words)
+{
+    (void)snprintf(
+        words->hint, sizeof words->hint,
+        "stop here and tell the person who started this; they have to look at the clock");
+    words_of_limit(op, "closed", "; the clock of this machine was set ahead", words);
 }
 
 static void words_of_price(const struct side_call *call, struct words *words)
@@ -140,6 +152,8 @@ static void words_of(const struct side_call *call, const struct side_op *op, str
         words_of_price(call, words);
     } else if (finding->reasons[0] == GOV_REASON_BUSY) {
         words_of_busy(op, words);
+    } else if (finding->reasons[0] == GOV_REASON_CLOCK_JUMP) {
+        words_of_clock(op, words);
     } else if (finding->dim != GOV_DIMS) {
         words_of_used_up(op, words);
     } else {
@@ -176,7 +190,7 @@ static void tell_refusal(struct side_call *call, const struct side_op *op)
         .hint = words->hint,
     };
     if (finding->dim != GOV_DIMS && words->limit[0] != '\0') {
-        refusal.scope = gov_scope_name(op->figures.scope_kind);
+        refusal.scope = words->scope;
         refusal.dimension = gov_dim_name(finding->dim);
         refusal.spent = words->spent;
         refusal.held = words->held;

@@ -3,12 +3,10 @@
  * scope or in none. What can be wrong is looked at before the first write; when a write fails
  * nevertheless, the transaction is spoilt: nothing of it will be committed. */
 #include "store/store_int.h"
+#include "store/window.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define NS_PER_S INT64_C(1000000000)
-#define DAY_S    86400
 
 /* ---- keys --------------------------------------------------------------------------------- */
 
@@ -29,12 +27,19 @@ void store_scope_name(struct store_scope_key *out, enum gov_scope_kind kind, con
     memcpy(out->id, hash, sizeof out->id);
 }
 
-void store_scope_window(struct store_scope_key *out, enum gov_window window, int64_t start_s)
+void store_scope_global(struct store_scope_key *out)
 {
     memset(out, 0, sizeof *out);
     out->kind = GOV_GLOBAL;
-    out->window = (uint8_t)window;
-    out->start_s = start_s;
+}
+
+void store_scope_window(struct store_scope_key *scope, enum gov_window window, uint16_t zone,
+                        int64_t duration_s, int64_t start_s)
+{
+    scope->window = (uint8_t)window;
+    scope->zone = zone;
+    scope->duration_s = (uint32_t)duration_s;
+    scope->start_s = start_s;
 }
 
 /* ---- rows --------------------------------------------------------------------------------- */
@@ -248,54 +253,18 @@ enum store_err store_admit(struct store *store, struct store_event *event,
     return store_spoil(store, err == STORE_OK ? store_run_put(store, &run) : err);
 }
 
-/* ---- windows that began to count after the admission ---------------------------------------- */
-
-bool store_counts_in(const struct store_event *admission, const struct store_scope_key *window,
-                     int64_t end_s)
-{
-    int64_t ts_ns = admission->head.ts_ns;
-
-    for (unsigned i = 0; i < admission->head.scope_count; i++)
-        if (admission->scopes[i].key.kind == window->kind &&
-            admission->scopes[i].key.window == window->window)
-            return memcmp(&admission->scopes[i].key, window, sizeof *window) == 0;
-    return ts_ns >= window->start_s * NS_PER_S && (end_s == 0 || ts_ns < end_s * NS_PER_S);
-}
-
-static bool names_a_window(const struct store_event *admission)
-{
-    for (unsigned i = 0; i < admission->head.scope_count; i++)
-        if (admission->scopes[i].key.kind == GOV_GLOBAL)
-            return true;
-    return false;
-}
-
-/* Calls book() for the scopes of an admission, and for a window that was opened while the call was
- * in flight: store_charged_since() has put the call's hold into it. */
+/* Calls book() for every scope of an admission. */
 enum store_err store_each_scope(struct store *store, const struct store_event *admission,
                                 enum store_err (*book)(struct store *store,
                                                        const struct store_scope_seen *seen,
                                                        void *data),
                                 void *data)
 {
-    struct store_view here = {store, store->txn};
-    struct store_scope_seen late = {0};
-    struct store_counter counter;
-    const struct store_scope_key *last = NULL;
     enum store_err err = STORE_OK;
 
     for (unsigned i = 0; i < admission->head.scope_count && err == STORE_OK; i++)
         err = book(store, &admission->scopes[i], data);
-    if (err != STORE_OK || names_a_window(admission))
-        return err;
-    while ((err = store_view_next_window(&here, last, &late.key, &counter)) == STORE_OK) {
-        if (store_counts_in(admission, &late.key, counter.end_s))
-            err = book(store, &late, data);
-        if (err != STORE_OK)
-            return err;
-        last = &late.key;
-    }
-    return err == STORE_NOT_FOUND ? STORE_OK : err;
+    return err;
 }
 
 /* ---- sent --------------------------------------------------------------------------------- */
@@ -531,58 +500,4 @@ enum store_err store_progress_put(struct store *store, const uint8_t call_id[16]
     return err == STORE_OK
                ? store_put(store, STORE_OPEN, call_id, 16, value, STORE_HASH_BYTES + count)
                : err;
-}
-
-/* ---- windows ------------------------------------------------------------------------------ */
-
-/* What the call has come to by now: its charge, or its hold. */
-static enum store_err add_call(struct store *store, const struct store_event *admission,
-                               struct store_event *scratch, struct store_counter *out)
-{
-    struct store_call call;
-    enum store_err err = store_call_get(store, admission->head.call_id, &call);
-    bool sent;
-
-    if (err != STORE_OK)
-        return err;
-    if (call.state != STORE_CALL_ENDED) {
-        sent = call.state == STORE_CALL_SENT;
-        store_counter_hold(out, &admission->admission, 1, !sent);
-        if (sent)
-            store_add_to(&out->charged[GOV_STEPS], admission->admission.hold[GOV_STEPS]);
-        return STORE_OK;
-    }
-    err = store_chain_get(store, store->txn, call.consumption_seq, scratch, NULL);
-    if (err == STORE_OK)
-        store_counter_charge(out, &scratch->consumption, admission->admission.hold[GOV_STEPS] > 0);
-    if (err != STORE_OK || call.later_seq == 0)
-        return err;
-    err = store_chain_get(store, store->txn, call.later_seq, scratch, NULL);
-    store_add_to(&out->charged[GOV_COST], scratch->corrected.added_pusd);
-    store_add_to(&out->credited[GOV_COST], scratch->corrected.credited_pusd);
-    return err;
-}
-
-/* The clock may have been set back: records are not in the order of their times. Those older by
- * more than a day end the search. */
-enum store_err store_charged_since(struct store *store, int64_t since_ns, struct store_counter *out)
-{
-    struct store_event *events = malloc(2 * sizeof *events);
-    enum store_err err = events == NULL ? STORE_NOMEM : STORE_OK;
-    struct store_pruned pruned = {0};
-    struct store_scope_key window;
-
-    if (err == STORE_OK) /* those that are gone are older than any window */
-        err = store_pruned_read(store, store->txn, &pruned);
-    store_scope_window(&window, GOV_DAILY, since_ns / NS_PER_S);
-    memset(out, 0, sizeof *out);
-    for (uint64_t seq = store->seq; err == STORE_OK && seq > pruned.upto; seq--) {
-        err = store_chain_get(store, store->txn, seq, &events[0], NULL);
-        if (err != STORE_OK || events[0].head.ts_ns < since_ns - DAY_S * NS_PER_S)
-            break;
-        if (events[0].head.type == STORE_ADMISSION && store_counts_in(&events[0], &window, 0))
-            err = add_call(store, &events[0], &events[1], out);
-    }
-    free(events);
-    return err;
 }

@@ -248,10 +248,8 @@ static enum store_err prove(struct pruning *pruning)
 {
     struct store_check *check = pruning->check;
     uint8_t prev[32];
-    enum store_err err = store_check_windows(check);
+    enum store_err err = store_base_load(check);
 
-    if (err == STORE_OK)
-        err = store_base_load(check);
     if (err == STORE_OK && check->pruned.checkpoint_seq != 0)
         err = store_chain_get(pruning->store, pruning->store->txn, check->pruned.checkpoint_seq,
                               &pruning->scratch, NULL);

@@ -23,6 +23,7 @@ static const struct {
     [STORE_CHECKPOINT] = {88, sizeof(struct store_checkpoint)},
     [STORE_CLOCK] = {264, sizeof(struct store_clock)},
     [STORE_USED] = {144, sizeof(struct store_used)},
+    [STORE_BEGUN] = {176, sizeof(struct store_begun)},
 };
 
 size_t store_body_bytes(unsigned type)

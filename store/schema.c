@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the ledger says of itself, and bringing over what an older Flyball wrote: in the transaction
- * that opens it, so that it is done or not; the chain stays as it is. */
+ * that opens it, so that it is done or not; nothing of the chain is changed. */
 #include "store/store_int.h"
 
 #include <stdlib.h>
@@ -56,7 +56,9 @@ static enum store_err from_2(struct store *store)
             break;
     }
     free(events);
-    if (err != STORE_NOT_FOUND)
+    if (err == STORE_NOT_FOUND)
+        err = store_windows_from_2(store);
+    if (err != STORE_OK)
         return err;
     code = mdb_dbi_open(store->txn, "runcalls", 0, &dropped);
     if (code == MDB_SUCCESS)

@@ -19,21 +19,19 @@
  * number read. A write transaction is store_begin() ... store_commit(); what it did counts when the
  * commit has said STORE_OK. Never NOSYNC, WRITEMAP or DUPSORT: measured to lose or damage data.
  * After a failed sync the store refuses to write until it is opened again. A view has to be closed
- * by the thread that opened it. Amounts as in the
- * governor. The ledger holds no text of prompts or answers and no keys. */
+ * by the thread that opened it. Amounts as in the governor. No prompts, no answers, no keys. */
 #ifndef FLYBALL_STORE_H
 #define FLYBALL_STORE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
-#include "governor/governor.h"
+#include "governor/calendar.h"
 
 #define STORE_MUST_CHECK __attribute__((warn_unused_result))
 
 #define STORE_SCHEMA       3u
-#define STORE_SCOPES_MAX   8u                  /* scopes of one call */
+#define STORE_SCOPES_MAX   24u                 /* scopes of one call */
 #define STORE_COUNTS       12u                 /* room for enum meter_count */
 #define STORE_MAP_BYTES    ((size_t)64 << 30)  /* address space, not disk */
 #define STORE_MAP_LEAST    ((size_t)256 << 20) /* where address space is short */
@@ -56,7 +54,8 @@
     X(STORE_LATCHED, 12, "a write could not be made sure; the ledger has to be opened again")      \
     X(STORE_SCHEMA_OLDER, 13, "the ledger was written by an older Flyball")                        \
     X(STORE_FILE_SYSTEM, 14, "the ledger is on a file system that cannot keep it")                 \
-    X(STORE_ROLLED_BACK, 15, "an older copy of the ledger is in its place")
+    X(STORE_ROLLED_BACK, 15, "an older copy of the ledger is in its place")                        \
+    X(STORE_SCOPES, 16, "more limits meet in one call than can be kept together")
 enum store_err {
 #define X(name, number, text) name = (number),
     STORE_ERR_MAP(X)
@@ -76,10 +75,11 @@ struct store;
 /* Which amount is meant: a scope, and for windows the one that began then. id: the run's; for names
  * the first 16 bytes of their SHA-256; zero for the whole ledger. */
 struct store_scope_key {
-    uint8_t kind;   /* enum gov_scope_kind */
-    uint8_t window; /* enum gov_window */
-    uint8_t zero[6];
-    int64_t start_s; /* the window's beginning, seconds since the epoch; 0: not a window */
+    uint8_t kind;        /* enum gov_scope_kind */
+    uint8_t window;      /* enum gov_window */
+    uint16_t zone;       /* of the calendar: of its name's SHA-256; 0: the system's, or none */
+    uint32_t duration_s; /* of a rolling window; start_s is its present part's */
+    int64_t start_s;     /* the window's beginning, seconds since the epoch; 0: not a window */
     uint8_t id[16];
 };
 _Static_assert(sizeof(struct store_scope_key) == 32, "stored");
@@ -95,7 +95,7 @@ struct store_counter {
     uint8_t logged[GOV_DIMS];       /* ... a bit per threshold */
     uint8_t exhausted[GOV_DIMS];    /* Exhausted was logged for that limit */
     uint8_t zero[6];
-    char name[64]; /* of a session; for people */
+    char name[64]; /* of the scope, its beginning; for people */
 };
 _Static_assert(sizeof(struct store_counter) == 392, "stored");
 
@@ -112,7 +112,8 @@ enum store_type {
     STORE_CORRECTED = 10,
     STORE_CHECKPOINT = 11, /* older records are gone; this stands for them */
     STORE_CLOCK = 12,
-    STORE_USED = 13, /* what a run used without a call of its own */
+    STORE_USED = 13,  /* what a run used without a call of its own */
+    STORE_BEGUN = 14, /* a window begins to count */
 };
 
 /* Bodies only grow, at their end: a record of an older Flyball is read as if it ended in zeros.
@@ -167,8 +168,9 @@ struct store_allocation {
     char level[16];
     char argv0[128];
     char cwd[256];
+    char labels[256]; /* K=V, a line each */
 };
-_Static_assert(sizeof(struct store_allocation) == 840, "stored");
+_Static_assert(sizeof(struct store_allocation) == 1096, "stored");
 
 enum store_call_flag {
     STORE_STREAM = 1 << 0,
@@ -341,6 +343,15 @@ struct store_clock {
 };
 _Static_assert(sizeof(struct store_clock) == 264, "stored");
 
+/* A window counts from here on; charged in it before, a call in flight with its hold. */
+struct store_begun {
+    struct store_scope_key key;
+    int64_t end_s;
+    int64_t charged[GOV_DIMS];
+    char name[64]; /* of the scope, its beginning */
+};
+_Static_assert(sizeof(struct store_begun) == 176, "stored");
+
 /* One record with its body, as read. */
 struct store_event {
     struct store_record head;
@@ -357,6 +368,7 @@ struct store_event {
         struct store_checkpoint checkpoint;
         struct store_clock clock;
         struct store_used used;
+        struct store_begun begun;
     };
     struct store_scope_seen scopes[STORE_SCOPES_MAX];
 };
@@ -373,7 +385,7 @@ struct store_run {
     uint64_t allocation_seq;
     struct store_allocation allocation;
 };
-_Static_assert(sizeof(struct store_run) == 960, "stored");
+_Static_assert(sizeof(struct store_run) == 1216, "stored");
 
 enum store_call_state {
     STORE_CALL_HELD = 1,
@@ -427,11 +439,6 @@ enum store_err store_counter_get(struct store *store, const struct store_scope_k
 STORE_MUST_CHECK enum store_err store_counter_put(struct store *store,
                                                   const struct store_scope_key *key,
                                                   const struct store_counter *counter);
-/* What was charged to calls admitted since then, by everybody: for a window that begins to count.
- */
-enum store_err store_charged_since(struct store *store, int64_t since_ns,
-                                   struct store_counter *out);
-
 enum store_err store_run_get(struct store *store, const uint8_t run_id[16], struct store_run *out);
 STORE_MUST_CHECK enum store_err store_run_put(struct store *store, const struct store_run *run);
 enum store_err store_call_get(struct store *store, const uint8_t call_id[16],
@@ -525,8 +532,6 @@ enum store_err store_view_next_run_of(struct store_view *view, const struct stor
 uint64_t store_view_since(struct store_view *view, int64_t since_ns);
 enum store_err store_view_next_open(struct store_view *view, const uint8_t *id,
                                     struct store_call *out);
-enum store_err store_view_next_window(struct store_view *view, const struct store_scope_key *key,
-                                      struct store_scope_key *key_out, struct store_counter *out);
 /* The last record's number and hash; 0 and zeros when there is none. */
 void store_view_head(struct store_view *view, uint64_t *seq_out, uint8_t hash_out[32]);
 
@@ -582,7 +587,6 @@ STORE_MUST_CHECK enum store_err store_compact(const char *home, struct store_rep
 
 void store_scope_run(struct store_scope_key *out, const uint8_t run_id[16]);
 void store_scope_name(struct store_scope_key *out, enum gov_scope_kind kind, const char *name);
-void store_scope_window(struct store_scope_key *out, enum gov_window window, int64_t start_s);
 /* SHA-256, of one piece or of many. Cannot fail, allocates nothing. */
 struct store_hash {
     uint64_t state[14];

@@ -92,6 +92,8 @@ void store_say(struct store_error *error, const char *format, ...)
 /* The lock alone, whatever state the ledger is in. */
 enum store_err store_open_lock(const char *home, struct store **store_out,
                                struct store_error *error);
+/* window.c: the windows of schema 2 have no record of their beginning. */
+enum store_err store_windows_from_2(struct store *store);
 
 /* disk.c: what a file system is to a ledger, by its magic number; text says what is wrong with it.
  */
@@ -146,8 +148,7 @@ enum store_err store_chain_get(const struct store *store, MDB_txn *txn, uint64_t
 enum store_err store_spoil(struct store *store, enum store_err err);
 /* Saturates: towards refusal. */
 void store_add_to(int64_t *amount, int64_t more);
-/* Calls book() for the scopes of an admission, and for a window that was opened while the call was
- * in flight. */
+/* Calls book() for every scope of an admission. */
 enum store_err store_each_scope(struct store *store, const struct store_event *admission,
                                 enum store_err (*book)(struct store *store,
                                                        const struct store_scope_seen *seen,
@@ -158,10 +159,6 @@ enum store_err store_each_scope(struct store *store, const struct store_event *a
 void store_counter_correct(struct store_counter *counter, const struct store_corrected *corrected);
 void store_correction_fill(struct store_corrected *out, const struct store_corrected *before,
                            uint64_t before_seq, const struct store_event *ended);
-/* Whether a call counts in a window: as its admission says, and where that names no window of the
- * kind, by its time: the window began to count later. end_s 0: it has none. */
-bool store_counts_in(const struct store_event *admission, const struct store_scope_key *window,
-                     int64_t end_s);
 
 /* The arithmetic of holds, the same for writing and for proving. sign +1 books, -1 takes back. */
 void store_counter_hold(struct store_counter *counter, const struct store_admission *admission,
@@ -202,11 +199,6 @@ struct store_run_sum {
 };
 _Static_assert(sizeof(struct store_run_sum) == 112, "stored");
 
-struct store_window {
-    struct store_scope_key key;
-    int64_t end_s;
-};
-
 /* In the meta table as "pruned". */
 struct store_pruned {
     uint64_t upto; /* the chain begins behind it; 0: at its first record */
@@ -228,8 +220,6 @@ struct store_check {
     struct store_checkpoint checkpoint; /* ... and what the last checkpoint says of it */
     uint64_t checkpoint_seq;            /* 0: there is none */
     size_t matched;                     /* rows of the table being walked that the records know */
-    struct store_window *windows;
-    size_t window_count;
     struct store_event event;
     bool out_of_memory;
 };
@@ -256,7 +246,6 @@ void store_check_object(struct store_check *check);
 void store_check_allocation(struct store_check *check);
 /* Everything about it; check->event is the next one. */
 void store_check_record(struct store_check *check);
-enum store_err store_check_windows(struct store_check *check);
 void store_check_free(struct store_check *check);
 
 /* base.c: what pruned records came to, as the state from which a proof goes on. */

@@ -81,17 +81,7 @@ void store_check_each(struct store_check *check, const struct store_event *admis
                       void (*each)(struct store_sum *sum, const void *data), const void *data)
 {
     for (unsigned i = 0; i < admission->head.scope_count; i++) {
-        const struct store_scope_key *key = &admission->scopes[i].key;
-        struct store_sum *sum = key->kind != GOV_GLOBAL ? store_check_sum(check, key) : NULL;
-
-        if (sum != NULL)
-            each(sum, data);
-    }
-    for (size_t i = 0; i < check->window_count; i++) {
-        const struct store_window *window = &check->windows[i];
-        struct store_sum *sum = store_counts_in(admission, &window->key, window->end_s)
-                                    ? store_check_sum(check, &window->key)
-                                    : NULL;
+        struct store_sum *sum = store_check_sum(check, &admission->scopes[i].key);
 
         if (sum != NULL)
             each(sum, data);
@@ -103,7 +93,9 @@ static void check_seen(struct store_check *check, const struct store_scope_seen 
     uint64_t seq = check->event.head.seq;
     const struct store_sum *sum = store_check_sum(check, &seen->key);
 
-    for (unsigned dim = 0; sum != NULL && dim < STORE_SEEN_DIMS; dim++) {
+    if (sum == NULL || (seen->key.window != GOV_WHOLE && sum->counter.end_s == 0))
+        return; /* of schema 2: its record comes later */
+    for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
         int64_t spent = store_spent(&sum->counter, (enum gov_dim)dim);
         int64_t held = sum->counter.held[dim];
         /* A step moves from held to spent when its request leaves, without a record. */
@@ -400,6 +392,24 @@ static void on_run_end(struct store_check *check)
     }
 }
 
+static void on_begun(struct store_check *check)
+{
+    const struct store_begun *begun = &check->event.begun;
+    struct store_sum *sum = store_check_sum(check, &begun->key);
+
+    if (sum == NULL)
+        return;
+    if (sum->counter.end_s != 0 ||
+        !gov_window_fits((enum gov_window)begun->key.window, begun->key.duration_s,
+                         begun->key.start_s, begun->end_s))
+        store_check_wrong(check, &check->proof->sums, check->event.head.seq,
+                          "the window of record %llu had begun before, or cannot be one",
+                          (unsigned long long)check->event.head.seq);
+    sum->counter.end_s = begun->end_s;
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+        sum->counter.charged[dim] += begun->charged[dim];
+}
+
 void store_check_record(struct store_check *check)
 {
     check_hour(check);
@@ -430,30 +440,15 @@ void store_check_record(struct store_check *check)
     case STORE_USED:
         on_used(check);
         break;
+    case STORE_BEGUN:
+        on_begun(check);
+        break;
     default:
         break;
     }
 }
 
 /* ---- the whole ---------------------------------------------------------------------------- */
-
-enum store_err store_check_windows(struct store_check *check)
-{
-    struct store_scope_key key, *last = NULL;
-    struct store_counter counter;
-
-    while (store_view_next_window(check->view, last, &key, &counter) == STORE_OK) {
-        struct store_window *grown =
-            realloc(check->windows, (check->window_count + 1) * sizeof *grown);
-
-        if (grown == NULL)
-            return STORE_NOMEM;
-        check->windows = grown;
-        check->windows[check->window_count++] = (struct store_window){key, counter.end_s};
-        last = &check->windows[check->window_count - 1].key;
-    }
-    return STORE_OK;
-}
 
 static void read_chain(struct store_check *check, const uint8_t *head,
                        void (*progress)(void *data, uint64_t done, uint64_t all), void *data)
@@ -513,7 +508,6 @@ void store_check_free(struct store_check *check)
     tdestroy(check->calls, free);
     tdestroy(check->runs, free);
     tdestroy(check->corrected, free);
-    free(check->windows);
     free(check);
 }
 
@@ -522,7 +516,7 @@ enum store_err store_verify(struct store_view *view, const uint8_t *head,
                             struct store_proof *out)
 {
     struct store_check *check = calloc(1, sizeof *check);
-    enum store_err err;
+    enum store_err err = STORE_OK;
 
     memset(out, 0, sizeof *out);
     out->chain = out->sums = out->caps = true;
@@ -530,16 +524,13 @@ enum store_err store_verify(struct store_view *view, const uint8_t *head,
         return STORE_NOMEM;
     check->view = view;
     check->proof = out;
-    err = store_check_windows(check);
-    if (err == STORE_OK)
-        err = store_base_load(check);
+    err = store_base_load(check);
     if (err == STORE_OK)
         read_chain(check, head, progress, data);
-    if (err == STORE_OK && out->chain) {
+    if (err == STORE_OK && out->chain)
         store_check_rows(check);
-    } else if (err == STORE_OK) {
+    else if (err == STORE_OK)
         out->sums = out->caps = false; /* not to be known beyond the damage */
-    }
     if (head != NULL && !out->head_known)
         store_check_wrong(check, &out->chain, 0,
                           "the given head is not in this chain: its tail was cut off, or it is "

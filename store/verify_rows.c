@@ -129,32 +129,25 @@ static bool same_counter(const struct store_counter *row, const struct store_cou
     return row->version == STORE_COUNTER_VERSION && row->in_flight == sum->in_flight &&
            memcmp(row->charged, sum->charged, sizeof row->charged) == 0 &&
            memcmp(row->credited, sum->credited, sizeof row->credited) == 0 &&
-           memcmp(row->held, sum->held, sizeof row->held) == 0 &&
+           memcmp(row->held, sum->held, sizeof row->held) == 0 && row->end_s == sum->end_s &&
            memcmp(row->zero, zero, sizeof zero) == 0;
 }
 
-/* A name is the one that the key was made of. */
+/* A name is the one that the key was made of; a longer one has only its beginning here. */
 static bool fits_name(const char name[64], const struct store_scope_key *key)
 {
     static const char none[64];
     struct store_scope_key named;
+    size_t length = strnlen(name, sizeof none);
 
-    if (memcmp(name, none, sizeof none) == 0)
+    if (memcmp(name + length, none, sizeof none - length) != 0)
+        return false;
+    if (length == 0 || length == sizeof none - 1)
         return true;
-    if (memchr(name, '\0', sizeof none) == NULL)
+    if (length == sizeof none)
         return false;
     store_scope_name(&named, (enum gov_scope_kind)key->kind, name);
-    return memcmp(&named, key, sizeof named) == 0;
-}
-
-/* A window ends about a day after it began. */
-static bool fits_key(const struct store_counter *row, const struct store_scope_key *key)
-{
-    int64_t hours = (row->end_s - key->start_s) / 3600;
-
-    if (!fits_name(row->name, key))
-        return false;
-    return key->window == GOV_DAILY ? hours >= 20 && hours <= 28 : row->end_s == 0;
+    return memcmp(named.id, key->id, sizeof named.id) == 0;
 }
 
 static void check_counter_row(struct store_check *check, const MDB_val *key, const MDB_val *value)
@@ -173,7 +166,7 @@ static void check_counter_row(struct store_check *check, const MDB_val *key, con
     found = tfind(&scope, &check->sums, store_by_scope);
     check->matched += found != NULL;
     if (!same_counter(&row, found != NULL ? &((struct store_sum *)*found)->counter : &none) ||
-        !fits_key(&row, &scope))
+        !fits_name(row.name, &scope) || (scope.window != GOV_WHOLE) != (row.end_s != 0))
         store_check_wrong(check, &check->proof->sums, 0,
                           "the counter of scope %s \"%.63s\" is not the sum of its records",
                           gov_scope_name(scope.kind), row.name);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading: a view is a read transaction, so all that it says is of one moment. */
 #include "store/store_int.h"
+#include "store/window.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -196,24 +197,30 @@ enum store_err store_view_next_open(struct store_view *view, const uint8_t *id,
     return key.mv_size == 16 ? store_view_call(view, key.mv_data, out) : STORE_DAMAGED;
 }
 
+/* Keys begin with kind and window: what is no window of a kind comes before what is one. */
 enum store_err store_view_next_window(struct store_view *view, const struct store_scope_key *key,
                                       struct store_scope_key *key_out, struct store_counter *out)
 {
-    struct store_scope_key from;
+    struct store_scope_key from = {.window = GOV_DAILY};
     MDB_val found, value;
-    enum store_err err;
 
-    store_scope_window(&from, GOV_WHOLE, 0);
     if (key != NULL)
         from = *key;
-    err = store_step(view, STORE_COUNTERS, &from, sizeof from, false, &found, &value);
-    if (err != STORE_OK)
-        return err;
-    if (found.mv_size != sizeof *key_out)
-        return STORE_DAMAGED;
-    memcpy(key_out, found.mv_data, sizeof *key_out);
-    return key_out->kind == GOV_GLOBAL ? copy(STORE_COUNTERS, &value, out, sizeof *out)
-                                       : STORE_NOT_FOUND;
+    for (;;) {
+        enum store_err err =
+            store_step(view, STORE_COUNTERS, &from, sizeof from, false, &found, &value);
+
+        if (err != STORE_OK)
+            return err;
+        if (found.mv_size != sizeof from)
+            return STORE_DAMAGED;
+        memcpy(&from, found.mv_data, sizeof from);
+        if (from.window != GOV_WHOLE)
+            break;
+        from = (struct store_scope_key){.kind = from.kind, .window = GOV_DAILY};
+    }
+    *key_out = from;
+    return copy(STORE_COUNTERS, &value, out, sizeof *out);
 }
 
 void store_view_head(struct store_view *view, uint64_t *seq_out, uint8_t hash_out[32])

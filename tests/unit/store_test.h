@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "store/store.h"
+#include "store/window.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define SECOND       INT64_C(1000000000)
@@ -81,6 +82,24 @@ static inline void begin(struct ledger *ledger)
 static inline void commit(struct ledger *ledger)
 {
     assert_int_equal(store_commit(ledger->store, false), STORE_OK);
+}
+
+/* A day of the whole ledger, and its beginning with what was charged in it before. */
+static inline void day_key(struct store_scope_key *out, int64_t start_s)
+{
+    store_scope_global(out);
+    store_scope_window(out, GOV_DAILY, 0, 0, start_s);
+}
+
+static inline void day_begin(struct ledger *ledger, int64_t start_s, int64_t charged)
+{
+    const int64_t before[GOV_DIMS] = {[GOV_COST] = charged};
+    struct store_scope_key key;
+
+    day_key(&key, start_s);
+    assert_int_equal(store_window_begin(ledger->store, &key, start_s + 86400, "", before,
+                                        start_s * INT64_C(1000000000)),
+                     STORE_OK);
 }
 
 static inline struct store_view *view_of(struct ledger *ledger)

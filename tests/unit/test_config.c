@@ -98,7 +98,7 @@ static const struct {
      "'steps' is given twice"},
     {"the same window twice",
      "windows:\n  - { window: daily, steps: 5 }\n  - { window: daily, cost_usd: 5 }\n", "3:5",
-     "the daily window is given twice"},
+     "the same window is given twice"},
     {"the same host twice",
      "providers:\n  - { name: openai, hosts: [h] }\n  - { name: anthropic, hosts: [H] }\n", "3:32",
      "'h' is given twice"},
@@ -149,12 +149,55 @@ static const struct {
     {"a window without a kind", "windows: [ { cost_usd: 5 } ]\n", "1:12", "needs 'window: daily'"},
     {"a window without a limit", "windows: [ { window: daily, policy: soft_warn } ]\n", "1:12",
      "needs a limit"},
-    {"a kind of window", "windows: [ { window: weekly, steps: 5 } ]\n", "1:22",
-     "window 'weekly' is not supported by this version"},
-    {"a scope of a window", "windows: [ { scope: model:x, window: daily, steps: 5 } ]\n", "1:21",
-     "scope 'model:x' is not supported by this version"},
-    {"five windows", "windows: [ { window: daily, steps: 5, rolling: 1h } ]\n", "1:39",
-     "'rolling' is not supported by this version"},
+    {"a kind of window", "windows: [ { window: yearly, steps: 5 } ]\n", "1:22",
+     "window 'yearly' is none of daily, weekly, monthly"},
+    {"rolling is no kind", "windows: [ { window: rolling, steps: 5 } ]\n", "1:22",
+     "or use 'rolling: 5h'"},
+    {"two kinds of window", "windows: [ { window: daily, steps: 5, rolling: 1h } ]\n", "1:48",
+     "one of 'window' and 'rolling'"},
+    {"two kinds, the other way round", "windows: [ { rolling: 1h, window: daily } ]\n", "1:35",
+     "one of 'window' and 'rolling'"},
+    {"a duration that is none", "windows: [ { rolling: soon, steps: 5 } ]\n", "1:23",
+     "'soon' is not a duration from 1s to 366d"},
+    {"no duration at all", "windows: [ { rolling: 0s, steps: 5 } ]\n", "1:23",
+     "'0s' is not a duration from 1s to 366d"},
+    {"half a second", "windows: [ { rolling: 1500ms, steps: 5 } ]\n", "1:23",
+     "'1500ms' is not a duration from 1s to 366d"},
+    {"too many days", "windows: [ { rolling: 367d, steps: 5 } ]\n", "1:23",
+     "'367d' is not a duration from 1s to 366d"},
+    {"a scope of a window", "windows: [ { scope: planet, window: daily, steps: 5 } ]\n", "1:21",
+     "scope 'planet' is none of global, session:S, provider:X"},
+    {"a run is no scope of a window", "windows: [ { scope: run, window: daily } ]\n", "1:21",
+     "scope 'run' is none of global"},
+    {"a scope that needs a name", "windows: [ { scope: model, window: daily } ]\n", "1:21",
+     "scope 'model' is none of global"},
+    {"a scope that has none", "windows: [ { scope: 'global:x', window: daily } ]\n", "1:21",
+     "scope 'global:x' is none of global"},
+    {"a scope without its name", "windows: [ { scope: 'model:', window: daily } ]\n", "1:21",
+     "scope 'model:': a name of 1 to 255 characters"},
+    {"a provider of a window", "windows: [ { scope: 'provider:openay', steps: 5 } ]\n", "1:21",
+     "no provider is called 'openay'"},
+    {"a user by name", "windows: [ { scope: 'uid:root', steps: 5 } ]\n", "1:21",
+     "'root' is not the number of a user"},
+    {"a label without a value", "windows: [ { scope: 'label:team', steps: 5 } ]\n", "1:21",
+     "'team' is not KEY=VALUE"},
+    {"a directory that is not whole", "windows: [ { scope: 'project:src', steps: 5 } ]\n", "1:21",
+     "'src' is not the full path of a directory"},
+    {"a way through a directory", "windows: [ { scope: 'project:/a/../b', steps: 5 } ]\n", "1:21",
+     "'/a/../b' is not the full path of a directory"},
+    {"a zone that is none", "timezone: Europe/Berlim\n", "1:11",
+     "/usr/share/zoneinfo/Europe/Berlim: No such file or directory"},
+    {"a zone with a way out", "timezone: ../../../etc/passwd\n", "1:11", "is no time zone"},
+    {"a file that is no zone", "timezone: tzdata.zi\n", "1:11", "is no time zone"},
+    {"a zone that is a list of them", "timezone: leapseconds\n", "1:11",
+     "is no file of a time zone"},
+    {"nine windows",
+     "windows:\n  - { rolling: 1s, steps: 5 }\n  - { rolling: 2s, steps: 5 }\n"
+     "  - { rolling: 3s, steps: 5 }\n  - { rolling: 4s, steps: 5 }\n"
+     "  - { rolling: 5s, steps: 5 }\n  - { rolling: 6s, steps: 5 }\n"
+     "  - { rolling: 7s, steps: 5 }\n  - { rolling: 8s, steps: 5 }\n"
+     "  - { rolling: 9s, steps: 5 }\n",
+     "10:5", "more than 8 windows"},
     {"a provider that is none", "providers: [ { name: openay, hosts: [h] } ]\n", "1:22",
      "no provider is called 'openay'"},
     {"a provider without a name", "providers: [ { hosts: [h] } ]\n", "1:14", "needs a 'name'"},
@@ -226,7 +269,6 @@ static void every_dimension_has_a_budget(void **state)
 
 /* Keys of the contract that are not acted on: better an error than a rule that is not kept. */
 static const char *const later[] = {
-    "timezone: Europe/Berlin",
     "guardrails: on",
     "quality: { default_profile: economy }",
     "approval_timeout: 15m",
@@ -368,6 +410,23 @@ static void other_values_mean_the_other_thing(void **state)
     assert_int_equal(spec.windows[0].limits[GOV_STEPS].policy, GOV_HARD_STOP);
     read_well(&spec, POLICY("      budgets: { wall_clock_ms: 30m }\n"));
     assert_int_equal(spec.limits[GOV_WALL].amount, 1800000);
+    read_well(&spec, "timezone: Asia/Kathmandu\nwindows:\n"
+                     "  - { scope: global, window: weekly, steps: 1 }\n"
+                     "  - { scope: provider:openai, window: monthly, steps: 2 }\n"
+                     "  - { scope: provider:openai, rolling: 5h, steps: 3 }\n"
+                     "  - { scope: provider:openai, rolling: 1d, steps: 3 }\n"
+                     "  - { scope: provider:anthropic, rolling: 5h, steps: 4 }\n"
+                     "  - { scope: 'label:team=a=b', window: daily, steps: 5 }\n"
+                     "  - { scope: project:/home/me/src/, window: daily, steps: 6 }\n");
+    assert_string_equal(spec.timezone, "Asia/Kathmandu");
+    assert_int_equal(spec.window_count, 7);
+    assert_true(spec.windows[0].scope == GOV_GLOBAL && spec.windows[0].window == GOV_WEEKLY);
+    assert_true(spec.windows[1].scope == GOV_PROVIDER && spec.windows[1].window == GOV_MONTHLY);
+    assert_string_equal(spec.windows[1].name, "openai");
+    assert_true(spec.windows[2].window == GOV_ROLLING && spec.windows[2].duration_s == 18000);
+    assert_string_equal(spec.windows[5].name, "team=a=b");
+    assert_true(spec.windows[6].scope == GOV_PROJECT);
+    assert_string_equal(spec.windows[6].name, "/home/me/src");
 
     memset(row, 'x', sizeof row); /* longer than a row's name can be */
     row[sizeof row - 1] = '\0';

@@ -53,9 +53,15 @@ static void spec_make(struct chance *chance, struct side_spec *out)
     text_make(chance, out->session, sizeof out->session);
     text_make(chance, out->task, sizeof out->task);
     text_make(chance, out->agent, sizeof out->agent);
+    text_make(chance, out->labels, sizeof out->labels);
+    text_make(chance, out->timezone, sizeof out->timezone);
     out->window_count = (unsigned)chance_below(chance, SIDE_WINDOWS_MAX + 1);
     for (unsigned i = 0; i < out->window_count; i++) {
-        out->windows[i].window = GOV_DAILY;
+        out->windows[i].scope = (enum gov_scope_kind)(1 + chance_below(chance, GOV_SCOPES - 1));
+        out->windows[i].window = (enum gov_window)(1 + chance_below(chance, GOV_WINDOWS - 1));
+        if (out->windows[i].window == GOV_ROLLING)
+            out->windows[i].duration_s = 1 + chance_below(chance, GOV_ROLLING_MOST_S);
+        text_make(chance, out->windows[i].name, sizeof out->windows[i].name);
         limits_make(chance, out->windows[i].limits);
     }
     out->provider_count = (unsigned)chance_below(chance, SIDE_PROVIDERS_MAX + 1);
@@ -98,6 +104,7 @@ static bool same_texts(const struct side_spec *a, const struct side_spec *b)
             return false;
     return strcmp(a->policy, b->policy) == 0 && strcmp(a->session, b->session) == 0 &&
            strcmp(a->task, b->task) == 0 && strcmp(a->agent, b->agent) == 0 &&
+           strcmp(a->labels, b->labels) == 0 && strcmp(a->timezone, b->timezone) == 0 &&
            strcmp(a->price_file, b->price_file) == 0 && strcmp(a->unknown_row, b->unknown_row) == 0;
 }
 
@@ -120,6 +127,9 @@ static bool same_spec(const struct side_spec *a, const struct side_spec *b)
         return false;
     for (unsigned i = 0; i < a->window_count; i++)
         if (a->windows[i].window != b->windows[i].window ||
+            a->windows[i].scope != b->windows[i].scope ||
+            a->windows[i].duration_s != b->windows[i].duration_s ||
+            strcmp(a->windows[i].name, b->windows[i].name) != 0 ||
             !same_limits(a->windows[i].limits, b->windows[i].limits))
             return false;
     return same_texts(a, b) && same_keeping(&a->keeping, &b->keeping);
@@ -165,6 +175,10 @@ static void a_finished_default_arrives_too(void **state)
 }
 
 /* Each is put into an otherwise good description; NULL: taken out. */
+#define WINDOW(scope, window, duration)                                                            \
+    "[{\"scope\":" scope ",\"name\":\"\",\"window\":" window ",\"duration_s\":" duration           \
+    ",\"limits\":{}}]"
+
 static const struct {
     const char *name, *value;
 } broken[] = {
@@ -190,11 +204,18 @@ static const struct {
     {"policy", "7"},
     {"session", "\"0123456789012345678901234567890123456789012345678901234567890123\""},
     {"windows", "{}"},
-    {"windows", "[{\"window\":0,\"limits\":{}}]"},
-    {"windows", "[{\"window\":1}]"},
-    {"windows",
-     "[{\"window\":1,\"limits\":{}},{\"window\":1,\"limits\":{}},{\"window\":1,\"limits\":{}},"
-     "{\"window\":1,\"limits\":{}},{\"window\":1,\"limits\":{}}]"},
+    {"windows", WINDOW("2", "0", "0")},
+    {"windows", WINDOW("0", "1", "0")},
+    {"windows", WINDOW("10", "1", "0")},
+    {"windows", WINDOW("2", "5", "0")},
+    {"windows", WINDOW("2", "1", "60")},
+    {"windows", WINDOW("2", "4", "0")},
+    {"windows", WINDOW("2", "4", "31622401")},
+    {"windows", "[{\"scope\":2,\"window\":1,\"duration_s\":0,\"limits\":{}}]"},
+    {"windows", "[{\"scope\":2,\"name\":\"\",\"window\":1,\"duration_s\":0}]"},
+    {"windows", "[{},{},{},{},{},{},{},{},{}]"},
+    {"labels", NULL},
+    {"timezone", "1"},
     {"providers", "[{\"name\":\"nobody\",\"host\":\"h\"}]"},
     {"providers", "[{\"name\":\"openai\"}]"},
     {"providers", "7"},

@@ -38,7 +38,7 @@ static void key_of(unsigned scope, struct store_scope_key *out)
     else if (scope == RUNS)
         store_scope_name(out, GOV_SESSION, "nightly");
     else
-        store_scope_window(out, GOV_DAILY, DAY_S);
+        day_key(out, DAY_S);
 }
 
 /* ---- the model's rules -------------------------------------------------------------------- */
@@ -263,16 +263,13 @@ static void compare(struct ledger *ledger, const struct model *model, unsigned r
 static void live(struct chance *chance, unsigned steps)
 {
     struct ledger ledger;
-    struct model model = {.records = RUNS}, committed;
-    struct store_scope_key day;
-    struct store_counter counter = {.end_s = DAY_S + 86400};
+    struct model model = {.records = RUNS + 1}, committed;
 
     ledger_new(&ledger);
     for (unsigned run = 0; run < RUNS; run++)
         run_new(&ledger, run + 1);
-    key_of(RUNS + 1, &day);
     begin(&ledger);
-    assert_int_equal(store_counter_put(ledger.store, &day, &counter), STORE_OK);
+    day_begin(&ledger, DAY_S, 0);
     commit(&ledger);
     committed = model;
     for (unsigned step = 0; step < steps; step++) {
@@ -308,7 +305,8 @@ static void counters_are_those_of_the_plain_model(void **state)
 
 /* ---- windows ------------------------------------------------------------------------------ */
 
-static enum store_err admit_at(struct ledger *ledger, uint64_t call, int64_t ts_ns)
+static enum store_err admit_at(struct ledger *ledger, uint64_t call, int64_t ts_ns,
+                               const struct store_scope_key *window)
 {
     struct store_event event;
     struct store_call row;
@@ -316,105 +314,108 @@ static enum store_err admit_at(struct ledger *ledger, uint64_t call, int64_t ts_
     admission_make(&event, 1, call, 1000, 500);
     event.head.ts_ns = ts_ns;
     (void)scope_see_run(&event, 1);
+    if (window != NULL)
+        (void)scope_see(&event, window);
     return store_admit(ledger->store, &event, &row);
 }
 
-/* As the sidecar begins a window. */
-static void day_open(struct ledger *ledger, struct store_counter *out)
-{
-    struct store_scope_key key;
+struct tally {
+    unsigned calls;
+    int64_t charged[GOV_DIMS];
+};
 
-    store_scope_window(&key, GOV_DAILY, DAY_S);
-    begin(ledger);
-    assert_int_equal(store_charged_since(ledger->store, DAY_S * SECOND, out), STORE_OK);
-    out->end_s = DAY_S + 86400;
-    assert_int_equal(store_counter_put(ledger->store, &key, out), STORE_OK);
-    commit(ledger);
+static enum store_err tally_add(void *data, const struct store_event *admission,
+                                const int64_t charged[GOV_DIMS])
+{
+    struct tally *tally = data;
+
+    if (admission->head.ts_ns < DAY_S * SECOND)
+        return STORE_OK;
+    tally->calls++;
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+        tally->charged[dim] += charged[dim];
+    return STORE_OK;
 }
 
-static void a_window_counts_the_calls_of_its_time(void **state)
+static struct tally tally_of(struct ledger *ledger)
+{
+    struct tally tally = {0};
+
+    begin(ledger);
+    assert_int_equal(store_each_since(ledger->store, DAY_S * SECOND, tally_add, &tally), STORE_OK);
+    store_abort(ledger->store);
+    return tally;
+}
+
+static void calls_since_a_moment_come_with_their_charge_or_hold(void **state)
 {
     struct ledger ledger;
-    struct store_counter counter;
+    struct tally tally;
 
     (void)state;
     ledger_new(&ledger);
     run_new(&ledger, 1);
     begin(&ledger);
-    assert_int_equal(admit_at(&ledger, 1, DAY_S * SECOND - 1), STORE_OK); /* yesterday's */
+    assert_int_equal(admit_at(&ledger, 1, DAY_S * SECOND - 1, NULL), STORE_OK); /* yesterday's */
     assert_int_equal(settle(&ledger, 1, STORE_UNKNOWN, 1000, 500), STORE_OK);
-    assert_int_equal(admit_at(&ledger, 2, DAY_S * SECOND), STORE_OK);
+    assert_int_equal(admit_at(&ledger, 2, DAY_S * SECOND, NULL), STORE_OK);
     assert_int_equal(sent(&ledger, 2), STORE_OK);
     assert_int_equal(settle(&ledger, 2, STORE_SETTLED, 300, 200), STORE_OK);
-    assert_int_equal(admit_at(&ledger, 3, NOON), STORE_OK);
+    assert_int_equal(admit_at(&ledger, 3, NOON, NULL), STORE_OK);
     assert_int_equal(settle(&ledger, 3, STORE_RELEASED, 0, 0), STORE_OK);
-    assert_int_equal(admit_at(&ledger, 4, NOON), STORE_OK); /* held */
-    assert_int_equal(admit_at(&ledger, 5, NOON), STORE_OK);
+    assert_int_equal(admit_at(&ledger, 4, NOON, NULL), STORE_OK); /* held */
+    assert_int_equal(admit_at(&ledger, 5, NOON, NULL), STORE_OK);
     assert_int_equal(sent(&ledger, 5), STORE_OK);
     commit(&ledger);
-    day_open(&ledger, &counter);
-    assert_int_equal(counter.charged[GOV_STEPS], 2);
-    assert_int_equal(counter.charged[GOV_TOKENS], 300);
-    assert_int_equal(counter.charged[GOV_COST], 200);
-    assert_int_equal(counter.held[GOV_STEPS], 1);
-    assert_int_equal(counter.held[GOV_COST], 1000);
-    assert_int_equal(counter.in_flight, 2);
-    expect_proven(&ledger, "a window that begins to count");
-    ledger_free(&ledger);
-}
-
-static void calls_in_flight_settle_into_a_window_that_began_after_them(void **state)
-{
-    struct ledger ledger;
-    struct store_counter counter;
-    struct store_scope_key key;
-
-    (void)state;
-    ledger_new(&ledger);
-    run_new(&ledger, 1);
-    begin(&ledger);
-    for (uint64_t call = 1; call <= 3; call++)
-        assert_int_equal(admit_at(&ledger, call, NOON), STORE_OK);
-    assert_int_equal(sent(&ledger, 1), STORE_OK);
-    commit(&ledger);
-    day_open(&ledger, &counter);
-    begin(&ledger);
-    assert_int_equal(settle(&ledger, 1, STORE_SETTLED, 300, 200), STORE_OK);
-    assert_int_equal(sent(&ledger, 2), STORE_OK);
-    assert_int_equal(settle(&ledger, 2, STORE_UNKNOWN, 1000, 500), STORE_OK);
-    assert_int_equal(settle(&ledger, 3, STORE_RELEASED, 0, 0), STORE_OK);
-    commit(&ledger);
-    store_scope_window(&key, GOV_DAILY, DAY_S);
-    counter = counter_of(&ledger, &key);
-    assert_int_equal(counter.charged[GOV_STEPS], 2);
-    assert_int_equal(counter.charged[GOV_TOKENS], 1300);
-    assert_int_equal(counter.charged[GOV_COST], 700);
-    assert_int_equal(counter.held[GOV_STEPS], 0);
-    assert_int_equal(counter.held[GOV_COST], 0);
-    assert_int_equal(counter.in_flight, 0);
-    expect_proven(&ledger, "settled into a window");
+    tally = tally_of(&ledger);
+    assert_int_equal(tally.calls, 4);
+    assert_int_equal(tally.charged[GOV_STEPS], 3);
+    assert_int_equal(tally.charged[GOV_TOKENS], 2300);
+    assert_int_equal(tally.charged[GOV_COST], 1200);
     ledger_free(&ledger);
 }
 
 static void a_clock_that_was_set_back_hides_no_call(void **state)
 {
     struct ledger ledger;
-    struct store_counter counter;
-    struct store_event event;
+    struct tally tally;
 
     (void)state;
     ledger_new(&ledger);
     run_new(&ledger, 1);
     begin(&ledger);
-    assert_int_equal(admit_at(&ledger, 1, DAY_S * SECOND + 5), STORE_OK);
-    assert_int_equal(admit_at(&ledger, 2, DAY_S * SECOND - 3600 * SECOND), STORE_OK);
-    head_make(&event, STORE_WARNING, 1, 0, DAY_S * SECOND - 7); /* anything of before */
-    assert_int_equal(store_append(ledger.store, &event, sizeof event.threshold), STORE_OK);
-    assert_int_equal(admit_at(&ledger, 3, DAY_S * SECOND + 9), STORE_OK);
+    assert_int_equal(admit_at(&ledger, 1, DAY_S * SECOND + 5, NULL), STORE_OK);
+    assert_int_equal(admit_at(&ledger, 2, (DAY_S - 400 * 86400) * SECOND, NULL), STORE_OK);
+    assert_int_equal(admit_at(&ledger, 3, DAY_S * SECOND + 9, NULL), STORE_OK);
     commit(&ledger);
-    day_open(&ledger, &counter);
-    assert_int_equal(counter.held[GOV_COST], 1000); /* the first and the last */
-    expect_proven(&ledger, "a clock that was set back");
+    tally = tally_of(&ledger);
+    assert_int_equal(tally.calls, 2); /* the first and the last */
+    ledger_free(&ledger);
+}
+
+static void a_window_begins_with_what_was_charged_before_it(void **state)
+{
+    struct ledger ledger;
+    struct store_scope_key key;
+    struct store_counter counter;
+
+    (void)state;
+    ledger_new(&ledger);
+    run_new(&ledger, 1);
+    day_key(&key, DAY_S);
+    begin(&ledger);
+    assert_int_equal(admit_at(&ledger, 1, NOON, NULL), STORE_OK);
+    day_begin(&ledger, DAY_S, 500); /* its hold */
+    assert_int_equal(admit_at(&ledger, 2, NOON, &key), STORE_OK);
+    assert_int_equal(settle(&ledger, 1, STORE_SETTLED, 300, 200), STORE_OK);
+    assert_int_equal(settle(&ledger, 2, STORE_SETTLED, 300, 200), STORE_OK);
+    commit(&ledger);
+    counter = counter_of(&ledger, &key);
+    assert_int_equal(counter.charged[GOV_COST], 700);
+    assert_int_equal(counter.charged[GOV_STEPS], 1);
+    assert_int_equal(counter.held[GOV_COST], 0);
+    assert_int_equal(counter.end_s, DAY_S + 86400);
+    expect_proven(&ledger, "a window that began in the middle");
     ledger_free(&ledger);
 }
 
@@ -422,57 +423,78 @@ static void a_clock_that_was_set_back_hides_no_call(void **state)
 static void a_call_belongs_to_the_window_that_admitted_it(void **state)
 {
     struct ledger ledger;
-    struct store_counter counter = {.end_s = DAY_S};
-    struct store_scope_key yesterday;
-    struct store_event event;
-    struct store_call call;
+    struct store_scope_key yesterday, today;
 
     (void)state;
     ledger_new(&ledger);
     run_new(&ledger, 1);
-    store_scope_window(&yesterday, GOV_DAILY, DAY_S - 86400);
+    day_key(&yesterday, DAY_S - 86400);
+    day_key(&today, DAY_S);
     begin(&ledger);
-    assert_int_equal(store_counter_put(ledger.store, &yesterday, &counter), STORE_OK);
-    admission_make(&event, 1, 1, 1000, 500);
-    event.head.ts_ns = DAY_S * SECOND + 1;
-    (void)scope_see_run(&event, 1);
-    (void)scope_see(&event, &yesterday);
-    assert_int_equal(store_admit(ledger.store, &event, &call), STORE_OK);
-    commit(&ledger);
-    day_open(&ledger, &counter);
-    assert_int_equal(counter.held[GOV_COST], 0);
-    begin(&ledger);
+    day_begin(&ledger, DAY_S - 86400, 0);
+    assert_int_equal(admit_at(&ledger, 1, DAY_S * SECOND + 1, &yesterday), STORE_OK);
+    day_begin(&ledger, DAY_S, 0);
     assert_int_equal(settle(&ledger, 1, STORE_UNKNOWN, 1000, 500), STORE_OK);
     commit(&ledger);
     assert_int_equal(counter_of(&ledger, &yesterday).charged[GOV_COST], 500);
+    assert_int_equal(counter_of(&ledger, &today).charged[GOV_COST], 0);
     expect_proven(&ledger, "a call at midnight");
     ledger_free(&ledger);
 }
 
 static void windows_are_walked_and_nothing_else(void **state)
 {
+    static const enum gov_scope_kind kinds[] = {GOV_SESSION, GOV_GLOBAL, GOV_PROJECT};
     struct ledger ledger;
     struct store_view *view;
-    struct store_scope_key key, found;
+    struct store_scope_key key, found, *last = NULL;
     struct store_counter counter = {.end_s = 1};
+    unsigned windows = 0;
+
+    (void)state;
+    ledger_new(&ledger);
+    run_new(&ledger, 1);
+    begin(&ledger);
+    assert_int_equal(admit_at(&ledger, 1, NOON, NULL), STORE_OK);
+    for (char name[] = "a"; name[0] <= 'z'; name[0]++) {
+        store_scope_name(&key, GOV_SESSION, name);
+        assert_int_equal(store_counter_put(ledger.store, &key, &counter), STORE_OK);
+    }
+    for (unsigned i = 0; i < 3; i++)
+        for (int64_t day = 0; day < 3; day++) {
+            store_scope_name(&key, kinds[i], "a");
+            store_scope_window(&key, GOV_DAILY, 7, 0, day * 86400);
+            assert_int_equal(store_counter_put(ledger.store, &key, &counter), STORE_OK);
+        }
+    commit(&ledger);
+    view = view_of(&ledger);
+    while (store_view_next_window(view, last, &found, &counter) == STORE_OK) {
+        assert_int_equal(found.window, GOV_DAILY);
+        windows++;
+        last = &found;
+    }
+    assert_int_equal(windows, 9);
+    store_view_close(view);
+    ledger_free(&ledger);
+}
+
+static void what_is_known_of_the_clock_is_kept(void **state)
+{
+    struct store_clock_row row = {.ahead_ns = -5, .latest_s = 7, .jumped = 1}, found;
+    struct ledger ledger;
 
     (void)state;
     ledger_new(&ledger);
     begin(&ledger);
-    store_scope_name(&key, GOV_SESSION, "a");
-    assert_int_equal(store_counter_put(ledger.store, &key, &counter), STORE_OK);
-    for (int64_t day = 0; day < 3; day++) {
-        store_scope_window(&key, GOV_DAILY, day * 86400);
-        assert_int_equal(store_counter_put(ledger.store, &key, &counter), STORE_OK);
-    }
+    assert_int_equal(store_clock_get(ledger.store, &found), STORE_NOT_FOUND);
+    assert_int_equal(store_clock_put(ledger.store, &row), STORE_OK);
     commit(&ledger);
-    view = view_of(&ledger);
-    assert_int_equal(store_view_next_window(view, NULL, &found, &counter), STORE_OK);
-    assert_int_equal(store_view_next_window(view, &found, &found, &counter), STORE_OK);
-    assert_int_equal(store_view_next_window(view, &found, &found, &counter), STORE_OK);
-    assert_int_equal(found.kind, GOV_GLOBAL);
-    assert_int_equal(store_view_next_window(view, &found, &found, &counter), STORE_NOT_FOUND);
-    store_view_close(view);
+    store_close(ledger.store);
+    ledger_open(&ledger, false);
+    begin(&ledger);
+    assert_int_equal(store_clock_get(ledger.store, &found), STORE_OK);
+    assert_true(found.ahead_ns == -5 && found.latest_s == 7 && found.jumped == 1);
+    store_abort(ledger.store);
     ledger_free(&ledger);
 }
 
@@ -480,11 +502,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(counters_are_those_of_the_plain_model),
-        cmocka_unit_test(a_window_counts_the_calls_of_its_time),
-        cmocka_unit_test(calls_in_flight_settle_into_a_window_that_began_after_them),
+        cmocka_unit_test(calls_since_a_moment_come_with_their_charge_or_hold),
         cmocka_unit_test(a_clock_that_was_set_back_hides_no_call),
+        cmocka_unit_test(a_window_begins_with_what_was_charged_before_it),
         cmocka_unit_test(a_call_belongs_to_the_window_that_admitted_it),
         cmocka_unit_test(windows_are_walked_and_nothing_else),
+        cmocka_unit_test(what_is_known_of_the_clock_is_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

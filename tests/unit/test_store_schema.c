@@ -119,6 +119,58 @@ static uint64_t since_of(struct ledger *ledger, int64_t since_ns)
     return seq;
 }
 
+/* There windows counted calls that did not name them: 1 has ended, 3 is in flight, when it begins.
+ */
+static void a_window_of_schema_2_gets_a_record_of_its_beginning(void **state)
+{
+    const int64_t day = NOON / SECOND - 43200;
+    struct store_counter row = {
+        .in_flight = 1, .charged = {1, 5, 5}, .held = {1, 10, 10}, .end_s = day + 86400};
+    struct store_scope_key key;
+    struct store_event event;
+    struct store_call call;
+    struct ledger ledger;
+
+    (void)state;
+    ledger_new(&ledger);
+    run_new(&ledger, 1);
+    day_key(&key, day);
+    begin(&ledger);
+    assert_int_equal(admit(&ledger, 1, 1, 10, 10), STORE_OK);
+    assert_int_equal(sent(&ledger, 1), STORE_OK);
+    settle_as(&ledger, 1, "gpt-5-nano");
+    assert_int_equal(admit(&ledger, 1, 3, 10, 10), STORE_OK);
+    assert_int_equal(store_counter_put(ledger.store, &key, &row), STORE_OK);
+    for (uint64_t number = 6; number <= 7; number++) {
+        admission_make(&event, 1, number, 10, 10);
+        (void)scope_see_run(&event, 1);
+        (void)scope_see(&event, &key);
+        assert_int_equal(store_admit(ledger.store, &event, &call), STORE_OK);
+    }
+    assert_int_equal(sent(&ledger, 7), STORE_OK);
+    commit(&ledger);
+    store_close(ledger.store);
+    become_schema_2(ledger.home, 7);
+    ledger_open(&ledger, false);
+    expect_proven(&ledger, "brought over");
+    row = counter_of(&ledger, &key);
+    assert_int_equal(row.in_flight, 2);
+    assert_int_equal(row.held[GOV_STEPS], 1);
+    assert_int_equal(row.held[GOV_COST], 20);
+    assert_int_equal(row.charged[GOV_STEPS], 3);
+    assert_int_equal(row.charged[GOV_COST], 15); /* of 1, and the hold of 3 */
+    begin(&ledger);
+    assert_int_equal(settle(&ledger, 3, STORE_RELEASED, 0, 0), STORE_OK);
+    assert_int_equal(settle(&ledger, 6, STORE_RELEASED, 0, 0), STORE_OK);
+    assert_int_equal(settle(&ledger, 7, STORE_SETTLED, 5, 5), STORE_OK);
+    commit(&ledger);
+    row = counter_of(&ledger, &key);
+    assert_int_equal(row.in_flight, 0);
+    assert_int_equal(row.charged[GOV_COST], 20);
+    expect_proven(&ledger, "and lived on");
+    ledger_free(&ledger);
+}
+
 static void a_ledger_of_schema_2_is_brought_over(void **state)
 {
     struct store_error error;
@@ -285,6 +337,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ledger_of_schema_2_is_brought_over),
+        cmocka_unit_test(a_window_of_schema_2_gets_a_record_of_its_beginning),
         cmocka_unit_test(a_ledger_that_cannot_be_brought_over_stays_as_it_is),
         cmocka_unit_test(records_are_found_by_their_time),
         cmocka_unit_test(a_clock_that_was_set_back_hides_nothing),

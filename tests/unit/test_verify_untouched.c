@@ -18,7 +18,7 @@ static enum store_err admit_some_time(struct ledger *ledger, struct chance *chan
     admission_make(&event, 1 + call % 3, call, 10, 10);
     event.head.ts_ns = time_s * SECOND;
     (void)scope_see_run(&event, 1 + call % 3);
-    store_scope_window(&key, GOV_DAILY, DAY);
+    day_key(&key, DAY);
     if (counts && time_s >= DAY)
         (void)scope_see(&event, &key);
     return store_admit(ledger->store, &event, &row);
@@ -65,17 +65,6 @@ static void do_something(struct ledger *ledger, struct chance *chance, bool day)
                 err == STORE_NOT_FOUND);
 }
 
-static void day_begin(struct ledger *ledger)
-{
-    struct store_scope_key key;
-    struct store_counter counter;
-
-    store_scope_window(&key, GOV_DAILY, DAY);
-    assert_int_equal(store_charged_since(ledger->store, DAY * SECOND, &counter), STORE_OK);
-    counter.end_s = DAY + 86400;
-    assert_int_equal(store_counter_put(ledger->store, &key, &counter), STORE_OK);
-}
-
 static void live(struct ledger *ledger, struct chance *chance)
 {
     bool day = false;
@@ -89,7 +78,7 @@ static void live(struct ledger *ledger, struct chance *chance)
         for (int64_t i = chance_below(chance, 30); i >= 0; i--)
             do_something(ledger, chance, day);
         if (begins)
-            day_begin(ledger);
+            day_begin(ledger, DAY, chance_below(chance, 1000));
         if (chance_one_in(chance, 6)) {
             store_abort(ledger->store);
         } else {
