@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "store/store.h"
+#include "store/window.h"
 #include "tests/unit/chance.h"
 
 #define SIM_CALLS   320u
@@ -30,8 +31,14 @@ struct sim_call {
     bool sent;
 };
 
+struct sim_sum {
+    int64_t charged[STORE_SEEN_DIMS], held[STORE_SEEN_DIMS];
+    uint32_t in_flight;
+};
+
 struct sim_day {
     bool open;
+    struct sim_sum before; /* it began to count */
 };
 
 struct sim_model {
@@ -41,11 +48,6 @@ struct sim_model {
     bool closed[SIM_RUNS];
     bool object_known[SIM_OBJECTS];
     struct sim_day days[SIM_DAYS];
-};
-
-struct sim_sum {
-    int64_t charged[STORE_SEEN_DIMS], held[STORE_SEEN_DIMS];
-    uint32_t in_flight;
 };
 
 /* Does the call count in that scope (below SIM_SCOPES), or else in that day? */

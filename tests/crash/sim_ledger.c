@@ -87,7 +87,8 @@ void sim_key_of(unsigned scope, struct store_scope_key *out)
 
 void sim_key_of_day(int day, struct store_scope_key *out)
 {
-    store_scope_window(out, GOV_DAILY, (SIM_DAY_0 + day) * SIM_DAY_S);
+    store_scope_global(out);
+    store_scope_window(out, GOV_DAILY, 0, 0, (SIM_DAY_0 + day) * SIM_DAY_S);
 }
 
 static int64_t now_ns(void)
@@ -136,17 +137,35 @@ static void admission_of(const struct sim_question *question, struct store_event
 
 /* ---- a message to both --------------------------------------------------------------------- */
 
+struct before {
+    int day;
+    int64_t charged[GOV_DIMS];
+};
+
+static enum store_err before_add(void *data, const struct store_event *admission,
+                                 const int64_t charged[GOV_DIMS])
+{
+    struct before *before = data;
+
+    if (admission->head.ts_ns / SIM_NS / SIM_DAY_S == SIM_DAY_0 + before->day)
+        for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++)
+            before->charged[dim] += charged[dim];
+    return STORE_OK;
+}
+
 /* A window begins with the first admission that names it. */
 static void day_begin(int day)
 {
+    struct before before = {.day = day};
     struct store_scope_key key;
-    struct store_counter counter;
 
-    sim_must(store_charged_since(sim_world.store, (SIM_DAY_0 + day) * SIM_DAY_S * SIM_NS, &counter),
+    sim_must(store_each_since(sim_world.store, (SIM_DAY_0 + day) * SIM_DAY_S * SIM_NS, before_add,
+                              &before),
              "day");
-    counter.end_s = (SIM_DAY_0 + day + 1) * SIM_DAY_S;
     sim_key_of_day(day, &key);
-    sim_must(store_counter_put(sim_world.store, &key, &counter), "day");
+    sim_must(store_window_begin(sim_world.store, &key, (SIM_DAY_0 + day + 1) * SIM_DAY_S, "",
+                                before.charged, now_ns()),
+             "day");
     sim_day_open(&sim_world.model, day);
 }
 

@@ -8,11 +8,9 @@ bool sim_in_scope(const struct sim_call *call, unsigned scope)
     return scope == SIM_RUNS || scope == call->run || (call->run == 2 && scope == 1);
 }
 
-/* As its admission says; where that names no day, by its time. */
 bool sim_in_day(const struct sim_call *call, int day)
 {
-    return call->day >= 0 ? call->day == day
-                          : call->ts_ns / (SIM_DAY_S * INT64_C(1000000000)) == day;
+    return call->day == day;
 }
 
 static void add(struct sim_sum *sum, const struct sim_call *call)
@@ -43,7 +41,7 @@ struct sim_sum sim_sum_of(const struct sim_model *model, unsigned scope)
 
 struct sim_sum sim_sum_of_day(const struct sim_model *model, int day)
 {
-    struct sim_sum sum = {{0}, {0}, 0};
+    struct sim_sum sum = model->days[day].before;
 
     for (unsigned i = 0; i < SIM_CALLS; i++)
         if (model->calls[i].life != SIM_NONE && model->calls[i].life != SIM_REFUSED &&
@@ -52,9 +50,22 @@ struct sim_sum sim_sum_of_day(const struct sim_model *model, int day)
     return sum;
 }
 
+/* Calls of its time do not name it: they come to what they were charged, or hold, for good. */
 void sim_day_open(struct sim_model *model, int day)
 {
+    struct sim_sum *before = &model->days[day].before;
+
     model->days[day].open = true;
+    model->records++;
+    for (unsigned i = 0; i < SIM_CALLS; i++) {
+        const struct sim_call *call = &model->calls[i];
+
+        if (call->life != SIM_NONE && call->life != SIM_REFUSED &&
+            call->ts_ns / (SIM_DAY_S * INT64_C(1000000000)) == day)
+            for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++)
+                before->charged[dim] +=
+                    call->life == SIM_ENDED ? call->charged[dim] : call->hold[dim];
+    }
 }
 
 static bool fits(const struct sim_sum *sum, const int64_t *hold, const int64_t *limits)
