@@ -194,6 +194,34 @@ const struct cli_command cli_commands[] = {
      "\n"
      "  --actor NAME    who says so (default: the login name)\n"
      "  --reason TEXT   why\n"},
+    {"profile", "the quality profile that directives go by", cli_profile,
+     "usage: flyball profile get [--json]\n"
+     "       flyball profile set performance|balanced|economy|auto [--actor A] [--reason R]\n"
+     "\n"
+     "A profile that is set holds for every run until it is set to auto; auto: it follows from "
+     "how\n"
+     "much of the limits is spent. economy: a call takes at most half of what is free, and the\n"
+     "cheapest tier of models that the rules allow. set is for a shell outside any run.\n"
+     "\n"
+     "  --actor A       who says so (default: the login name)\n"
+     "  --reason R      why, for the record\n"
+     "  --json          one JSON object\n"},
+    {"cooldown", "providers that are left alone for a while", cli_cooldown,
+     "usage: flyball cooldown list [--json]\n"
+     "       flyball cooldown set PROVIDER [DUR] [--actor A] [--reason R]\n"
+     "       flyball cooldown clear PROVIDER [--actor A] [--reason R]\n"
+     "\n"
+     "A provider that answers 429, 503 or 529 is left alone by every run for as long as it says, "
+     "at\n"
+     "most an hour, else for a minute: its calls are refused (provider_cooldown). set does the "
+     "same\n"
+     "by hand, for DUR (default: 60s); one that runs is not shortened. clear ends it. Both are for "
+     "a\n"
+     "shell outside any run.\n"
+     "\n"
+     "  --actor A       who says so (default: the login name)\n"
+     "  --reason R      why, for the record\n"
+     "  --json          one JSON object a line\n"},
     {"meter", "what a recorded exchange cost", cli_meter,
      "usage: flyball meter FILE|-\n"
      "\n"

@@ -134,6 +134,8 @@ static void find_exhausted(const struct gov_scope *scopes, unsigned count,
         enum gov_dim dim = (enum gov_dim)spot.dim;
 
         find(&out->finding, gov_reason_of(scope->kind, scope->window, dim), spot.scope, dim);
+        if (scope->kind == GOV_PROVIDER && scope->guard[dim])
+            find(&out->finding, GOV_REASON_COOLDOWN, spot.scope, dim);
         if (scope->kind == GOV_RUN && scope->limits[dim].policy == GOV_HARD_STOP &&
             !out->ends_run) {
             out->ends_run = true;
@@ -232,9 +234,11 @@ static bool is_shared(const struct gov_scope *scope)
 }
 
 /* False: not even the smallest form fits. A step is the same in every form. */
-static bool fit_dim(const struct gov_scope *scope, enum gov_dim dim,
-                    const struct meter_hold_line *line, uint64_t smallest, struct fit *fit)
+static bool fit_dim(const struct gov_scope *scope, enum gov_dim dim, const struct gov_call *call,
+                    uint64_t smallest, struct fit *fit)
 {
+    const struct meter_hold_line *line = &call->line;
+    bool share = call->economy || is_shared(scope);
     int64_t taken = add_sat(scope->spent[dim], scope->held[dim]);
     int64_t room = scope->limits[dim].amount - taken;
     uint64_t most = 0, fair = 0;
@@ -243,18 +247,18 @@ static bool fit_dim(const struct gov_scope *scope, enum gov_dim dim,
         return !passes(taken, 1, scope->limits[dim].amount);
     if (taken > scope->limits[dim].amount || !cap_within(line, dim, room, &most) || most < smallest)
         return false;
-    if (is_shared(scope) && !cap_within(line, dim, room / 2, &fair))
+    if (share && !cap_within(line, dim, room / 2, &fair))
         fair = 0;
     if (most < fit->most)
         fit->most = most;
-    if (is_shared(scope) && fair < fit->fair)
+    if (share && fair < fit->fair)
         fit->fair = fair;
     return true;
 }
 
 /* Names in finding what only holds keep from fitting. */
 static struct fit fit_all(const struct gov_scope *scopes, unsigned count,
-                          const struct meter_hold_line *line, uint64_t smallest,
+                          const struct gov_call *call, uint64_t smallest,
                           struct gov_finding *finding)
 {
     struct fit fit = {UINT64_MAX, UINT64_MAX};
@@ -262,7 +266,7 @@ static struct fit fit_all(const struct gov_scope *scopes, unsigned count,
     for (unsigned dim = GOV_STEPS; dim <= GOV_COST; dim++)
         for (unsigned i = 0; i < count; i++)
             if (binds(&scopes[i].limits[dim]) &&
-                !fit_dim(&scopes[i], (enum gov_dim)dim, line, smallest, &fit))
+                !fit_dim(&scopes[i], (enum gov_dim)dim, call, smallest, &fit))
                 find(finding, GOV_REASON_BUSY, i, (enum gov_dim)dim);
     return fit;
 }
@@ -280,7 +284,7 @@ static uint64_t choose_cap(const struct gov_call *call, const struct fit *fit, u
 {
     uint64_t cap = fit->most;
 
-    if (call->line.full_cap <= fit->most)
+    if (call->line.full_cap <= fit->most && (!call->economy || call->line.full_cap <= fit->fair))
         return call->line.full_cap; /* also when nothing limits it and none is known */
     if (call->line.full_cap == UINT64_MAX && cap > GOV_CAP_GUESS)
         cap = GOV_CAP_GUESS;
@@ -346,7 +350,7 @@ void gov_decide(enum gov_state state, const struct gov_finding *ended,
         out->outcome = GOV_REFUSE;
         return;
     }
-    fit = fit_all(scopes, scope_count, &call->line, smallest, &out->finding);
+    fit = fit_all(scopes, scope_count, call, smallest, &out->finding);
     find_line(scopes, scope_count, &out->finding);
     if (out->finding.count > 0) {
         out->outcome = GOV_WAIT;

@@ -131,7 +131,13 @@ const char *gov_whose(enum gov_scope_kind kind, enum gov_window window, char out
     X(GOV_REASON_LABEL, 29, "label_budget_exceeded")                                               \
     X(GOV_REASON_UID, 30, "uid_budget_exceeded")                                                   \
     X(GOV_REASON_PROJECT, 31, "project_budget_exceeded")                                           \
-    X(GOV_REASON_CLOCK_JUMP, 32, "clock_jump")
+    X(GOV_REASON_CLOCK_JUMP, 32, "clock_jump")                                                     \
+    X(GOV_REASON_COOLDOWN, 36, "provider_cooldown")                                                \
+    X(GOV_REASON_T0_CALLS, 37, "t0_calls_exceeded")                                                \
+    X(GOV_REASON_NO_MODELS, 38, "no_models_in_tier")                                               \
+    X(GOV_REASON_NO_TIER, 39, "budget_exhausted")                                                  \
+    X(GOV_REASON_DECISION_LOG, 40, "decision_log_failure")                                         \
+    X(GOV_REASON_MODEL_BLOCKED, 41, "model_blocked")
 enum gov_reason {
 #define X(name, number, text) name = number,
     GOV_REASON_MAP(X)
@@ -171,6 +177,7 @@ struct gov_scope {
     struct gov_limit limits[GOV_DIMS];
     int64_t spent[GOV_DIMS];
     int64_t held[GOV_DIMS];
+    bool guard[GOV_DIMS];         /* this limit is a guardrail */
     bool closed;                  /* the clock is in doubt: no limit of this window can be kept */
     int64_t crossed_ns[GOV_DIMS]; /* when the limit was used up; 0: by this very call, or unknown */
     unsigned in_flight;           /* other calls with a hold here */
@@ -181,7 +188,8 @@ struct gov_scope {
 /* The call, as estimated. */
 struct gov_call {
     struct meter_hold_line line;
-    bool clamp; /* the output cap may be lowered, or set, in the request */
+    bool clamp;   /* the output cap may be lowered, or set, in the request */
+    bool economy; /* it takes no more than half of what is free, as if others were in flight */
 };
 
 #define GOV_CODES_MAX 16u

@@ -141,7 +141,7 @@ static const char *const reasons[] = {
 
 const char *gov_reason_text(enum gov_reason reason)
 {
-    return reason < GOV_REASONS ? reasons[reason] : "";
+    return reason < GOV_REASONS && reasons[reason] != NULL ? reasons[reason] : "";
 }
 
 static const char *const states[] = {

@@ -32,6 +32,10 @@ _flyball() {
             mapfile -t COMPREPLY < <(compgen -W "list show import check date" -- "$word")
         elif [[ ${COMP_WORDS[1]} == receipt ]] && ((COMP_CWORD == 2)); then
             mapfile -t COMPREPLY < <(compgen -W "validate" -- "$word")
+        elif [[ ${COMP_WORDS[1]} == profile ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "$( ((COMP_CWORD == 2)) && echo get set || echo performance balanced economy auto)" -- "$word")
+        elif [[ ${COMP_WORDS[1]} == cooldown ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "$( ((COMP_CWORD == 2)) && echo list set clear || "$1" prices list 2>/dev/null | awk -F'\t' 'NR > 1 {print $1}' | sort -u)" -- "$word")
         elif [[ ${COMP_WORDS[1]} == prices && $before == show ]]; then
             mapfile -t COMPREPLY < <(compgen -W "$("$1" prices list 2>/dev/null | awk -F'\t' 'NR > 1 {print $2}' | sort -u)" -- "$word")
         elif [[ ${COMP_WORDS[1]} == backup || ${COMP_WORDS[1]} == restore ]]; then

@@ -37,6 +37,12 @@ static enum store_err admit(struct side_book *book, struct side_op *op,
     event->admission.cap_held = op->verdict.cap;
     if (op->verdict.clamped)
         event->admission.flags |= STORE_CLAMPED;
+    if (op->directive.severity != GOV_OK)
+        event->admission.flags |= STORE_WARNED;
+    event->admission.severity = (uint8_t)op->directive.severity;
+    event->admission.quality = (uint8_t)op->directive.quality;
+    event->admission.actions = (uint8_t)op->directive.actions;
+    event->admission.pacing_ms = op->directive.pacing_ms;
     for (unsigned i = 0; i < scopes->count; i++) {
         struct store_scope_seen *seen = &event->scopes[i];
 
@@ -80,7 +86,7 @@ static enum store_err decide(struct side_book *book, struct side_op *op, struct 
     struct gov_finding ended;
     enum gov_state state;
     struct store_run row;
-    enum store_err err = side_windows_of_run(book, op->run);
+    enum store_err err = side_windows_of_run(book, op->run, &op->about);
 
     if (err == STORE_OK)
         err = store_run_get(book->store, op->run->id, &row);
@@ -96,8 +102,8 @@ static enum store_err decide(struct side_book *book, struct side_op *op, struct 
     if ((op->event.admission.flags & STORE_READ_ONLY_CALL) != 0)
         admit_free(op, scopes);
     else
-        gov_decide(state, &ended, scopes->gov, scopes->count, &op->call, &op->verdict);
-    return STORE_OK;
+        err = side_govern(book, op, scopes, state, &ended);
+    return err;
 }
 
 /* True: through, one way or the other. */
@@ -193,7 +199,7 @@ static enum store_err run_open(struct side_book *book, struct side_op *op)
     memcpy(row.run_id, op->run->id, sizeof row.run_id);
     err = side_windows_roll(book);
     if (err == STORE_OK)
-        err = side_windows_of_run(book, op->run);
+        err = side_windows_of_run(book, op->run, &op->about);
     if (err != STORE_OK)
         return err;
     side_windows_seen(book, op->run, event);
@@ -286,6 +292,23 @@ static void notices_drop(struct side_op *op)
     op->notice_count = 0;
 }
 
+/* What somebody says that must not be lost. */
+static enum store_err apply_word(struct side_book *book, struct side_op *op)
+{
+    switch (op->kind) {
+    case SIDE_OP_EXHAUSTED:
+        return side_exhaust(book, op);
+    case SIDE_OP_CORRECT:
+        return correct(book, op);
+    case SIDE_OP_CLOCK:
+        return side_clock_accept(book, op->event.clock.actor, op->event.clock.reason);
+    case SIDE_OP_PROFILE:
+        return side_choose(book, op);
+    default:
+        return side_cool(book, op);
+    }
+}
+
 bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool *durable_out)
 {
     enum store_err err = STORE_OK;
@@ -324,7 +347,11 @@ bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool
         err = side_use(book, op);
         break;
     case SIDE_OP_EXHAUSTED:
-        err = side_exhaust(book, op);
+    case SIDE_OP_CORRECT:
+    case SIDE_OP_CLOCK:
+    case SIDE_OP_PROFILE:
+    case SIDE_OP_COOLDOWN:
+        err = apply_word(book, op);
         *durable_out = true;
         break;
     case SIDE_OP_SENT:
@@ -338,16 +365,8 @@ bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool
     case SIDE_OP_SETTLE:
         err = settle(book, op, durable_out);
         break;
-    case SIDE_OP_CORRECT:
-        err = correct(book, op);
-        *durable_out = true;
-        break;
     case SIDE_OP_REFUSE:
         err = store_refuse(book->store, &op->event);
-        break;
-    case SIDE_OP_CLOCK:
-        err = side_clock_accept(book, op->event.clock.actor, op->event.clock.reason);
-        *durable_out = true;
         break;
     case SIDE_OP_BARRIER:
     case SIDE_OP_STOP:
@@ -377,6 +396,7 @@ void side_book_rollback(struct side_book *book)
     for (unsigned i = 0; i < SIDE_REPEATS; i++)
         book->repeats[i].used = false;
     book->clock_known = false;
+    book->direct_known = false;
     book->now_s = 0;
     side_windows_read(book);
 }

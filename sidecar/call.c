@@ -56,6 +56,8 @@ void side_call_free(struct side_call *call)
         call->next->link = call->link;
     if (call->death != NULL)
         event_free(call->death);
+    if (call->pacing != NULL)
+        event_free(call->pacing);
     if (call->pidfd >= 0)
         (void)close(call->pidfd);
     side_call_body_release(call);
@@ -438,11 +440,12 @@ void side_calls_heartbeat(struct side *side)
         int unread = 0;
 
         /* Whoever does not read needs no more of them, and the verdict needs room. */
-        if (call->phase != SIDE_ASKED || call->conn == NULL ||
+        if ((call->phase != SIDE_ASKED && call->pacing == NULL) || call->conn == NULL ||
             ioctl(call->conn->fd, SIOCOUTQ, &unread) != 0 || unread > HEARTBEATS_UNREAD)
             continue;
         wire_begin(&w, frame, sizeof frame, WIRE_HEARTBEAT);
-        if (call->admitting != NULL && atomic_load(&call->admitting->waiting))
+        if (call->pacing != NULL ||
+            (call->admitting != NULL && atomic_load(&call->admitting->waiting)))
             wire_put_number(&w, WIRE_FLAGS, WIRE_HELD_OPEN);
         side_conn_send(call->conn, frame, w.used, -1);
     }
@@ -457,7 +460,7 @@ static void on_poke(struct side_conn *conn, int *fd)
         return;
     conn->poke_fd = *fd;
     *fd = -1;
-    if (conn->call == NULL || conn->call->phase != SIDE_ASKED)
+    if (conn->call == NULL || (conn->call->phase != SIDE_ASKED && conn->call->pacing == NULL))
         (void)!write(conn->poke_fd, "H", 1);
 }
 

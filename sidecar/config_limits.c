@@ -368,8 +368,8 @@ static bool read_window(struct side_reader *reader, const yaml_node_t *node)
         {"rolling", window_rolling},   {NULL, NULL},
     };
 
-    if (reader->spec->window_count == SIDE_WINDOWS_MAX)
-        return side_read_fail(reader, node, "more than %u windows", SIDE_WINDOWS_MAX);
+    if (reader->spec->window_count == SIDE_WINDOWS_ASKED)
+        return side_read_fail(reader, node, "more than %u windows", SIDE_WINDOWS_ASKED);
     reader->window = &reader->spec->windows[reader->spec->window_count];
     memset(reader->window, 0, sizeof *reader->window);
     reader->window->scope = GOV_GLOBAL;

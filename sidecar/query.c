@@ -2,7 +2,7 @@
 /* The operator's questions. Every one is answered from a ledger that holds all that was said before
  * it (a barrier goes through the writer first). Long listings are read in slices, a view each, as
  * fast as the other end takes them. */
-#include "sidecar/side_int.h"
+#include "sidecar/side_direct.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +77,10 @@ static const struct side_verb verbs[] = {
     {.name = "clock.accept", .begin = side_begin_clock, .outside = true},
     {.name = "backup", .begin = side_begin_backup, .outside = true},
     {.name = "retire", .begin = side_begin_retire, .outside = true},
+    {.name = "profile.get", .begin = side_begin_profile},
+    {.name = "profile.set", .begin = side_begin_profile_set, .outside = true},
+    {.name = "cooldown.list", .begin = side_begin_cooldowns},
+    {.name = "cooldown.set", .begin = side_begin_cooldown_set, .outside = true},
 };
 
 /* ---- going on ----------------------------------------------------------------------------- */

@@ -240,7 +240,10 @@ static void refusal_fill(const struct side_op *op, const struct side_scopes *sco
     refusal->scope_kind = (uint8_t)op->figures.scope_kind;
     refusal->window = (uint8_t)op->figures.window;
     refusal->pid = asked->pid;
-    refusal->status = op->verdict.outcome == GOV_WAIT ? 429 : op->refused_status;
+    refusal->status =
+        op->verdict.outcome == GOV_WAIT || op->verdict.finding.reasons[0] == GOV_REASON_COOLDOWN
+            ? 429
+            : op->refused_status;
     memcpy(refusal->provider, asked->provider, sizeof refusal->provider);
     memcpy(refusal->api, asked->api, sizeof refusal->api);
     memcpy(refusal->model, asked->model, sizeof refusal->model);
@@ -329,7 +332,8 @@ enum store_err side_refuse(struct side_book *book, struct side_op *op,
         err = end_run(book, op, scopes->runs[op->verdict.ended_scope]);
         op->run->changes++;
     }
-    if (err == STORE_OK && op->verdict.outcome == GOV_REFUSE && !op->verdict.ends_run)
+    if (err == STORE_OK && op->verdict.outcome == GOV_REFUSE && !op->verdict.ends_run &&
+        op->verdict.finding.reasons[0] != GOV_REASON_COOLDOWN)
         err = repeat_remember(book, op, event); /* the next answer of an ended run is another one */
     free(event);
     return err;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Events, calls and runs as JSON, with the names of the contract. An unknown value is null. */
-#include "sidecar/side_int.h"
+#include "sidecar/side_direct.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -153,7 +153,7 @@ static void admission_json(json_t *out, const struct store_event *event)
     set(out, "output_cap_asked", cap_json(admission->cap_asked));
     set(out, "output_cap_held", cap_json(admission->cap_held));
     set(out, "price_row", TEXT_JSON(admission->row));
-    set(out, "directive", json_pack("{s:s}", "verdict", "admit"));
+    set(out, "directive", side_admitted_json(admission));
     set(out, "scopes", scopes);
     set(out, "pid", json_integer(admission->pid));
 }
@@ -340,7 +340,7 @@ static void body_json(struct store_view *view, json_t *out, const struct store_e
         side_begun_json(out, &event->begun);
         break;
     default:
-        break;
+        side_directed_json(out, event);
     }
 }
 
@@ -361,6 +361,8 @@ const char *side_event_name(unsigned type)
         [STORE_CLOCK] = "Clock",
         [STORE_USED] = "Used",
         [STORE_BEGUN] = "WindowBegun",
+        [STORE_TRANSITION] = "Transition",
+        [STORE_COOLDOWN] = "ProviderCooldown",
     };
 
     return type < sizeof names / sizeof names[0] ? names[type] : NULL;
@@ -368,6 +370,7 @@ const char *side_event_name(unsigned type)
 
 json_t *side_event_json(struct store_view *view, const struct store_event *event)
 {
+    static const uint8_t none[16];
     const char *name = side_event_name(event->head.type);
     struct store_run run = {0};
     bool known = store_view_run(view, event->head.run_id, &run) == STORE_OK;
@@ -376,9 +379,8 @@ json_t *side_event_json(struct store_view *view, const struct store_event *event
     set(out, "seq", json_integer((json_int_t)event->head.seq));
     set(out, "ts", time_json(event->head.ts_ns));
     set(out, "run_id",
-        event->head.type != STORE_CHECKPOINT && event->head.type != STORE_CLOCK
-            ? id_json(event->head.run_id)
-            : json_null());
+        memcmp(event->head.run_id, none, sizeof none) != 0 ? id_json(event->head.run_id)
+                                                           : json_null());
     set(out, "session_id", known ? TEXT_JSON(run.allocation.session) : json_null());
     set(out, "event", name != NULL ? json_string(name) : json_null());
     body_json(view, out, event, &run);

@@ -382,6 +382,9 @@ static void inherit(struct side_spec *spec, const struct side_spec *outer)
     memcpy(spec->unknown_row, outer->unknown_row, sizeof spec->unknown_row);
     spec->ask_usage = outer->ask_usage;
     memcpy(spec->timezone, outer->timezone, sizeof spec->timezone);
+    spec->quality.rules = outer->quality.rules;
+    spec->quality.cooldown_ms = outer->quality.cooldown_ms;
+    memcpy(spec->quality.local_model, outer->quality.local_model, sizeof spec->quality.local_model);
 }
 
 bool side_run_open(struct side *side, struct side_conn *conn, const json_t *request,

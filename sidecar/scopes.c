@@ -15,14 +15,18 @@ static bool binds(const struct gov_limit *limit)
 
 /* Of several limits on the same amount the narrowest counts; one that only warns is none beside
  * one that does not. */
-static void tighten(struct gov_limit *limits, const struct gov_limit *more)
+static void tighten(struct gov_scope *scope, const struct gov_limit *more, bool guard)
 {
+    struct gov_limit *limits = scope->limits;
+
     for (unsigned dim = 0; dim < GOV_DIMS; dim++) {
         bool less = more[dim].amount > 0 &&
                     (limits[dim].amount == 0 || more[dim].amount < limits[dim].amount);
 
-        if (binds(&more[dim]) != binds(&limits[dim]) ? binds(&more[dim]) : less)
+        if (binds(&more[dim]) != binds(&limits[dim]) ? binds(&more[dim]) : less) {
             limits[dim] = more[dim];
+            scope->guard[dim] = guard;
+        }
     }
 }
 
@@ -49,21 +53,45 @@ static unsigned scope_of(struct side_scopes *scopes, const struct store_scope_ke
 }
 
 static bool scope_add(struct side_scopes *scopes, const struct store_scope_key *key,
-                      const struct gov_limit *limits, const char *name)
+                      const struct gov_limit *limits, bool guard, const char *name)
 {
     unsigned i = scope_of(scopes, key);
 
     if (i == STORE_SCOPES_MAX)
         return false;
-    tighten(scopes->gov[i].limits, limits);
+    tighten(&scopes->gov[i], limits, guard);
     scopes->names[i] = name;
     return true;
 }
 
+/* A run without a session is one of its own, which needs no counter but for a guardrail. */
+static bool session_add(struct side_scopes *scopes, const struct side_run *run)
+{
+    enum gov_policy policy = run->spec.meter_only ? GOV_SOFT_WARN : GOV_HARD_STOP;
+    bool named = run->spec.session[0] != '\0';
+    bool guard = run->spec.quality.guards[SIDE_GUARD_SESSION].on;
+    const char *name = named ? run->spec.session : run->id_text;
+    struct gov_limit limits[GOV_DIMS] = {{0}};
+    struct store_scope_key key;
+
+    if (!named && !guard)
+        return true;
+    store_scope_name(&key, GOV_SESSION, name);
+    if (guard) {
+        limits[GOV_STEPS] =
+            (struct gov_limit){run->spec.quality.guards[SIDE_GUARD_SESSION].requests, policy};
+        limits[GOV_TOKENS] =
+            (struct gov_limit){run->spec.quality.guards[SIDE_GUARD_SESSION].tokens, policy};
+    }
+    return scope_add(scopes, &key, run->spec.session_limits, false, name) &&
+           scope_add(scopes, &key, limits, true, name);
+}
+
 /* Its limits come from all runs around the call, each in its own zone. */
 static bool budget_add(const struct side_book *book, const struct side_budget *budget,
-                       const struct side_run *run, struct side_scopes *scopes)
+                       const struct side_op *op, struct side_scopes *scopes)
 {
+    const struct side_run *run = op->run;
     unsigned i = scope_of(scopes, &budget->key);
 
     if (i == STORE_SCOPES_MAX)
@@ -72,13 +100,14 @@ static bool budget_add(const struct side_book *book, const struct side_budget *b
     scopes->gov[i].closed = book->clock.jumped != 0;
     for (; run != NULL; run = run->parent)
         for (unsigned j = 0; j < run->spec.window_count; j++) {
+            const struct side_window *window = &run->spec.windows[j];
             struct store_scope_key key;
             int64_t end_s;
 
-            side_window_key(run, &run->spec.windows[j], book->now_s, &key, &end_s);
+            side_window_key(run, window, &op->about, book->now_s, &key, &end_s);
             if (memcmp(&key, &budget->key, sizeof key) == 0)
-                (void)scope_add(scopes, &key, run->spec.windows[j].limits,
-                                run->spec.windows[j].name);
+                (void)scope_add(scopes, &key, window->limits, window->guard,
+                                side_window_name(window, &op->about));
         }
     return true;
 }
@@ -92,18 +121,15 @@ bool side_scopes_list(const struct side_book *book, const struct side_op *op,
     scopes->count = 0;
     for (struct side_run *run = op->run; run != NULL && room; run = run->parent) {
         store_scope_run(&key, run->id);
-        room = scope_add(scopes, &key, run->spec.limits, "");
+        room = scope_add(scopes, &key, run->spec.limits, false, "");
         if (room)
             scopes->runs[scopes->count - 1] = run;
     }
     for (const struct side_run *run = op->run; run != NULL && room; run = run->parent)
-        if (run->spec.session[0] != '\0') {
-            store_scope_name(&key, GOV_SESSION, run->spec.session);
-            room = scope_add(scopes, &key, run->spec.session_limits, run->spec.session);
-        }
+        room = session_add(scopes, run);
     for (unsigned i = 0; i < book->budget_count && room; i++)
         if (side_belongs(op->run, &op->about, &book->budgets[i].key))
-            room = budget_add(book, &book->budgets[i], op->run, scopes);
+            room = budget_add(book, &book->budgets[i], op, scopes);
     return room;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The answer of a call, and what it cost: bytes into the meter as they come, acknowledged once a
  * restarted sidecar could go on from there; at the end a bill, and the bill into the ledger. */
-#include "sidecar/side_int.h"
+#include "sidecar/side_direct.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@ struct head {
     bool decoded;
     char lines[HEAD_LINES][512];
     const char *headers[HEAD_LINES + 1];
-    const char *type, *encoding;
+    const char *type, *encoding, *retry_after;
     unsigned count;
 };
 
@@ -43,6 +43,8 @@ static void head_line(struct head *head, const struct wire_value *value)
         head->type = value_of(line, "content-type");
     if (value_of(line, "content-encoding") != NULL)
         head->encoding = value_of(line, "content-encoding");
+    if (value_of(line, "retry-after") != NULL)
+        head->retry_after = value_of(line, "retry-after");
 }
 
 bool side_call_response(struct side_call *call, struct wire_reader *r)
@@ -65,6 +67,7 @@ bool side_call_response(struct side_call *call, struct wire_reader *r)
     call->stream = meter_stream_new(&call->request, &response);
     call->stream_lost = call->stream == NULL;
     call->status = head.status;
+    side_cooldown_look(call, head.status, head.retry_after);
     if (call->progress != NULL && call->stream != NULL && call->fed == call->progress->offset)
         meter_stream_resume(call->stream, call->progress);
     else

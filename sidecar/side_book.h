@@ -36,9 +36,11 @@ struct side_book {
     struct store_clock_row clock;
     bool clock_known; /* it was read from the ledger */
     uint8_t boot_id[16];
-    int64_t wall_ns;  /* the time as the clock's rules have it, at the last look */
-    int64_t now_s;    /* the same, and never before the latest window that has begun */
-    uint64_t changes; /* counts what may change an answer in scopes beyond a run */
+    int64_t wall_ns; /* the time as the clock's rules have it, at the last look */
+    int64_t now_s;   /* the same, and never before the latest window that has begun */
+    struct store_direct direct;
+    bool direct_known; /* it was read from the ledger */
+    uint64_t changes;  /* counts what may change an answer in scopes beyond a run */
     struct side_repeat repeats[SIDE_REPEATS];
     unsigned repeat_next;
 };
@@ -63,10 +65,15 @@ enum store_err side_clock_accept(struct side_book *book, const char *actor, cons
  * those that a run has limits on. */
 void side_windows_read(struct side_book *book);
 enum store_err side_windows_roll(struct side_book *book);
-enum store_err side_windows_of_run(struct side_book *book, const struct side_run *run);
-/* The present window of a kind that a run asks for. */
-void side_window_key(const struct side_run *run, const struct side_window *window, int64_t now_s,
-                     struct store_scope_key *key, int64_t *end_s);
+/* about: of a call, for windows of whichever provider it goes to; all "" where there is none. */
+enum store_err side_windows_of_run(struct side_book *book, const struct side_run *run,
+                                   const struct side_about *about);
+/* The present window of a kind that a run asks for, and the name of its scope. about may be NULL
+ * for windows that have a name, or are global. */
+void side_window_key(const struct side_run *run, const struct side_window *window,
+                     const struct side_about *about, int64_t now_s, struct store_scope_key *key,
+                     int64_t *end_s);
+const char *side_window_name(const struct side_window *window, const struct side_about *about);
 bool side_belongs(const struct side_run *run, const struct side_about *about,
                   const struct store_scope_key *key);
 
@@ -92,6 +99,15 @@ enum store_err side_refuse(struct side_book *book, struct side_op *op,
                            const struct side_scopes *scopes);
 bool side_repeat_answers(struct side_book *book, struct side_op *op);
 enum store_err side_repeats_flush(struct side_book *book);
+
+/* direct.c: the decision on a call, under the directive that it gets; a person's choice of a
+ * profile; a provider that is to be left alone, or not any more. */
+enum store_err side_govern(struct side_book *book, struct side_op *op, struct side_scopes *scopes,
+                           enum gov_state state, const struct gov_finding *ended);
+unsigned side_cooldowns_of(const struct store_direct *direct,
+                           struct gov_cooldown out[STORE_COOLDOWNS]);
+enum store_err side_choose(struct side_book *book, struct side_op *op);
+enum store_err side_cool(struct side_book *book, struct side_op *op);
 
 /* admit.c */
 struct side_book *side_book_new(struct store *store);

@@ -55,5 +55,8 @@ bool side_read_governance(struct side_reader *reader, const yaml_node_t *value);
 bool side_read_session_limits(struct side_reader *reader, const yaml_node_t *value);
 bool side_read_ceilings(struct side_reader *reader, const yaml_node_t *value);
 bool side_read_windows(struct side_reader *reader, const yaml_node_t *value);
+/* config_quality.c */
+bool side_read_guardrails(struct side_reader *reader, const yaml_node_t *value);
+bool side_read_quality(struct side_reader *reader, const yaml_node_t *value);
 
 #endif

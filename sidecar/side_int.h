@@ -123,6 +123,7 @@ struct side_run {
     uint64_t sent_posted;          /* the loop's: of what is counted there, handed to the writer */
     int64_t crossed_ns[GOV_DIMS];  /* the writer's: when each limit was used up; 0: not, or before
                                       a restart */
+    struct gov_directive told;     /* the writer's: the last one that is in the ledger */
     uint64_t changes;              /* the writer's: counts what may change an answer for this run */
     struct side_leads leads;       /* the loop's */
     const struct side_zone *zone;  /* of its windows */
@@ -188,11 +189,13 @@ enum side_op_kind {
     SIDE_OP_CANCEL,    /* the caller with call_id is gone: other is its admission, when it waited */
     SIDE_OP_SENT,
     SIDE_OP_PROGRESS,
-    SIDE_OP_SETTLE,  /* event: consumption */
-    SIDE_OP_REFUSE,  /* event: a refusal that needs no decision */
-    SIDE_OP_CORRECT, /* event: a correction; from_pusd -1: from whatever it is */
-    SIDE_OP_CLOCK,   /* event: the clock as it is now is accepted: actor, reason */
-    SIDE_OP_BARRIER, /* everything before it is in the ledger */
+    SIDE_OP_SETTLE,   /* event: consumption */
+    SIDE_OP_REFUSE,   /* event: a refusal that needs no decision */
+    SIDE_OP_CORRECT,  /* event: a correction; from_pusd -1: from whatever it is */
+    SIDE_OP_CLOCK,    /* event: the clock as it is now is accepted: actor, reason */
+    SIDE_OP_PROFILE,  /* event: a transition that a person asks for */
+    SIDE_OP_COOLDOWN, /* event: a cooldown; status 0: a person's */
+    SIDE_OP_BARRIER,  /* everything before it is in the ledger */
     SIDE_OP_STOP,
 };
 
@@ -236,6 +239,7 @@ struct side_op {
     struct gov_call call;
     struct side_about about; /* also of SENT, SETTLE */
     struct gov_verdict verdict;
+    struct gov_directive directive;
     struct side_figures figures;
     int64_t deadline_ms; /* monotonic: until when it may wait */
     atomic_bool waiting; /* it is in line; heartbeats say so */
@@ -352,6 +356,8 @@ struct side_call {
     /* admitted */
     int64_t hold_pusd, hold_tokens;
     uint64_t cap_held;
+    bool clamped;         /* cap_held is another one than the request's */
+    struct event *pacing; /* when it may leave; NULL: at once */
     bool priced, read_only;
     int64_t admitted_ns, admitted_ms;
     bool sent;

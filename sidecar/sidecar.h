@@ -15,11 +15,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "governor/directive.h"
 #include "governor/governor.h"
 #include "store/store.h"
 
 #define SIDE_PROVIDERS_MAX 32u
-#define SIDE_WINDOWS_MAX   8u
+#define SIDE_WINDOWS_ASKED 8u  /* by the user */
+#define SIDE_WINDOWS_MAX   16u /* with those that follow from guardrails and caps */
 #define SIDE_LABELS_MAX    8u
 #define SIDE_SCOPE_NAME    256u
 #define SIDE_PERCENTS      3u
@@ -42,10 +44,26 @@ enum side_unknown { SIDE_UNKNOWN_DENY, SIDE_UNKNOWN_WARN, SIDE_UNKNOWN_ROW, SIDE
 
 struct side_window {
     enum gov_scope_kind scope;
-    char name[SIDE_SCOPE_NAME]; /* "anthropic" of provider:anthropic; "" of global */
+    char name[SIDE_SCOPE_NAME]; /* "anthropic" of provider:anthropic; "" of global, or whichever
+                                   provider the call goes to */
     enum gov_window window;
     int64_t duration_s; /* of a rolling one; else 0 */
     struct gov_limit limits[GOV_DIMS];
+    bool guard; /* these limits are guardrails */
+};
+
+/* Guardrails: calls and tokens that a day, a session, a provider's day may come to. */
+enum side_guard { SIDE_GUARD_DAILY, SIDE_GUARD_SESSION, SIDE_GUARD_PROVIDER, SIDE_GUARDS };
+
+/* What directives follow from (quality.c). */
+struct side_quality {
+    struct {
+        bool on;
+        int64_t requests, tokens;
+    } guards[SIDE_GUARDS];
+    struct gov_quality_rules rules;   /* by_hand, chosen: the sidecar's */
+    int64_t cooldown_ms;              /* after a 429 that names no time */
+    char local_model[GOV_MODEL_TEXT]; /* "" none */
 };
 
 struct side_provider {
@@ -87,6 +105,7 @@ struct side_spec {
     char timezone[64];            /* of the calendar; "" the system's */
     unsigned window_count;
     struct side_window windows[SIDE_WINDOWS_MAX];
+    struct side_quality quality;
     unsigned provider_count;
     struct side_provider providers[SIDE_PROVIDERS_MAX];
     char price_file[512]; /* the user's override; "" none */
@@ -121,6 +140,20 @@ bool side_spec_profile(struct side_spec *spec, const char *name, const char *wha
 /* After everything: the profile, the bare table, the clamps of session and ceilings, what
  * --meter-only and pause mean. */
 void side_spec_finish(struct side_spec *spec);
+
+/* quality.c: the defaults; the variables of this part (side_quality_is_variable: by its name, up to
+ * '='); the windows of guardrails, into the run's; the way to the sidecar and back. */
+void side_quality_init(struct side_quality *quality);
+bool side_quality_is_variable(const char *entry);
+bool side_quality_env(struct side_quality *quality, const char *const *env,
+                      struct side_error *error);
+/* One value, by the name of its variable without RUNTIME_BUDGET_; what names it in errors. */
+bool side_quality_set(struct side_quality *quality, const char *name, const char *text,
+                      const char *what, struct side_error *error);
+void side_quality_guard_all(struct side_quality *quality); /* guardrails: on */
+void side_quality_finish(struct side_spec *spec);
+json_t *side_quality_json(const struct side_quality *quality);
+bool side_quality_parse(const json_t *json, struct side_quality *quality);
 
 json_t *side_spec_json(const struct side_spec *spec); /* NULL: out of memory */
 bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_error *error);

@@ -43,6 +43,7 @@ void side_spec_init(struct side_spec *spec)
     memset(spec, 0, sizeof *spec);
     spec->clamp = true;
     spec->ask_usage = true;
+    side_quality_init(&spec->quality);
     spec->busy_wait_ms = SIDE_BUSY_WAIT_MS;
     spec->percents[0] = 50;
     spec->percents[1] = 80;
@@ -176,7 +177,7 @@ static bool variable_is_known(const char *entry)
     for (size_t i = 0; i < VARIABLES; i++)
         if (strlen(variables[i].name) == length && strncmp(variables[i].name, entry, length) == 0)
             return true;
-    return strncmp(entry, "RUNTIME_BUDGET_", 15) != 0;
+    return side_quality_is_variable(entry) || strncmp(entry, "RUNTIME_BUDGET_", 15) != 0;
 }
 
 /* Numbers below 1 become 1. */
@@ -207,7 +208,7 @@ bool side_spec_env(struct side_spec *spec, const char *const *env, struct side_e
                              variables[i].name, SIDE_ENV, error))
             return false;
     }
-    return true;
+    return side_quality_env(&spec->quality, env, error);
 }
 
 /* ---- labels ------------------------------------------------------------------------------- */
@@ -278,6 +279,9 @@ void side_spec_finish(struct side_spec *spec)
     profile_apply(spec);
     for (unsigned dim = 0; dim < GOV_DIMS; dim++)
         any = any || spec->source[dim] != SIDE_NOWHERE || spec->session_limits[dim].amount > 0;
+    for (unsigned i = 0; i < SIDE_GUARDS; i++)
+        any = any || spec->quality.guards[i].on;
+    side_quality_finish(spec);
     spec->bare = !any;
     for (unsigned dim = 0; dim < GOV_DIMS; dim++) {
         if (spec->bare)

@@ -37,9 +37,10 @@ static json_t *windows_json(const struct side_spec *spec)
 
     for (unsigned i = 0; i < spec->window_count; i++)
         (void)json_array_append_new(
-            list, json_pack("{s:i,s:s,s:i,s:I,s:o}", "scope", (int)spec->windows[i].scope, "name",
-                            spec->windows[i].name, "window", (int)spec->windows[i].window,
-                            "duration_s", (json_int_t)spec->windows[i].duration_s, "limits",
+            list, json_pack("{s:b,s:i,s:s,s:i,s:I,s:o}", "guard", spec->windows[i].guard, "scope",
+                            (int)spec->windows[i].scope, "name", spec->windows[i].name, "window",
+                            (int)spec->windows[i].window, "duration_s",
+                            (json_int_t)spec->windows[i].duration_s, "limits",
                             limits_json(spec->windows[i].limits)));
     return list;
 }
@@ -61,17 +62,19 @@ json_t *side_spec_json(const struct side_spec *spec)
 
     for (unsigned i = 0; i < SIDE_PERCENTS; i++)
         (void)json_array_append_new(percents, json_integer(spec->percents[i]));
-    return json_pack(
-        "{s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,s:s,s:i,s:s,s:o}",
-        "limits", limits_json(spec->limits), "session_limits", limits_json(spec->session_limits),
-        "percents", percents, "bare", spec->bare, "meter_only", spec->meter_only, "clamp",
-        spec->clamp, "ask_usage", spec->ask_usage, "refuse_curl", spec->refuse_curl, "on_exhausted",
-        (int)spec->on_exhausted, "busy_wait_ms", (json_int_t)spec->busy_wait_ms, "policy",
-        spec->policy, "session", spec->session, "task", spec->task, "agent", spec->agent, "labels",
-        spec->labels, "timezone", spec->timezone, "windows", windows_json(spec), "providers",
-        providers_json(spec), "price_file", spec->price_file, "unknown_model",
-        (int)spec->unknown_model, "unknown_row", spec->unknown_row, "keeping",
-        keeping_json(&spec->keeping));
+    return json_pack("{s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,"
+                     "s:s,s:i,s:s,s:o}",
+                     "quality", side_quality_json(&spec->quality), /* */
+                     "limits", limits_json(spec->limits), "session_limits",
+                     limits_json(spec->session_limits), "percents", percents, "bare", spec->bare,
+                     "meter_only", spec->meter_only, "clamp", spec->clamp, "ask_usage",
+                     spec->ask_usage, "refuse_curl", spec->refuse_curl, "on_exhausted",
+                     (int)spec->on_exhausted, "busy_wait_ms", (json_int_t)spec->busy_wait_ms,
+                     "policy", spec->policy, "session", spec->session, "task", spec->task, "agent",
+                     spec->agent, "labels", spec->labels, "timezone", spec->timezone, "windows",
+                     windows_json(spec), "providers", providers_json(spec), "price_file",
+                     spec->price_file, "unknown_model", (int)spec->unknown_model, "unknown_row",
+                     spec->unknown_row, "keeping", keeping_json(&spec->keeping));
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
@@ -141,6 +144,7 @@ static bool windows_read(const json_t *list, struct side_spec *spec)
             !number_read(entry, "duration_s", window == GOV_ROLLING ? GOV_ROLLING_LEAST_S : 0,
                          window == GOV_ROLLING ? GOV_ROLLING_MOST_S : 0, &out->duration_s) ||
             !text_read(entry, "name", out->name, sizeof out->name) ||
+            !flag_read(entry, "guard", &out->guard) ||
             !limits_read(json_object_get(entry, "limits"), out->limits))
             return false;
         out->scope = (enum gov_scope_kind)scope;
@@ -237,6 +241,7 @@ bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_err
         !number_read(json, "on_exhausted", SIDE_DENY, SIDE_PAUSE, &on_exhausted) ||
         !number_read(json, "busy_wait_ms", 0, INT64_MAX / 2, &busy_wait) ||
         !number_read(json, "unknown_model", SIDE_UNKNOWN_DENY, SIDE_UNKNOWN_CAP, &unknown) ||
+        !side_quality_parse(json_object_get(json, "quality"), &spec->quality) ||
         !flag_read(json, "bare", &spec->bare) ||
         !flag_read(json, "meter_only", &spec->meter_only) ||
         !flag_read(json, "clamp", &spec->clamp) ||

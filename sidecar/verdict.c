@@ -141,6 +141,16 @@ static void words_of_price(const struct side_call *call, struct words *words)
                    model, provider, call->host, words->hint);
 }
 
+static void words_of_cooldown(const struct side_call *call, const struct side_op *op,
+                              struct words *words)
+{
+    (void)side_time_text(op->directive.cool_until_ms * INT64_C(1000000), words->resets);
+    (void)snprintf(words->hint, sizeof words->hint, "try again later");
+    (void)snprintf(words->message, sizeof words->message,
+                   "flyball: %s: %s asked for a pause, until %s; %s", words->reasons[0],
+                   meter_provider_name(call->request.provider), words->resets, words->hint);
+}
+
 static void words_of(const struct side_call *call, const struct side_op *op, struct words *words)
 {
     const struct gov_finding *finding = &op->verdict.finding;
@@ -152,6 +162,8 @@ static void words_of(const struct side_call *call, const struct side_op *op, str
         words_of_price(call, words);
     } else if (finding->reasons[0] == GOV_REASON_BUSY) {
         words_of_busy(op, words);
+    } else if (finding->reasons[0] == GOV_REASON_COOLDOWN) {
+        words_of_cooldown(call, op, words);
     } else if (finding->reasons[0] == GOV_REASON_CLOCK_JUMP) {
         words_of_clock(op, words);
     } else if (finding->dim != GOV_DIMS) {
@@ -168,10 +180,19 @@ static bool is_responses(const struct side_call *call)
     return strcmp(meter_api_name(call->request.api), "responses") == 0;
 }
 
+/* Longer ones are slept out silently by some clients. */
+static unsigned cooldown_s(const struct gov_directive *directive)
+{
+    int64_t s = (directive->cool_until_ms - directive->evaluated_ms + 999) / 1000;
+
+    return s > 30 ? 30 : s < 1 ? 1 : (unsigned)s;
+}
+
 static void tell_refusal(struct side_call *call, const struct side_op *op)
 {
     const struct gov_finding *finding = &op->verdict.finding;
-    bool busy = finding->reasons[0] == GOV_REASON_BUSY;
+    bool cooling = finding->reasons[0] == GOV_REASON_COOLDOWN;
+    bool busy = finding->reasons[0] == GOV_REASON_BUSY || cooling;
     struct words *words = malloc(sizeof *words);
     struct refusal refusal;
 
@@ -182,7 +203,9 @@ static void tell_refusal(struct side_call *call, const struct side_op *op)
         .shape = call->shape,
         .class = busy ? REFUSAL_BUSY : REFUSAL_FINAL,
         .responses_api = is_responses(call),
-        .retry_after_s = busy ? 1 : 0,
+        .retry_after_s = cooling ? cooldown_s(&op->directive)
+                         : busy  ? 1
+                                 : 0,
         .message = words->message,
         .call_id = call->id_text,
         .run_id = call->run->id_text,
@@ -196,8 +219,8 @@ static void tell_refusal(struct side_call *call, const struct side_op *op)
         refusal.held = words->held;
         refusal.limit = words->limit;
         refusal.remaining = words->remaining;
-        refusal.resets_at = words->resets[0] != '\0' ? words->resets : NULL;
     }
+    refusal.resets_at = words->resets[0] != '\0' ? words->resets : NULL;
     send_refusal(call, &refusal);
     free(words);
 }
@@ -302,10 +325,10 @@ static void release_unsent(struct side_call *call)
     side_call_settle(call, &ending);
 }
 
-static void tell_admission(struct side_call *call, const struct side_op *op)
+static void tell_admission(struct side_call *call)
 {
     struct meter_rewrite rewrite = {
-        .cap_set = op->verdict.clamped, .cap = op->verdict.cap, .ask_usage = asks_usage(call)};
+        .cap_set = call->clamped, .cap = call->cap_held, .ask_usage = asks_usage(call)};
     unsigned char frame[128];
     struct wire_writer w;
     size_t bytes = 0;
@@ -331,18 +354,39 @@ static void tell_admission(struct side_call *call, const struct side_op *op)
     side_call_body_release(call);
 }
 
+static void on_paced(evutil_socket_t fd, short what, void *data)
+{
+    struct side_call *call = data;
+
+    (void)fd, (void)what;
+    event_free(call->pacing);
+    call->pacing = NULL;
+    if (call->phase == SIDE_HELD && call->conn != NULL)
+        tell_admission(call);
+}
+
+/* The hold stands while it waits. False: it need not wait. */
+static bool pace(struct side_call *call, int64_t ms)
+{
+    const struct timeval delay = {ms / 1000, ms % 1000 * 1000};
+
+    call->pacing = ms > 0 ? evtimer_new(call->side->base, on_paced, call) : NULL;
+    return call->pacing != NULL && event_add(call->pacing, &delay) == 0;
+}
+
 static void admitted(struct side_call *call, const struct side_op *op)
 {
     call->phase = SIDE_HELD;
     call->hold_tokens = op->verdict.hold[GOV_TOKENS];
     call->hold_pusd = op->verdict.hold[GOV_COST];
     call->cap_held = op->verdict.cap;
+    call->clamped = op->verdict.clamped;
     call->admitted_ns = op->event.head.ts_ns;
     call->admitted_ms = side_now_ms();
     if (call->gone)
         release_unsent(call);
-    else
-        tell_admission(call, op);
+    else if (!pace(call, op->directive.pacing_ms))
+        tell_admission(call);
 }
 
 static void tell_launcher(const struct side_run *run, json_t *json)

@@ -341,8 +341,15 @@ static struct side_budget *budget_find(struct side_book *book, const struct stor
     return NULL;
 }
 
-void side_window_key(const struct side_run *run, const struct side_window *window, int64_t now_s,
-                     struct store_scope_key *key, int64_t *end_s)
+const char *side_window_name(const struct side_window *window, const struct side_about *about)
+{
+    return window->scope == GOV_PROVIDER && window->name[0] == '\0' ? about->provider
+                                                                    : window->name;
+}
+
+void side_window_key(const struct side_run *run, const struct side_window *window,
+                     const struct side_about *about, int64_t now_s, struct store_scope_key *key,
+                     int64_t *end_s)
 {
     int64_t start_s;
     uint16_t zone = window->window == GOV_ROLLING ? 0 : run->zone->tag;
@@ -351,24 +358,26 @@ void side_window_key(const struct side_run *run, const struct side_window *windo
     if (window->scope == GOV_GLOBAL)
         store_scope_global(key);
     else
-        store_scope_name(key, window->scope, window->name);
+        store_scope_name(key, window->scope, side_window_name(window, about));
     store_scope_window(key, window->window, zone, window->duration_s, start_s);
 }
 
 static enum store_err window_want(struct side_book *book, const struct side_run *run,
-                                  const struct side_window *window)
+                                  const struct side_window *window, const struct side_about *about)
 {
     struct store_scope_key key;
     struct side_budget *budget;
     int64_t end_s;
     enum store_err err;
 
-    side_window_key(run, window, book->now_s, &key, &end_s);
+    if (window->scope != GOV_GLOBAL && side_window_name(window, about)[0] == '\0')
+        return STORE_OK; /* no call says yet of which provider */
+    side_window_key(run, window, about, book->now_s, &key, &end_s);
     budget = budget_find(book, &key);
     if (budget == NULL) {
         if (book->budget_count == SIDE_BUDGETS_MAX)
             return STORE_SCOPES;
-        err = window_fill(book, &key, end_s, window->name);
+        err = window_fill(book, &key, end_s, side_window_name(window, about));
         if (err != STORE_OK)
             return err;
         budget = &book->budgets[book->budget_count++];
@@ -379,13 +388,14 @@ static enum store_err window_want(struct side_book *book, const struct side_run 
     return STORE_OK;
 }
 
-enum store_err side_windows_of_run(struct side_book *book, const struct side_run *run)
+enum store_err side_windows_of_run(struct side_book *book, const struct side_run *run,
+                                   const struct side_about *about)
 {
     enum store_err err = STORE_OK;
 
     for (; run != NULL && err == STORE_OK; run = run->parent)
         for (unsigned i = 0; i < run->spec.window_count && err == STORE_OK; i++)
-            err = window_want(book, run, &run->spec.windows[i]);
+            err = window_want(book, run, &run->spec.windows[i], about);
     return err;
 }
 
@@ -396,11 +406,14 @@ void side_windows_seen(const struct side_book *book, const struct side_run *run,
 
     for (; run != NULL; run = run->parent)
         for (unsigned i = 0; i < run->spec.window_count && count < STORE_SCOPES_MAX; i++) {
-            struct store_scope_seen *seen = &event->scopes[count++];
+            struct store_scope_seen *seen = &event->scopes[count];
             int64_t end_s;
 
+            if (run->spec.windows[i].scope != GOV_GLOBAL && run->spec.windows[i].name[0] == '\0')
+                continue;
+            count++;
             memset(seen, 0, sizeof *seen);
-            side_window_key(run, &run->spec.windows[i], book->now_s, &seen->key, &end_s);
+            side_window_key(run, &run->spec.windows[i], NULL, book->now_s, &seen->key, &end_s);
             for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
                 seen->limit[dim] = run->spec.windows[i].limits[dim].amount;
                 seen->policy[dim] = (uint8_t)run->spec.windows[i].limits[dim].policy;

@@ -24,6 +24,8 @@ static const struct {
     [STORE_CLOCK] = {264, sizeof(struct store_clock)},
     [STORE_USED] = {144, sizeof(struct store_used)},
     [STORE_BEGUN] = {176, sizeof(struct store_begun)},
+    [STORE_TRANSITION] = {1040, sizeof(struct store_transition)},
+    [STORE_COOLDOWN] = {264, sizeof(struct store_cooldown)},
 };
 
 size_t store_body_bytes(unsigned type)

@@ -27,6 +27,8 @@
 #include <stdint.h>
 
 #include "governor/calendar.h"
+#include "governor/directive.h"
+#include "store/direct.h"
 
 #define STORE_MUST_CHECK __attribute__((warn_unused_result))
 
@@ -112,8 +114,10 @@ enum store_type {
     STORE_CORRECTED = 10,
     STORE_CHECKPOINT = 11, /* older records are gone; this stands for them */
     STORE_CLOCK = 12,
-    STORE_USED = 13,  /* what a run used without a call of its own */
-    STORE_BEGUN = 14, /* a window begins to count */
+    STORE_USED = 13,       /* what a run used without a call of its own */
+    STORE_BEGUN = 14,      /* a window begins to count */
+    STORE_TRANSITION = 24, /* the directive of a run is another one; or a person chose a profile */
+    STORE_COOLDOWN = 25,   /* a provider is to be left alone; or not any more */
 };
 
 /* Bodies only grow, at their end: a record of an older Flyball is read as if it ended in zeros.
@@ -205,9 +209,15 @@ struct store_admission {
     char api[32];
     char model[96];
     char row[96]; /* the price row; "" none */
+    /* What it was directed by; schema 3 began without. */
+    char requested_model[96]; /* "": the one above was asked for */
+    int64_t pacing_ms;
+    uint8_t severity, quality, actions; /* enum gov_severity, gov_quality, gov_action */
+    uint8_t level;                      /* the model's tier + 1; 0: no routing */
+    uint8_t zero2[4];
 };
 _Static_assert(METER_COUNTS <= STORE_COUNTS, "room for every count");
-_Static_assert(sizeof(struct store_admission) == 416, "stored");
+_Static_assert(sizeof(struct store_admission) == 528, "stored");
 
 struct store_refusal {
     int64_t count; /* the same question again, answered from memory, is counted here */
@@ -300,30 +310,6 @@ struct store_run_ended {
 };
 _Static_assert(sizeof(struct store_run_ended) == 40, "stored");
 
-enum store_cause { STORE_BY_HAND = 1, STORE_REPRICED = 2 };
-
-struct store_corrected {
-    uint64_t of_seq; /* the record of the call's end */
-    int64_t from_pusd, to_pusd;
-    int64_t added_pusd, credited_pusd; /* by all corrections of this call, this one included */
-    uint64_t before_seq;               /* the correction before this one; 0: the first */
-    uint8_t cause;                     /* enum store_cause */
-    uint8_t zero[7];
-    char actor[32];
-    char row[96]; /* the price row that it was repriced by; "" by hand */
-    char reason[192];
-};
-_Static_assert(sizeof(struct store_corrected) == 376, "stored");
-
-struct store_checkpoint {
-    uint64_t upto;     /* the last record of those that it stands for ... */
-    uint8_t head[32];  /* ... and its hash */
-    uint8_t base[32];  /* of the amounts that those came to, and of the records kept of them */
-    uint64_t pruned;   /* how many are gone; the others are still needed */
-    int64_t before_ns; /* what was older might go */
-};
-_Static_assert(sizeof(struct store_checkpoint) == 88, "stored");
-
 struct store_used {
     int64_t added[GOV_DIMS]; /* below 0: credited; of the wall clock: time that does not count */
     int64_t remaining[GOV_DIMS]; /* of its run, after it; -1: no limit. Filled in by the store */
@@ -369,6 +355,8 @@ struct store_event {
         struct store_clock clock;
         struct store_used used;
         struct store_begun begun;
+        struct store_transition transition;
+        struct store_cooldown cooldown;
     };
     struct store_scope_seen scopes[STORE_SCOPES_MAX];
 };

@@ -35,6 +35,12 @@ enum store_err store_clock_get(struct store *store, struct store_clock_row *out)
 STORE_MUST_CHECK enum store_err store_clock_put(struct store *store,
                                                 const struct store_clock_row *row);
 
+/* What directives depend on: kept beside the chain. STORE_NOT_FOUND: nothing yet; *out is zero. */
+enum store_err store_direct_get(struct store *store, struct store_direct *out);
+STORE_MUST_CHECK enum store_err store_direct_put(struct store *store,
+                                                 const struct store_direct *row);
+enum store_err store_view_direct(struct store_view *view, struct store_direct *out);
+
 /* ---- reading ------------------------------------------------------------------------------ */
 
 /* The next window of any kind behind key (NULL: the first). */

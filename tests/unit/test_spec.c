@@ -116,7 +116,6 @@ static const struct {
     {"egress", "RUNTIME_BUDGET_NETWORK_EGRESS_BYTES=4096", GOV_EGRESS, 4096},
     {"writes", "RUNTIME_BUDGET_STORAGE_WRITE_BYTES=2M", GOV_WRITES, 2097152},
     {"writes below 1", "RUNTIME_BUDGET_STORAGE_WRITE_BYTES=0", GOV_WRITES, 1},
-    {"a guardrail", "RUNTIME_BUDGET_DAILY_TOKEN_LIMIT=5", GOV_DIMS, 0},
     {"misspelt", "RUNTIME_BUDGET_MAX_STEP=5", GOV_DIMS, 0},
     {"somebody else's", "RUNTIME_BUDGETS=5", GOV_STEPS, 0},
 };

@@ -38,6 +38,8 @@ static void limits_make(struct chance *chance, struct gov_limit limits[GOV_DIMS]
 static void spec_make(struct chance *chance, struct side_spec *out)
 {
     memset(out, 0, sizeof *out);
+    side_quality_init(&out->quality); /* test_quality has the rest */
+    out->quality.guards[SIDE_GUARD_SESSION].on = chance_one_in(chance, 2);
     limits_make(chance, out->limits);
     limits_make(chance, out->session_limits);
     for (unsigned i = 0; i < SIDE_PERCENTS; i++)
@@ -61,6 +63,7 @@ static void spec_make(struct chance *chance, struct side_spec *out)
         out->windows[i].window = (enum gov_window)(1 + chance_below(chance, GOV_WINDOWS - 1));
         if (out->windows[i].window == GOV_ROLLING)
             out->windows[i].duration_s = 1 + chance_below(chance, GOV_ROLLING_MOST_S);
+        out->windows[i].guard = chance_one_in(chance, 2);
         text_make(chance, out->windows[i].name, sizeof out->windows[i].name);
         limits_make(chance, out->windows[i].limits);
     }
@@ -129,10 +132,12 @@ static bool same_spec(const struct side_spec *a, const struct side_spec *b)
         if (a->windows[i].window != b->windows[i].window ||
             a->windows[i].scope != b->windows[i].scope ||
             a->windows[i].duration_s != b->windows[i].duration_s ||
+            a->windows[i].guard != b->windows[i].guard ||
             strcmp(a->windows[i].name, b->windows[i].name) != 0 ||
             !same_limits(a->windows[i].limits, b->windows[i].limits))
             return false;
-    return same_texts(a, b) && same_keeping(&a->keeping, &b->keeping);
+    return same_texts(a, b) && same_keeping(&a->keeping, &b->keeping) &&
+           memcmp(&a->quality, &b->quality, sizeof a->quality) == 0;
 }
 
 static void a_description_arrives_as_it_was_sent(void **state)
@@ -177,7 +182,7 @@ static void a_finished_default_arrives_too(void **state)
 /* Each is put into an otherwise good description; NULL: taken out. */
 #define WINDOW(scope, window, duration)                                                            \
     "[{\"scope\":" scope ",\"name\":\"\",\"window\":" window ",\"duration_s\":" duration           \
-    ",\"limits\":{}}]"
+    ",\"guard\":false,\"limits\":{}}]"
 
 static const struct {
     const char *name, *value;

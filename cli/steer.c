@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `flyball profile` and `flyball cooldown`: what an operator chooses for every run. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+struct asked {
+    bool json;
+    const char *actor, *reason;
+    char **words; /* the arguments */
+    int count;
+};
+
+static const struct option rows[] = {
+    {"actor", required_argument, NULL, 'a'},
+    {"reason", required_argument, NULL, 'r'},
+    {"json", no_argument, NULL, 'j'},
+    {NULL, 0, NULL, 0},
+};
+
+static int asked_read(int argc, char **argv, struct asked *out)
+{
+    int id;
+
+    *out = (struct asked){.actor = cli_login()};
+    opterr = 0;
+    optind = 0;
+    while ((id = getopt_long(argc, argv, "", rows, NULL)) != -1) {
+        if (id == '?')
+            return cli_usage(argv[0], "'%s' is no option, or needs a value", argv[optind - 1]);
+        if (id == 'j')
+            out->json = true;
+        else if (id == 'a')
+            out->actor = optarg;
+        else
+            out->reason = optarg;
+    }
+    out->words = argv + optind;
+    out->count = argc - optind;
+    return CLI_OK;
+}
+
+static bool said(const struct asked *asked, int count, const char *word)
+{
+    return asked->count == count && strcmp(asked->words[0], word) == 0;
+}
+
+static void take_line(void *data, const char *line, size_t length)
+{
+    const struct asked *asked = data;
+    json_t *json = asked->json ? NULL : json_loadb(line, length, 0, NULL);
+    const char *profile = json_string_value(json_object_get(json, "profile"));
+    const char *provider = json_string_value(json_object_get(json, "provider"));
+
+    if (asked->json)
+        (void)printf("%.*s\n", (int)length, line);
+    else if (profile != NULL)
+        (void)printf("%s\n", profile);
+    else if (provider != NULL)
+        (void)printf("%-16s until %s\n", provider,
+                     json_string_value(json_object_get(json, "until")));
+    json_decref(json);
+}
+
+/* An operator's word; the request is taken. */
+static int say(struct asked *asked, const char *what, json_t *request)
+{
+    if (cli_inside_run()) {
+        json_decref(request);
+        return cli_refuse_inside(what);
+    }
+    (void)json_object_set_new(request, "actor", json_string(asked->actor));
+    if (asked->reason != NULL)
+        (void)json_object_set_new(request, "reason", json_string(asked->reason));
+    return cli_ask(request, take_line, asked);
+}
+
+int cli_profile(int argc, char **argv)
+{
+    struct asked asked;
+    int code = asked_read(argc, argv, &asked);
+
+    if (code != CLI_OK)
+        return code;
+    if (said(&asked, 1, "get"))
+        return cli_ask(json_pack("{s:s}", "verb", "profile.get"), take_line, &asked);
+    if (!said(&asked, 2, "set"))
+        return cli_usage("profile", "'get' or 'set PROFILE' is expected");
+    if (gov_quality_by_name(asked.words[1]) == GOV_QUALITIES && strcmp(asked.words[1], "auto") != 0)
+        return cli_usage("profile", "'%s' is none of performance, balanced, economy, auto",
+                         asked.words[1]);
+    return say(&asked, "profile set",
+               json_pack("{s:s,s:s}", "verb", "profile.set", "profile", asked.words[1]));
+}
+
+int cli_cooldown(int argc, char **argv)
+{
+    struct asked asked;
+    int64_t ms = 60000;
+    int code = asked_read(argc, argv, &asked);
+
+    if (code != CLI_OK)
+        return code;
+    if (said(&asked, 1, "list"))
+        return cli_ask(json_pack("{s:s}", "verb", "cooldown.list"), take_line, &asked);
+    if (!said(&asked, 2, "set") && !said(&asked, 3, "set") && !said(&asked, 2, "clear"))
+        return cli_usage("cooldown",
+                         "'list', 'set PROVIDER [DUR]' or 'clear PROVIDER' is expected");
+    if (meter_provider_by_name(asked.words[1]) == NULL)
+        return cli_usage("cooldown", "no provider is called '%s'", asked.words[1]);
+    if (said(&asked, 3, "set") &&
+        (!side_duration_parse(asked.words[2], &ms) || ms < 1 || ms > GOV_COOLDOWN_MOST_MS))
+        return cli_usage("cooldown", "'%s' is not a duration up to an hour, such as 90s",
+                         asked.words[2]);
+    if (said(&asked, 2, "clear"))
+        ms = 0;
+    return say(&asked, ms > 0 ? "cooldown set" : "cooldown clear",
+               json_pack("{s:s,s:s,s:I}", "verb", "cooldown.set", "provider", asked.words[1], "ms",
+                         (json_int_t)ms));
+}
