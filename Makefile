@@ -202,12 +202,15 @@ check-lint:
 	clang-format --dry-run -Werror $(C_FILES)
 	scripts/lint
 check-build: # both compilers, warnings are errors; what is preloaded needs libc and shows its hooks alone
-	$(SELF) -j2 all replay $(UNIT) $(addprefix $(B)/bench/,admissions transfers strip meter)
+	$(SELF) -j2 all replay $(UNIT) $(addprefix $(B)/bench/,admissions transfers strip meter evaluate)
 	$(SELF) -j2 FLAVOUR=asan all replay build/asan/host build/asan/fuzz/peer $(UNIT:$(B)/%=build/asan/%)
 	tests/exports $(B)/libflyball.so
 check-unit:
 	$(SELF) test
 	$(SELF) FLAVOUR=asan test
+	@test "$$($(B)/tests/test_determinism --digest 2>/dev/null)" = \
+	  "$$(build/asan/tests/test_determinism --digest 2>/dev/null)" || \
+	  { echo "gcc's and clang's governors decide differently"; exit 1; }
 	$(SELF) -j2 FLAVOUR=tsan all replay build/tsan/host $(UNIT:$(B)/%=build/tsan/%)
 	$(SELF) FLAVOUR=tsan test
 check-corpus: all
@@ -276,11 +279,14 @@ $(B)/bench/transfers: $(B)/tests/bench/transfers.o
 $(B)/bench/meter: $(B)/tests/bench/meter.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+$(B)/bench/evaluate: $(B)/tests/bench/evaluate.o $(ARCHIVES)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
 $(B)/bench/strip: $(B)/tests/bench/strip.o $(B)/shim/strip.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ -o $@
 
 .PHONY: bench
-bench: all replay $(addprefix $(B)/bench/,admissions transfers strip meter) ## ratios, bare against hooked, in one run
+bench: all replay $(addprefix $(B)/bench/,admissions transfers strip meter evaluate) ## ratios, bare against hooked, in one run
 	scripts/bench $(B)
 	$(B)/bench/meter
