@@ -87,6 +87,7 @@ int cli_meter(int argc, char **argv);
 int cli_estimate_command(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_clock(int argc, char **argv);
+int cli_snapshot(int argc, char **argv);
 int cli_profile(int argc, char **argv);
 int cli_cooldown(int argc, char **argv);
 int cli_prices(int argc, char **argv);

@@ -194,6 +194,14 @@ const struct cli_command cli_commands[] = {
      "\n"
      "  --actor NAME    who says so (default: the login name)\n"
      "  --reason TEXT   why\n"},
+    {"snapshot", "how a run, its session and the day stand", cli_snapshot,
+     "usage: flyball snapshot [--run ID|--session S]\n"
+     "\n"
+     "One JSON object: limits, what the day, the session and each provider have come to, the\n"
+     "directive that the next call would get, and the last events.\n"
+     "\n"
+     "  --run ID        the run whose id begins so (default: the newest run)\n"
+     "  --session S     the newest run of a session\n"},
     {"profile", "the quality profile that directives go by", cli_profile,
      "usage: flyball profile get [--json]\n"
      "       flyball profile set performance|balanced|economy|auto [--actor A] [--reason R]\n"

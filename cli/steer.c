@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `flyball profile` and `flyball cooldown`: what an operator chooses for every run. */
+/* `flyball snapshot`; `flyball profile` and `flyball cooldown`: what an operator chooses for every
+ * run. */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -119,4 +120,29 @@ int cli_cooldown(int argc, char **argv)
     return say(&asked, ms > 0 ? "cooldown set" : "cooldown clear",
                json_pack("{s:s,s:s,s:I}", "verb", "cooldown.set", "provider", asked.words[1], "ms",
                          (json_int_t)ms));
+}
+
+int cli_snapshot(int argc, char **argv)
+{
+    static const struct option selectors[] = {{"run", required_argument, NULL, 'r'},
+                                              {"session", required_argument, NULL, 's'},
+                                              {NULL, 0, NULL, 0}};
+    struct asked asked = {.json = true};
+    json_t *request = json_pack("{s:s}", "verb", "snapshot");
+    int id, code = CLI_OK;
+
+    opterr = 0;
+    optind = 0;
+    while ((id = getopt_long(argc, argv, "", selectors, NULL)) != -1 && code == CLI_OK) {
+        if (id == '?')
+            code = cli_usage("snapshot", "'%s' is no option, or needs a value", argv[optind - 1]);
+        else
+            (void)json_object_set_new(request, id == 'r' ? "run" : "session", json_string(optarg));
+    }
+    if (code == CLI_OK && optind != argc)
+        code = cli_usage("snapshot", "'%s': no argument is expected", argv[optind]);
+    if (code == CLI_OK)
+        return cli_ask(request, take_line, &asked);
+    json_decref(request);
+    return code;
 }

@@ -77,6 +77,7 @@ static const struct side_verb verbs[] = {
     {.name = "clock.accept", .begin = side_begin_clock, .outside = true},
     {.name = "backup", .begin = side_begin_backup, .outside = true},
     {.name = "retire", .begin = side_begin_retire, .outside = true},
+    {.name = "snapshot", .begin = side_begin_snapshot},
     {.name = "profile.get", .begin = side_begin_profile},
     {.name = "profile.set", .begin = side_begin_profile_set, .outside = true},
     {.name = "cooldown.list", .begin = side_begin_cooldowns},
