@@ -188,7 +188,7 @@ PEER_ROUNDS  ?= 3000
 FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 C_FILES      := $(wildcard $(addsuffix /*.[ch],shim meter governor store sidecar cli tests/*) tests/*.c)
 SELF         := $(MAKE) -s DEV=1
-CHECKS       := lint build unit corpus receipts prices double host e2e demo fuzz
+CHECKS       := lint build unit corpus receipts prices double host e2e routing demo fuzz
 
 .PHONY: check check-long e2e validate-receipts format fuzz $(CHECKS:%=check-%)
 check: ## everything that must hold (scripts/check sets up what it needs)
@@ -229,6 +229,7 @@ check-host: # the shim's code, and the sidecar it speaks to, under each sanitize
 	$(SELF) FLAVOUR=tsan host
 	tests/host/run $(B) valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite
 check-e2e: e2e
+check-routing: verify-routing
 check-demo: all replay
 	@mkdir -p build/tmp
 	TMPDIR=$(CURDIR)/build/tmp tests/demo/show $(B) >build/demo.txt
@@ -265,6 +266,10 @@ uninstall: ## takes away what install put there
 	rm -rf $(DESTDIR)$(PREFIX)/lib/flyball
 
 # ---- showing -------------------------------------------------------------------------------
+.PHONY: verify-routing
+verify-routing: all ## route tasks for real, and prove what is on record of it, into build/routing
+	tests/verify_routing $(B) build/routing
+
 .PHONY: demo
 demo: all replay ## an unchanged agent under a limit of five cents, on recorded traffic
 	@tests/demo/show $(B)

@@ -87,6 +87,8 @@ int cli_meter(int argc, char **argv);
 int cli_estimate_command(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_clock(int argc, char **argv);
+int cli_route(int argc, char **argv);
+int cli_registry(int argc, char **argv);
 int cli_snapshot(int argc, char **argv);
 int cli_profile(int argc, char **argv);
 int cli_cooldown(int argc, char **argv);

@@ -230,6 +230,28 @@ const struct cli_command cli_commands[] = {
      "  --actor A       who says so (default: the login name)\n"
      "  --reason R      why, for the record\n"
      "  --json          one JSON object a line\n"},
+    {"route", "which tier and model a task gets", cli_route,
+     "usage: flyball route --task FILE|- [--config FILE]\n"
+     "       flyball route --escalate TASK --to TIER --reason R [--actor A] [--config FILE]\n"
+     "\n"
+     "Classifies a task by the rules of the configuration's 'routing:' and prints tier and model; "
+     "the\n"
+     "same task and rules give the same bytes. The choice is in the ledger (MODEL_SELECTED) before "
+     "it\n"
+     "is told. --escalate puts a task that was routed into a higher tier, as a new record. Exit "
+     "code\n"
+     "1: no tier has a model, or there is no such task below that tier.\n"
+     "\n"
+     "  --task FILE     a task: {\"task_id\", \"agent\", \"paths\": [], \"signals\": {}}\n"
+     "  --escalate TASK its task_id\n"
+     "  --to TIER       T0 to T4, T0 the highest\n"
+     "  --reason R      why, for the record\n"
+     "  --actor A       who says so (default: the login name)\n"
+     "  --config FILE   the configuration, instead of the usual one\n"},
+    {"registry", "check a registry of models", cli_registry,
+     "usage: flyball registry check FILE\n"
+     "\n"
+     "Reads a registry as routing would. Exit code 1: something is wrong with it, and what.\n"},
     {"meter", "what a recorded exchange cost", cli_meter,
      "usage: flyball meter FILE|-\n"
      "\n"

@@ -134,10 +134,13 @@ const char *gov_whose(enum gov_scope_kind kind, enum gov_window window, char out
     X(GOV_REASON_CLOCK_JUMP, 32, "clock_jump")                                                     \
     X(GOV_REASON_COOLDOWN, 36, "provider_cooldown")                                                \
     X(GOV_REASON_T0_CALLS, 37, "t0_calls_exceeded")                                                \
-    X(GOV_REASON_NO_MODELS, 38, "no_models_in_tier")                                               \
-    X(GOV_REASON_NO_TIER, 39, "budget_exhausted")                                                  \
-    X(GOV_REASON_DECISION_LOG, 40, "decision_log_failure")                                         \
-    X(GOV_REASON_MODEL_BLOCKED, 41, "model_blocked")
+    X(GOV_REASON_NO_MODELS, 38, "no_models_in_tier:T0")                                            \
+    X(GOV_REASON_NO_MODELS_1, 39, "no_models_in_tier:T1")                                          \
+    X(GOV_REASON_NO_MODELS_2, 40, "no_models_in_tier:T2")                                          \
+    X(GOV_REASON_NO_MODELS_3, 41, "no_models_in_tier:T3")                                          \
+    X(GOV_REASON_NO_MODELS_4, 42, "no_models_in_tier:T4")                                          \
+    X(GOV_REASON_NO_TIER, 43, "budget_exhausted")                                                  \
+    X(GOV_REASON_DECISION_LOG, 44, "decision_log_failure")
 enum gov_reason {
 #define X(name, number, text) name = number,
     GOV_REASON_MAP(X)

@@ -197,6 +197,10 @@ struct meter_request {
     const char *ask_text;
     size_t ask_at;
     size_t ask_bytes;
+    /* Where the model's name stands in a JSON body, quotes included; model_bytes 0: nowhere, or
+     * more than once. */
+    size_t model_at;
+    size_t model_bytes;
     unsigned line_count;
     struct meter_line lines[METER_LINES_MAX];
 };
@@ -213,8 +217,9 @@ METER_MUST_CHECK enum meter_err meter_request_read(const struct meter_target *ta
 /* What to change in a body. */
 struct meter_rewrite {
     bool cap_set;
-    uint64_t cap;   /* the output cap, where cap_set */
-    bool ask_usage; /* where request->ask_text is given */
+    uint64_t cap;      /* the output cap, where cap_set */
+    bool ask_usage;    /* where request->ask_text is given */
+    const char *model; /* NULL: as it is; else a name without characters that JSON escapes */
 };
 
 /* Writes the body with these changes into a new buffer (free() it). Where an old cap has at least

@@ -130,6 +130,7 @@ struct request_read {
         uint64_t at, size, flag_at, flag_size;
     } ask;
     bool model_fixed; /* the path's model counts, not the body's */
+    bool model_seen;
     uint64_t prompts, number_bytes, bad_bytes, documents, query_bytes, pages, input_cap, images;
     uint64_t predicted_bytes;
     bool thinking_said, thinking;

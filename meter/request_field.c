@@ -73,6 +73,9 @@ static void model_end(struct request_read *read, const struct scan_value *value)
         fail(read, value, "two models are named");
     else
         memcpy(read->out->model, model, sizeof model);
+    read->out->model_bytes = read->model_seen ? 0 : (size_t)value->size;
+    read->out->model_at = (size_t)value->at;
+    read->model_seen = true;
 }
 
 static void agent_end(struct request_read *read, const struct scan_value *value)

@@ -65,28 +65,46 @@ static enum meter_err edits_make(const struct edit *edits, size_t count, const c
     return METER_OK;
 }
 
+static bool is_quoted(const char *body, size_t body_bytes, size_t at, size_t bytes)
+{
+    return bytes >= 2 && at <= body_bytes && bytes <= body_bytes - at && body[at] == '"' &&
+           body[at + bytes - 1] == '"';
+}
+
+static void sort(struct edit *edits, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        for (size_t j = i; j > 0 && edits[j].at < edits[j - 1].at; j--) {
+            struct edit swapped = edits[j];
+
+            edits[j] = edits[j - 1];
+            edits[j - 1] = swapped;
+        }
+}
+
 enum meter_err meter_request_rewrite(const struct meter_request *request, const void *body,
                                      size_t body_bytes, const struct meter_rewrite *rewrite,
                                      char **body_out, size_t *body_bytes_out)
 {
-    struct edit edits[2];
+    struct edit edits[3];
     size_t count = 0;
     char number[CAP_TEXT];
 
     if (rewrite->cap_set && !request->rewritable)
+        return METER_NO_REWRITE;
+    if (rewrite->model != NULL &&
+        !is_quoted(body, body_bytes, request->model_at, request->model_bytes))
         return METER_NO_REWRITE;
     if (rewrite->cap_set)
         edits[count++] = cap_edit(request, rewrite->cap, number);
     if (rewrite->ask_usage && request->ask_text != NULL)
         edits[count++] =
             (struct edit){request->ask_at, request->ask_bytes, {request->ask_text, NULL}};
+    if (rewrite->model != NULL)
+        edits[count++] = (struct edit){
+            request->model_at, request->model_bytes, {"\"", rewrite->model, "\"", NULL}};
     if (count == 0)
         return METER_NO_REWRITE;
-    if (count == 2 && edits[1].at < edits[0].at) {
-        struct edit first = edits[1];
-
-        edits[1] = edits[0];
-        edits[0] = first;
-    }
+    sort(edits, count);
     return edits_make(edits, count, body, body_bytes, body_out, body_bytes_out);
 }

@@ -39,6 +39,7 @@ static enum store_err admit(struct side_book *book, struct side_op *op,
         event->admission.flags |= STORE_CLAMPED;
     if (op->directive.severity != GOV_OK)
         event->admission.flags |= STORE_WARNED;
+    side_route_admitted(op, &event->admission);
     event->admission.severity = (uint8_t)op->directive.severity;
     event->admission.quality = (uint8_t)op->directive.quality;
     event->admission.actions = (uint8_t)op->directive.actions;
@@ -81,7 +82,8 @@ static void run_state_of(const struct store_run *row, const struct side_run *run
         ended->reasons[ended->count++] = (enum gov_reason)row->reasons[i];
 }
 
-static enum store_err decide(struct side_book *book, struct side_op *op, struct side_scopes *scopes)
+static enum store_err decide_once(struct side_book *book, struct side_op *op,
+                                  struct side_scopes *scopes)
 {
     struct gov_finding ended;
     enum gov_state state;
@@ -104,6 +106,18 @@ static enum store_err decide(struct side_book *book, struct side_op *op, struct 
     else
         err = side_govern(book, op, scopes, state, &ended);
     return err;
+}
+
+/* With routing, one model after the other is tried: each has scopes of its own. */
+static enum store_err decide(struct side_book *book, struct side_op *op, struct side_scopes *scopes)
+{
+    enum store_err err;
+
+    side_route_begin(op);
+    do
+        err = decide_once(book, op, scopes);
+    while (err == STORE_OK && side_route_next(op, scopes));
+    return err == STORE_OK ? side_route_tell(book, op) : err;
 }
 
 /* True: through, one way or the other. */
@@ -304,6 +318,10 @@ static enum store_err apply_word(struct side_book *book, struct side_op *op)
         return side_clock_accept(book, op->event.clock.actor, op->event.clock.reason);
     case SIDE_OP_PROFILE:
         return side_choose(book, op);
+    case SIDE_OP_SELECTED:
+        op->event.head.type = STORE_SELECTED;
+        op->event.head.ts_ns = side_now_ns();
+        return store_append(book->store, &op->event, sizeof op->event.selected);
     default:
         return side_cool(book, op);
     }
@@ -350,6 +368,7 @@ bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool
     case SIDE_OP_CORRECT:
     case SIDE_OP_CLOCK:
     case SIDE_OP_PROFILE:
+    case SIDE_OP_SELECTED:
     case SIDE_OP_COOLDOWN:
         err = apply_word(book, op);
         *durable_out = true;

@@ -148,6 +148,63 @@ static void admission_fill(struct side_call *call, const struct meter_price *pri
         (request->server_tools ? STORE_SERVER_TOOLS : 0);
 }
 
+/* ---- other models ------------------------------------------------------------------------- */
+
+static bool candidate_add(const struct side_call *call, struct side_op *op, unsigned tier,
+                          const char *model)
+{
+    struct side_candidate *out = &op->candidates[op->candidate_count];
+    struct meter_request *request = malloc(sizeof *request);
+    struct meter_price price;
+
+    if (request == NULL)
+        return false;
+    *request = call->request;
+    copy_name(request->model, sizeof request->model, model);
+    copy_name(out->model, sizeof out->model, model);
+    out->tier = tier;
+    out->priced = meter_price_find(side_run_book(call->run), request->provider, model,
+                                   side_now_ns() / 1000000000, &price) == METER_OK;
+    copy_name(out->row, sizeof out->row, out->priced ? price.row : "");
+    meter_hold_line_make(request, out->priced ? &price : NULL, &out->line);
+    free(request);
+    op->candidate_count++;
+    return true;
+}
+
+/* The body goes to the host that it was meant for, so a model stands in for another one of the same
+ * provider, and of the same API with it. */
+static void candidates_make(const struct side_call *call, struct side_op *op)
+{
+    const struct side_routing *routing = call->run->routing;
+    const struct meter_request *request = &call->request;
+    const char *provider = meter_provider_name(request->provider);
+    const struct gov_task task = {.input_tokens =
+                                      (int64_t)(request->estimated_input_tokens & INT64_MAX),
+                                  .thinking = request->thinking_budget > 0};
+    unsigned tier =
+        routing != NULL ? gov_tier_of(&routing->gov, provider, request->model) : GOV_TIERS;
+
+    op->empty_tier = GOV_TIERS;
+    if (tier == GOV_TIERS || request->model_bytes == 0 || (call->flags & WIRE_NO_REWRITE) != 0 ||
+        request->kind == METER_READ_ONLY || request->kind == METER_POLLED)
+        return;
+    op->candidates = calloc(GOV_TIERS + 1, sizeof *op->candidates);
+    if (op->candidates == NULL || !candidate_add(call, op, tier, request->model))
+        return;
+    gov_select_model(&task, &routing->gov, NULL, NULL, &op->selection);
+    op->candidates[0].line = op->call.line; /* as it is priced already */
+    op->candidates[0].priced = call->priced;
+    while ((tier = gov_tier_below(&routing->gov, tier)) != GOV_TIERS) {
+        const struct gov_model *model = gov_model_of(&routing->gov, tier, provider, NULL, NULL);
+
+        if (model != NULL)
+            (void)candidate_add(call, op, tier, model->id);
+        else if (op->empty_tier == GOV_TIERS)
+            op->empty_tier = tier;
+    }
+}
+
 static void ask_writer(struct side_call *call)
 {
     struct side_op *op = side_op_new(SIDE_OP_ADMIT, call->run, side_call_decided, call);
@@ -175,6 +232,7 @@ static void ask_writer(struct side_call *call)
     op->refused_status = strcmp(meter_api_name(call->request.api), "responses") == 0 ? 400 : 402;
     call->priced = priced;
     call->read_only = call->request.kind == METER_READ_ONLY || call->request.kind == METER_POLLED;
+    candidates_make(call, op);
     call->admitting = op;
     side_used_look(call->side, call->run);
     side_post(call->side, op);

@@ -215,7 +215,7 @@ static bool read_top(struct side_reader *reader, const yaml_node_t *node)
         {"guardrails", side_read_guardrails},
         {"quality", side_read_quality},
         {"approval_timeout", NULL},
-        {"routing", NULL},
+        {"routing", side_read_routing},
         {"agents", NULL},
         {"notify", NULL},
         {"guard", NULL},

@@ -120,8 +120,10 @@ enum store_err side_govern(struct side_book *book, struct side_op *op, struct si
     op->call.economy = lives && !meter_only && op->directive.quality == GOV_ECONOMY;
     if (lives && !meter_only && op->directive.cooling)
         refuse_cooling(op);
-    else
+    else {
+        side_route_soften(op, scopes);
         gov_decide(state, ended, scopes->gov, scopes->count, &op->call, &op->verdict);
+    }
     if (meter_only)
         op->directive.pacing_ms = 0;
     return STORE_OK;

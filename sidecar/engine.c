@@ -344,6 +344,7 @@ void side_op_free(struct side_op *op)
     for (unsigned i = 0; i < op->notice_count; i++)
         side_run_drop(op->notices[i].run);
     side_run_drop(op->run);
+    free(op->candidates);
     free(op->progress);
     free(op);
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What directives follow from, as asked for: guardrails, ratio, pacing, quality profile. */
+#include "governor/calendar.h"
 #include "sidecar/sidecar.h"
 
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 
 #define MOST_MS INT64_C(3600000) /* a longer wait is no pacing */
 
@@ -213,8 +216,48 @@ static void guard_window(struct side_spec *spec, enum side_guard guard, enum gov
     spec->window_count++;
 }
 
+/* A task's counts for as long as a window can. */
+static void cap_windows(struct side_spec *spec)
+{
+    static const struct side_window caps[] = {
+        {.scope = GOV_GLOBAL, .window = GOV_DAILY},
+        {.scope = GOV_GLOBAL, .window = GOV_WEEKLY},
+        {.scope = GOV_TASK, .window = GOV_ROLLING, .duration_s = GOV_ROLLING_MOST_S},
+    };
+
+    for (unsigned i = 0; i < 3; i++) {
+        struct side_window *window = &spec->windows[spec->window_count];
+
+        if (spec->caps_pusd[i] == 0 || spec->window_count == SIDE_WINDOWS_MAX)
+            continue;
+        *window = caps[i];
+        if (i == 2)
+            memcpy(window->name, spec->task, sizeof spec->task);
+        window->limits[GOV_COST] = (struct gov_limit){
+            spec->caps_pusd[i], spec->meter_only ? GOV_SOFT_WARN : GOV_HARD_STOP};
+        spec->window_count++;
+    }
+}
+
+/* What a task is called that nobody has named: task_YYYYMMDD_HHMMSS_XXXXXX. */
+static void task_name(struct side_spec *spec)
+{
+    time_t now = time(NULL);
+    uint32_t chance = 0;
+    struct tm parts;
+    size_t used;
+
+    (void)gmtime_r(&now, &parts);
+    (void)!getrandom(&chance, sizeof chance, 0);
+    used = strftime(spec->task, sizeof spec->task, "task_%Y%m%d_%H%M%S", &parts);
+    (void)snprintf(spec->task + used, sizeof spec->task - used, "_%06x", chance & 0xffffff);
+}
+
 void side_quality_finish(struct side_spec *spec)
 {
+    if (spec->routing[0] != '\0' && spec->task[0] == '\0')
+        task_name(spec);
+    cap_windows(spec);
     guard_window(spec, SIDE_GUARD_DAILY, GOV_GLOBAL);
     guard_window(spec, SIDE_GUARD_PROVIDER, GOV_PROVIDER);
 }

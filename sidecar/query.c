@@ -78,6 +78,7 @@ static const struct side_verb verbs[] = {
     {.name = "backup", .begin = side_begin_backup, .outside = true},
     {.name = "retire", .begin = side_begin_retire, .outside = true},
     {.name = "snapshot", .begin = side_begin_snapshot},
+    {.name = "route", .begin = side_begin_selected},
     {.name = "profile.get", .begin = side_begin_profile},
     {.name = "profile.set", .begin = side_begin_profile_set, .outside = true},
     {.name = "cooldown.list", .begin = side_begin_cooldowns},

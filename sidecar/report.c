@@ -344,30 +344,6 @@ static void body_json(struct store_view *view, json_t *out, const struct store_e
     }
 }
 
-const char *side_event_name(unsigned type)
-{
-    static const char *const names[] = {
-        [STORE_ALLOCATION] = "Allocation",
-        [STORE_ADMISSION] = "Admission",
-        [STORE_REFUSAL] = "Refusal",
-        [STORE_CONSUMPTION] = "Consumption",
-        [STORE_WARNING] = "Warning",
-        [STORE_EXHAUSTED] = "Exhausted",
-        [STORE_COMPLETED] = "RunCompleted",
-        [STORE_OVERRUN] = "Overrun",
-        [STORE_RUN_ENDED] = "RunFailed",
-        [STORE_CORRECTED] = "Corrected",
-        [STORE_CHECKPOINT] = "Checkpoint",
-        [STORE_CLOCK] = "Clock",
-        [STORE_USED] = "Used",
-        [STORE_BEGUN] = "WindowBegun",
-        [STORE_TRANSITION] = "Transition",
-        [STORE_COOLDOWN] = "ProviderCooldown",
-    };
-
-    return type < sizeof names / sizeof names[0] ? names[type] : NULL;
-}
-
 json_t *side_event_json(struct store_view *view, const struct store_event *event)
 {
     static const uint8_t none[16];
@@ -462,7 +438,9 @@ static json_t *held_call_json(const struct store_call *call, const struct store_
     set(out, "provider", TEXT_JSON(admission->provider));
     set(out, "api", TEXT_JSON(admission->api));
     set(out, "model", over && used->model[0] != '\0' ? TEXT_JSON(used->model) : json_null());
-    set(out, "requested_model", TEXT_JSON(admission->model));
+    set(out, "requested_model",
+        admission->requested_model[0] != '\0' ? TEXT_JSON(admission->requested_model)
+                                              : TEXT_JSON(admission->model));
     set(out, "status", over && used->status > 0 ? json_integer(used->status) : json_null());
     set(out, "streaming", json_boolean((admission->flags & STORE_STREAM) != 0));
     set(out, "tokens", over ? buckets_json(used->tokens) : json_null());

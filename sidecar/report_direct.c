@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Directives, and what changes them, as JSON. */
+/* The names of events; directives, what changes them, and what routing chose, as JSON. */
 #include "sidecar/side_direct.h"
 
 #include <stdlib.h>
@@ -123,10 +123,88 @@ static void cooldown_json(json_t *out, const struct store_cooldown *cooldown)
     set(out, "actor", TEXT_JSON(cooldown->actor));
 }
 
+/* ---- routing ------------------------------------------------------------------------------ */
+
+static void selected_json(json_t *out, const struct store_selected *selected)
+{
+    set(out, "task_id", TEXT_JSON(selected->task_id));
+    set(out, "agent", TEXT_JSON(selected->agent));
+    set(out, "tier", json_string(gov_tier_name(selected->tier)));
+    set(out, "tier_selected", json_string(gov_tier_name(selected->tier)));
+    set(out, "risk", json_string(gov_risk_name(selected->risk)));
+    set(out, "risk_level", json_string(gov_risk_name(selected->risk)));
+    set(out, "complexity", json_string(gov_complexity_name(selected->complexity)));
+    set(out, "complexity_level", json_string(gov_complexity_name(selected->complexity)));
+    set(out, "governance_impact", json_boolean(selected->governance));
+    set(out, "governance_reason", TEXT_JSON(selected->governance_reason));
+    set(out, "reason", TEXT_JSON(selected->reason));
+    set(out, "requires_approval", json_boolean(selected->requires_approval));
+    set(out, "classifier_chain", TEXT_JSON(selected->chain));
+    set(out, "model", TEXT_JSON(selected->model));
+    set(out, "requested_model", TEXT_JSON(selected->requested));
+    set(out, "actor", TEXT_JSON(selected->actor));
+    set(out, "why", TEXT_JSON(selected->why));
+}
+
+static void breach_json(json_t *out, const struct store_threshold *breach)
+{
+    enum gov_dim dim = (enum gov_dim)breach->dim;
+
+    set(out, "limit_type",
+        json_sprintf("%s_%s",
+                     breach->key.window != GOV_WHOLE && breach->key.kind == GOV_GLOBAL
+                         ? gov_window_name((enum gov_window)breach->key.window)
+                         : gov_scope_name((enum gov_scope_kind)breach->key.kind),
+                     dim == GOV_COST ? "usd" : gov_dim_name(dim)));
+    set(out, "spent", side_amount_json(dim, breach->consumed));
+    set(out, "limit", side_amount_json(dim, breach->limit));
+    set(out, "action", json_string(breach->percent == STORE_DOWNGRADED ? "downgrade" : "deny"));
+}
+
 void side_directed_json(json_t *out, const struct store_event *event)
 {
-    if (event->head.type == STORE_TRANSITION)
+    switch (event->head.type) {
+    case STORE_TRANSITION:
         transition_json(out, &event->transition);
-    else if (event->head.type == STORE_COOLDOWN)
+        break;
+    case STORE_COOLDOWN:
         cooldown_json(out, &event->cooldown);
+        break;
+    case STORE_SELECTED:
+        selected_json(out, &event->selected);
+        break;
+    case STORE_BREACH:
+        breach_json(out, &event->threshold);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- names -------------------------------------------------------------------------------- */
+
+const char *side_event_name(unsigned type)
+{
+    static const char *const names[] = {
+        [STORE_ALLOCATION] = "Allocation",
+        [STORE_ADMISSION] = "Admission",
+        [STORE_REFUSAL] = "Refusal",
+        [STORE_CONSUMPTION] = "Consumption",
+        [STORE_WARNING] = "Warning",
+        [STORE_EXHAUSTED] = "Exhausted",
+        [STORE_COMPLETED] = "RunCompleted",
+        [STORE_OVERRUN] = "Overrun",
+        [STORE_RUN_ENDED] = "RunFailed",
+        [STORE_CORRECTED] = "Corrected",
+        [STORE_CHECKPOINT] = "Checkpoint",
+        [STORE_CLOCK] = "Clock",
+        [STORE_USED] = "Used",
+        [STORE_BEGUN] = "WindowBegun",
+        [STORE_TRANSITION] = "Transition",
+        [STORE_COOLDOWN] = "ProviderCooldown",
+        [STORE_SELECTED] = "MODEL_SELECTED",
+        [STORE_BREACH] = "BUDGET_BREACH",
+    };
+
+    return type < sizeof names / sizeof names[0] ? names[type] : NULL;
 }

@@ -28,6 +28,7 @@ void side_run_drop(struct side_run *run)
     side_run_drop(run->parent);
     meter_price_book_free(run->book);
     page_unmap(run->page);
+    side_routing_free(run->routing);
     free(run);
 }
 
@@ -107,7 +108,10 @@ struct side_run *side_run_new(const struct side_spec *spec, struct side_error *e
     client_uuid7(run->id);
     client_uuid_text(run->id, run->id_text);
     run->zone = side_zone_find(spec->timezone, error);
-    if (run->zone != NULL && book_read(run, error)) {
+    if (spec->routing[0] != '\0')
+        run->routing = side_routing_new(spec->routing, error);
+    if (run->zone != NULL && book_read(run, error) &&
+        (run->routing != NULL || spec->routing[0] == '\0')) {
         if (getrandom(run->token, sizeof run->token, 0) == sizeof run->token)
             return run;
         (void)side_fail(error, "no random numbers to be had");
@@ -382,6 +386,7 @@ static void inherit(struct side_spec *spec, const struct side_spec *outer)
     memcpy(spec->unknown_row, outer->unknown_row, sizeof spec->unknown_row);
     spec->ask_usage = outer->ask_usage;
     memcpy(spec->timezone, outer->timezone, sizeof spec->timezone);
+    memcpy(spec->routing, outer->routing, sizeof spec->routing);
     spec->quality.rules = outer->quality.rules;
     spec->quality.cooldown_ms = outer->quality.cooldown_ms;
     memcpy(spec->quality.local_model, outer->quality.local_model, sizeof spec->quality.local_model);

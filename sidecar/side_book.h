@@ -104,6 +104,14 @@ enum store_err side_repeats_flush(struct side_book *book);
  * profile; a provider that is to be left alone, or not any more. */
 enum store_err side_govern(struct side_book *book, struct side_op *op, struct side_scopes *scopes,
                            enum gov_state state, const struct gov_finding *ended);
+/* reroute.c: the model that is asked for comes first; true: the next one is to be tried; what was
+ * chosen, and what was in the way, into the ledger; and into the admission. */
+void side_route_begin(struct side_op *op);
+bool side_route_next(struct side_op *op, const struct side_scopes *scopes);
+enum store_err side_route_tell(struct side_book *book, struct side_op *op);
+void side_route_admitted(const struct side_op *op, struct store_admission *admission);
+/* Where routing downgrades at a guardrail, it does not refuse. */
+void side_route_soften(struct side_op *op, struct side_scopes *scopes);
 unsigned side_cooldowns_of(const struct store_direct *direct,
                            struct gov_cooldown out[STORE_COOLDOWNS]);
 enum store_err side_choose(struct side_book *book, struct side_op *op);

@@ -58,5 +58,6 @@ bool side_read_windows(struct side_reader *reader, const yaml_node_t *value);
 /* config_quality.c */
 bool side_read_guardrails(struct side_reader *reader, const yaml_node_t *value);
 bool side_read_quality(struct side_reader *reader, const yaml_node_t *value);
+bool side_read_routing(struct side_reader *reader, const yaml_node_t *value); /* config_routing.c */
 
 #endif

@@ -22,6 +22,7 @@
 #include "shim/page.h"
 #include "shim/refusal.h"
 #include "shim/wire.h"
+#include "sidecar/routing.h"
 #include "sidecar/sidecar.h"
 #include "store/store.h"
 
@@ -117,6 +118,7 @@ struct side_run {
     int64_t started_ns;
     struct side_conn *launcher;    /* its connection; NULL: none now */
     struct event *death;           /* the pid's end */
+    struct side_routing *routing;  /* NULL: none is configured */
     struct meter_price_book *book; /* with the user's overrides; NULL: the shipped one */
     char unpriced[96];             /* the last model without a price that was told of */
     struct page *page;             /* what its processes count in; NULL: a run that is over */
@@ -194,6 +196,7 @@ enum side_op_kind {
     SIDE_OP_CORRECT,  /* event: a correction; from_pusd -1: from whatever it is */
     SIDE_OP_CLOCK,    /* event: the clock as it is now is accepted: actor, reason */
     SIDE_OP_PROFILE,  /* event: a transition that a person asks for */
+    SIDE_OP_SELECTED, /* event: what `flyball route` selected */
     SIDE_OP_COOLDOWN, /* event: a cooldown; status 0: a person's */
     SIDE_OP_BARRIER,  /* everything before it is in the ledger */
     SIDE_OP_STOP,
@@ -240,6 +243,12 @@ struct side_op {
     struct side_about about; /* also of SENT, SETTLE */
     struct gov_verdict verdict;
     struct gov_directive directive;
+    struct side_candidate *candidates; /* NULL: no routing for this call; freed with the op */
+    unsigned candidate_count, chosen, floor;
+    unsigned empty_tier; /* the first one below that has no model for it; GOV_TIERS: none */
+    struct gov_selection selection;
+    bool breached; /* a limit was in the way of a model: ... */
+    struct store_threshold breach;
     struct side_figures figures;
     int64_t deadline_ms; /* monotonic: until when it may wait */
     atomic_bool waiting; /* it is in line; heartbeats say so */
@@ -356,6 +365,7 @@ struct side_call {
     /* admitted */
     int64_t hold_pusd, hold_tokens;
     uint64_t cap_held;
+    bool renamed;         /* request.model is another one than in the body */
     bool clamped;         /* cap_held is another one than the request's */
     struct event *pacing; /* when it may leave; NULL: at once */
     bool priced, read_only;

@@ -26,6 +26,8 @@
 #define SIDE_SCOPE_NAME    256u
 #define SIDE_PERCENTS      3u
 
+#define SIDE_ROUTING_TEXT 8192u
+
 #define SIDE_BUSY_WAIT_MS 45000
 
 /* Where a message about the user's input is put: first error wins. */
@@ -106,6 +108,8 @@ struct side_spec {
     unsigned window_count;
     struct side_window windows[SIDE_WINDOWS_MAX];
     struct side_quality quality;
+    char routing[SIDE_ROUTING_TEXT]; /* JSON, see routing.h; "" none */
+    int64_t caps_pusd[3];            /* of routing: a day, a week, a task; 0: none */
     unsigned provider_count;
     struct side_provider providers[SIDE_PROVIDERS_MAX];
     char price_file[512]; /* the user's override; "" none */

@@ -62,19 +62,19 @@ json_t *side_spec_json(const struct side_spec *spec)
 
     for (unsigned i = 0; i < SIDE_PERCENTS; i++)
         (void)json_array_append_new(percents, json_integer(spec->percents[i]));
-    return json_pack("{s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,"
-                     "s:s,s:i,s:s,s:o}",
-                     "quality", side_quality_json(&spec->quality), /* */
-                     "limits", limits_json(spec->limits), "session_limits",
-                     limits_json(spec->session_limits), "percents", percents, "bare", spec->bare,
-                     "meter_only", spec->meter_only, "clamp", spec->clamp, "ask_usage",
-                     spec->ask_usage, "refuse_curl", spec->refuse_curl, "on_exhausted",
-                     (int)spec->on_exhausted, "busy_wait_ms", (json_int_t)spec->busy_wait_ms,
-                     "policy", spec->policy, "session", spec->session, "task", spec->task, "agent",
-                     spec->agent, "labels", spec->labels, "timezone", spec->timezone, "windows",
-                     windows_json(spec), "providers", providers_json(spec), "price_file",
-                     spec->price_file, "unknown_model", (int)spec->unknown_model, "unknown_row",
-                     spec->unknown_row, "keeping", keeping_json(&spec->keeping));
+    return json_pack(
+        "{s:s,s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,"
+        "s:s,s:i,s:s,s:o}",
+        "routing", spec->routing, "quality", side_quality_json(&spec->quality), /* */
+        "limits", limits_json(spec->limits), "session_limits", limits_json(spec->session_limits),
+        "percents", percents, "bare", spec->bare, "meter_only", spec->meter_only, "clamp",
+        spec->clamp, "ask_usage", spec->ask_usage, "refuse_curl", spec->refuse_curl, "on_exhausted",
+        (int)spec->on_exhausted, "busy_wait_ms", (json_int_t)spec->busy_wait_ms, "policy",
+        spec->policy, "session", spec->session, "task", spec->task, "agent", spec->agent, "labels",
+        spec->labels, "timezone", spec->timezone, "windows", windows_json(spec), "providers",
+        providers_json(spec), "price_file", spec->price_file, "unknown_model",
+        (int)spec->unknown_model, "unknown_row", spec->unknown_row, "keeping",
+        keeping_json(&spec->keeping));
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
@@ -219,6 +219,7 @@ static bool texts_read(const json_t *json, struct side_spec *spec)
            text_read(json, "session", spec->session, sizeof spec->session) &&
            text_read(json, "task", spec->task, sizeof spec->task) &&
            text_read(json, "agent", spec->agent, sizeof spec->agent) &&
+           text_read(json, "routing", spec->routing, sizeof spec->routing) &&
            text_read(json, "labels", spec->labels, sizeof spec->labels) &&
            text_read(json, "timezone", spec->timezone, sizeof spec->timezone) &&
            text_read(json, "price_file", spec->price_file, sizeof spec->price_file) &&

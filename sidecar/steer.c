@@ -160,3 +160,42 @@ void side_begin_cooldown_set(struct side_query *query, struct store_view *view)
                    reason != NULL ? reason : "");
     side_post(query->conn->side, op);
 }
+
+/* ---- what `flyball route` selected -------------------------------------------------------- */
+
+#define COPY(field, name)                                                                          \
+    (void)snprintf(out->field, sizeof out->field, "%s",                                            \
+                   member(query, name) != NULL ? member(query, name) : "")
+
+void side_begin_selected(struct side_query *query, struct store_view *view)
+{
+    struct side_op *op = side_op_new(SIDE_OP_SELECTED, NULL, on_done, query);
+    const char *tier = member(query, "tier"), *risk = member(query, "risk"),
+               *complexity = member(query, "complexity");
+    struct store_selected *out;
+
+    (void)view;
+    if (op == NULL || tier == NULL || risk == NULL || complexity == NULL ||
+        gov_tier_by_name(tier) == GOV_TIERS || gov_risk_by_name(risk) == GOV_LEVELS ||
+        gov_complexity_by_name(complexity) == GOV_LEVELS || member(query, "task_id") == NULL) {
+        side_op_free(op);
+        side_conn_done(query->conn, 2, "that is no selection");
+        return;
+    }
+    out = &op->event.selected;
+    out->tier = (uint8_t)gov_tier_by_name(tier);
+    out->risk = (uint8_t)gov_risk_by_name(risk);
+    out->complexity = (uint8_t)gov_complexity_by_name(complexity);
+    out->governance = member(query, "governance") != NULL;
+    out->requires_approval = json_is_true(json_object_get(query->request, "requires_approval"));
+    COPY(task_id, "task_id");
+    COPY(agent, "agent");
+    COPY(governance_reason, "governance");
+    COPY(reason, "reason_text");
+    COPY(chain, "chain");
+    COPY(model, "model");
+    COPY(requested, "requested");
+    COPY(actor, "actor");
+    COPY(why, "why");
+    side_post(query->conn->side, op);
+}

@@ -166,6 +166,13 @@ static void words_of(const struct side_call *call, const struct side_op *op, str
         words_of_cooldown(call, op, words);
     } else if (finding->reasons[0] == GOV_REASON_CLOCK_JUMP) {
         words_of_clock(op, words);
+    } else if (finding->dim == GOV_DIMS && finding->reasons[0] >= GOV_REASON_NO_MODELS &&
+               finding->reasons[0] <= GOV_REASON_NO_TIER) {
+        (void)snprintf(words->hint, sizeof words->hint,
+                       "stop here and tell the person who started this");
+        (void)snprintf(words->message, sizeof words->message,
+                       "flyball: %s: a guardrail is reached, and there is no cheaper model; %s",
+                       words->reasons[0], words->hint);
     } else if (finding->dim != GOV_DIMS) {
         words_of_used_up(op, words);
     } else {
@@ -262,7 +269,8 @@ static void record_refusal(struct side_call *call, enum gov_reason reason, int s
 
 void side_call_refuse(struct side_call *call, enum gov_reason reason, const char *detail)
 {
-    bool unavailable = reason == GOV_REASON_LEDGER_READ || reason == GOV_REASON_LEDGER_WRITE;
+    bool unavailable = reason == GOV_REASON_LEDGER_READ || reason == GOV_REASON_LEDGER_WRITE ||
+                       reason == GOV_REASON_DECISION_LOG;
     const char *reasons[] = {gov_reason_text(reason), NULL};
     char message[700];
     struct refusal refusal = {
@@ -328,7 +336,11 @@ static void release_unsent(struct side_call *call)
 static void tell_admission(struct side_call *call)
 {
     struct meter_rewrite rewrite = {
-        .cap_set = call->clamped, .cap = call->cap_held, .ask_usage = asks_usage(call)};
+        .cap_set = call->clamped,
+        .cap = call->cap_held,
+        .ask_usage = asks_usage(call),
+        .model = call->renamed ? call->request.model : NULL,
+    };
     unsigned char frame[128];
     struct wire_writer w;
     size_t bytes = 0;
@@ -338,7 +350,7 @@ static void tell_admission(struct side_call *call)
         rewrite.ask_usage = false;
         fd = rewritten(call, &rewrite, &bytes);
     }
-    if (fd < 0 && rewrite.cap_set) { /* it must not go with a larger cap than is held */
+    if (fd < 0 && (rewrite.cap_set || rewrite.model != NULL)) { /* it must not go as it is */
         release_unsent(call);
         return;
     }
@@ -381,6 +393,12 @@ static void admitted(struct side_call *call, const struct side_op *op)
     call->hold_pusd = op->verdict.hold[GOV_COST];
     call->cap_held = op->verdict.cap;
     call->clamped = op->verdict.clamped;
+    if (op->candidates != NULL && op->chosen > 0) {
+        call->renamed = true;
+        call->priced = op->candidates[op->chosen].priced;
+        memcpy(call->request.model, op->candidates[op->chosen].model,
+               sizeof op->candidates[0].model);
+    }
     call->admitted_ns = op->event.head.ts_ns;
     call->admitted_ms = side_now_ms();
     if (call->gone)
@@ -444,9 +462,11 @@ void side_call_decided(struct side *side, struct side_op *op)
         (call->gone && op->result != STORE_OK)) {
         side_call_free(call);
     } else if (op->result != STORE_OK) {
-        side_call_refuse(
-            call, op->result == STORE_CONFLICT ? GOV_REASON_UNREADABLE : GOV_REASON_LEDGER_WRITE,
-            store_strerror(op->result));
+        side_call_refuse(call,
+                         op->result == STORE_CONFLICT ? GOV_REASON_UNREADABLE
+                         : op->candidates != NULL     ? GOV_REASON_DECISION_LOG
+                                                      : GOV_REASON_LEDGER_WRITE,
+                         store_strerror(op->result));
     } else if (op->verdict.outcome == GOV_ADMIT) {
         tell_unpriced(call, &op->event.admission);
         admitted(call, op);

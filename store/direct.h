@@ -57,6 +57,26 @@ struct store_cooldown {
 };
 _Static_assert(sizeof(struct store_cooldown) == 264, "stored");
 
+/* run_id and call_id are zero where `flyball route` asked. */
+struct store_selected {
+    uint8_t tier, risk, complexity;
+    uint8_t governance, requires_approval;
+    uint8_t zero[3];
+    char task_id[64];
+    char agent[64];
+    char governance_reason[64];
+    char reason[96];
+    char chain[96]; /* of the classifiers */
+    char model[96];
+    char requested[96]; /* "" none was asked for */
+    char actor[32];     /* of an escalation */
+    char why[192];
+};
+_Static_assert(sizeof(struct store_selected) == 808, "stored");
+
+/* What became of a call that a limit was in the way of (percent of a STORE_BREACH). */
+enum store_breach { STORE_DOWNGRADED = 1, STORE_DENIED_MODEL = 2 };
+
 #define STORE_COOLDOWNS 16u
 /* What directives depend on and no scope has: kept beside the chain. */
 struct store_direct {

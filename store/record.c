@@ -25,6 +25,8 @@ static const struct {
     [STORE_USED] = {144, sizeof(struct store_used)},
     [STORE_BEGUN] = {176, sizeof(struct store_begun)},
     [STORE_TRANSITION] = {1040, sizeof(struct store_transition)},
+    [STORE_SELECTED] = {808, sizeof(struct store_selected)},
+    [STORE_BREACH] = {56, sizeof(struct store_threshold)},
     [STORE_COOLDOWN] = {264, sizeof(struct store_cooldown)},
 };
 

@@ -27,7 +27,6 @@
 #include <stdint.h>
 
 #include "governor/calendar.h"
-#include "governor/directive.h"
 #include "store/direct.h"
 
 #define STORE_MUST_CHECK __attribute__((warn_unused_result))
@@ -117,6 +116,8 @@ enum store_type {
     STORE_USED = 13,       /* what a run used without a call of its own */
     STORE_BEGUN = 14,      /* a window begins to count */
     STORE_TRANSITION = 24, /* the directive of a run is another one; or a person chose a profile */
+    STORE_SELECTED = 26,   /* a model was chosen */
+    STORE_BREACH = 27,     /* a limit was in the way of a model */
     STORE_COOLDOWN = 25,   /* a provider is to be left alone; or not any more */
 };
 
@@ -208,8 +209,7 @@ struct store_admission {
     char provider[24];
     char api[32];
     char model[96];
-    char row[96]; /* the price row; "" none */
-    /* What it was directed by; schema 3 began without. */
+    char row[96];             /* the price row; "" none */
     char requested_model[96]; /* "": the one above was asked for */
     int64_t pacing_ms;
     uint8_t severity, quality, actions; /* enum gov_severity, gov_quality, gov_action */
@@ -357,6 +357,7 @@ struct store_event {
         struct store_begun begun;
         struct store_transition transition;
         struct store_cooldown cooldown;
+        struct store_selected selected;
     };
     struct store_scope_seen scopes[STORE_SCOPES_MAX];
 };

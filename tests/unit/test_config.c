@@ -270,7 +270,6 @@ static void every_dimension_has_a_budget(void **state)
 /* Keys of the contract that are not acted on: better an error than a rule that is not kept. */
 static const char *const later[] = {
     "approval_timeout: 15m",
-    "routing: { registry: f }",
     "agents: { a: { policy: b } }",
     "notify: []",
     "guard: warn",

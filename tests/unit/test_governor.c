@@ -518,10 +518,13 @@ static void every_reason_has_the_number_and_text_that_the_ledger_keeps(void **st
         "clock_jump",
         [36] = "provider_cooldown",
         "t0_calls_exceeded",
-        "no_models_in_tier",
+        "no_models_in_tier:T0",
+        "no_models_in_tier:T1",
+        "no_models_in_tier:T2",
+        "no_models_in_tier:T3",
+        "no_models_in_tier:T4",
         "budget_exhausted",
         "decision_log_failure",
-        "model_blocked",
     };
 
     (void)state;

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `flyball route`: which tier and model a task gets, on record before it is told; `flyball registry
+ * check`: whether a registry can be routed by. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "sidecar/routing.h"
+
+extern char **environ;
+
+static void take_nothing(void *data, const char *line, size_t length)
+{
+    (void)data, (void)line, (void)length;
+}
+
+static bool log_it(json_t *record)
+{
+    (void)json_object_set_new(record, "verb", json_string("route"));
+    return cli_ask(record, take_nothing, NULL) == CLI_OK ||
+           cli_fail(CLI_UNAVAILABLE,
+                    "decision_log_failure: the choice could not be written down, so "
+                    "it does not count") == CLI_OK;
+}
+
+static struct side_routing *routing_of(const char *config, struct side_error *error)
+{
+    struct side_spec *spec = calloc(1, sizeof *spec);
+    struct side_routing *routing = NULL;
+
+    if (spec == NULL)
+        return NULL;
+    side_spec_init(spec);
+    if (side_config_read(spec, config, NULL, (const char *const *)environ, error) &&
+        (spec->routing[0] != '\0' || side_fail(error, "the configuration has no 'routing:'")))
+        routing = side_routing_new(spec->routing, error);
+    free(spec);
+    return routing;
+}
+
+/* ---- a task ------------------------------------------------------------------------------- */
+
+static int route(const struct side_routing *routing, const json_t *json)
+{
+    static const char *paths[SIDE_TASK_PATHS];
+    const char *id, *agent = json_string_value(json_object_get(json, "agent"));
+    struct gov_selection selection;
+    struct side_error error = {{0}};
+    struct gov_task task;
+    json_t *out, *record;
+    char chain[SIDE_CHAIN_TEXT], *text;
+    bool logged;
+
+    if (!side_task_read(json, paths, &task, &id, &error))
+        return cli_usage("route", "%s", error.text);
+    gov_select_model(&task, &routing->gov, NULL, NULL, &selection);
+    out = side_selection_json(&selection);
+    record = json_pack(
+        "{s:s,s:s*,s:s,s:s,s:s,s:s*,s:s*,s:s*,s:s,s:b,s:s}", "task_id", id, "agent", agent, "tier",
+        gov_tier_name(selection.model != NULL ? selection.tier : selection.wanted), "risk",
+        gov_risk_name(selection.risk), "complexity", gov_complexity_name(selection.complexity),
+        "governance", selection.governance, "model",
+        selection.model != NULL ? selection.model->id : NULL, "requested",
+        json_string_value(json_object_get(json_object_get(json, "signals"), "model")),
+        "reason_text", json_string_value(json_object_get(out, "reason")), "requires_approval",
+        selection.requires_approval, "chain", side_chain_text(&selection, chain));
+    text = json_dumps(out, JSON_COMPACT);
+    logged = log_it(record);
+    if (logged && text != NULL)
+        (void)puts(text);
+    free(text);
+    json_decref(out);
+    if (!logged)
+        return CLI_UNAVAILABLE;
+    return selection.model != NULL ? CLI_OK : 1;
+}
+
+static int route_file(const struct side_routing *routing, const char *path)
+{
+    size_t bytes;
+    char *text = cli_slurp(path, &bytes);
+    json_error_t where;
+    json_t *json = text != NULL ? json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &where) : NULL;
+    int code;
+
+    if (text == NULL)
+        return CLI_USAGE;
+    if (!json_is_object(json))
+        code = json == NULL ? cli_usage("route", "%s:%d:%d: not JSON: %s", path, where.line,
+                                        where.column, where.text)
+                            : cli_usage("route", "%s: a task is a JSON object", path);
+    else
+        code = route(routing, json);
+    json_decref(json);
+    free(text);
+    return code;
+}
+
+/* ---- escalation --------------------------------------------------------------------------- */
+
+struct last {
+    const char *task;
+    json_t *record; /* the last one of that task */
+};
+
+static void take_event(void *data, const char *line, size_t length)
+{
+    struct last *last = data;
+    json_t *json = json_loadb(line, length, 0, NULL);
+    const char *event = json_string_value(json_object_get(json, "event"));
+    const char *task = json_string_value(json_object_get(json, "task_id"));
+
+    if (event != NULL && task != NULL && strcmp(event, "MODEL_SELECTED") == 0 &&
+        strcmp(task, last->task) == 0) {
+        json_decref(last->record);
+        last->record = json_incref(json);
+    }
+    json_decref(json);
+}
+
+/* A new record beside the one that was: nothing of it is changed. */
+static int escalate(const struct side_routing *routing, const char *task, const char *to,
+                    const char *reason, const char *actor)
+{
+    struct last last = {.task = task};
+    const struct gov_model *model;
+    unsigned tier = gov_tier_by_name(to);
+    const char *from;
+    json_t *out;
+    bool logged;
+
+    if (tier == GOV_TIERS)
+        return cli_usage("route", "--to '%s' is none of T0 to T4", to);
+    if (cli_ask(json_pack("{s:s,s:b}", "verb", "events", "all", 1), take_event, &last) != CLI_OK)
+        return CLI_UNAVAILABLE;
+    if (last.record == NULL)
+        return cli_fail(1, "no task '%s' has been routed", task);
+    from = json_string_value(json_object_get(last.record, "tier_selected"));
+    model = gov_model_of(&routing->gov, tier, NULL, NULL, NULL);
+    if (from == NULL || gov_tier_by_name(from) <= tier || model == NULL) {
+        json_decref(last.record);
+        return model == NULL
+                   ? cli_fail(1, "no_models_in_tier:%s", to)
+                   : cli_fail(1, "task '%s' is at %s, which is not below %s", task, from, to);
+    }
+    out = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "task_id", task, "tier", to, "model", model->id,
+                    "from", from, "reason", reason, "actor", actor);
+    logged = log_it(json_pack("{s:s,s:s,s:O,s:O,s:s,s:s,s:s,s:s,s:b,s:O}", "task_id", task, "tier",
+                              to, "risk", json_object_get(last.record, "risk_level"), "complexity",
+                              json_object_get(last.record, "complexity_level"), "model", model->id,
+                              "reason_text", "escalation", "why", reason, "actor", actor,
+                              "requires_approval",
+                              json_is_true(json_object_get(last.record, "requires_approval")),
+                              "chain", json_object_get(last.record, "classifier_chain")));
+    if (logged && json_dumpf(out, stdout, JSON_COMPACT) == 0)
+        (void)puts("");
+    json_decref(out);
+    json_decref(last.record);
+    return logged ? CLI_OK : CLI_UNAVAILABLE;
+}
+
+int cli_route(int argc, char **argv)
+{
+    static const struct option rows[] = {
+        {"task", required_argument, NULL, 't'},
+        {"escalate", required_argument, NULL, 'e'},
+        {"to", required_argument, NULL, 'o'},
+        {"reason", required_argument, NULL, 'r'},
+        {"actor", required_argument, NULL, 'a'},
+        {"config", required_argument, NULL, 'c'},
+        {NULL, 0, NULL, 0},
+    };
+    const char *task = NULL, *escalated = NULL, *to = NULL, *reason = NULL, *config = NULL;
+    const char *actor = cli_login();
+    struct side_error error = {{0}};
+    struct side_routing *routing;
+    int id, code;
+
+    opterr = 0;
+    optind = 0;
+    while ((id = getopt_long(argc, argv, "", rows, NULL)) != -1) {
+        const char **slots[] = {['t'] = &task,   ['e'] = &escalated, ['o'] = &to,
+                                ['r'] = &reason, ['a'] = &actor,     ['c'] = &config};
+
+        if (id == '?')
+            return cli_usage("route", "'%s' is no option, or needs a value", argv[optind - 1]);
+        *slots[id] = optarg;
+    }
+    if (optind != argc || (task == NULL) == (escalated == NULL))
+        return cli_usage("route", "--task FILE or --escalate TASK is expected");
+    if (escalated != NULL && (to == NULL || reason == NULL))
+        return cli_usage("route", "--escalate needs --to TIER and --reason R");
+    routing = routing_of(config, &error);
+    if (routing == NULL)
+        return cli_usage("route", "%s", error.text);
+    code =
+        task != NULL ? route_file(routing, task) : escalate(routing, escalated, to, reason, actor);
+    side_routing_free(routing);
+    return code;
+}
+
+int cli_registry(int argc, char **argv)
+{
+    struct side_routing *routing = calloc(1, sizeof *routing);
+    struct side_error error = {{0}};
+    int code = CLI_OK;
+
+    if (routing == NULL || argc != 3 || strcmp(argv[1], "check") != 0)
+        code = cli_usage("registry", "'check FILE' is expected");
+    else if (!side_registry_read(argv[2], routing, &error))
+        code = cli_fail(1, "%s", error.text);
+    else
+        (void)printf("%s: %zu models, %u tiers in the fallback chain\n", argv[2],
+                     routing->gov.model_count, routing->gov.chain_count);
+    side_routing_free(routing);
+    return code;
+}
