@@ -397,8 +397,8 @@ static void reads_long_figures_the_same_at_every_split(void **state)
     static const char *const bodies[] = {
         "{\"usage\":{\"prompt_tokens\":5,\"cost\":0.5%s}}",
         "{\"usage\":{\"prompt_tokens\":5.0%s,\"completion_tokens\":1}}",
-        "{\"usage\":{\"prompt_tokens\":5,\"cost\":0.5,\"is_byok\":true,"
-        "\"cost_details\":{\"upstream_inference_cost\":0.25%s}}}",
+        ("{\"usage\":{\"prompt_tokens\":5,\"cost\":0.5,\"is_byok\":true,"
+         "\"cost_details\":{\"upstream_inference_cost\":0.25%s}}}"),
         "{\"usage\":{\"prompt_tokens\":5,\"cost\":\"0.5%s\"}}",
         "{\"usage\":{\"prompt_tokens\":5,\"cost_in_usd_ticks\":5.0%s}}",
     };
