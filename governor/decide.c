@@ -123,17 +123,33 @@ static bool next_exhausted(const struct gov_scope *scopes, unsigned count,
 
 static const struct spot before_all = {INT64_MIN, 0, 0};
 
-static void find_exhausted(const struct gov_scope *scopes, unsigned count,
+/* Half the limit, or one hold, whichever is more; and what was spent beyond the limit. */
+static int64_t suggest(const struct gov_scope *scope, enum gov_dim dim,
+                       const struct meter_hold_line *line, uint64_t smallest)
+{
+    int64_t limit = scope->limits[dim].amount, half = limit / 2 + limit % 2;
+    int64_t beyond = scope->spent[dim] > limit ? scope->spent[dim] - limit : 0;
+    int64_t least = add_sat(beyond, is_held(dim) ? need(line, dim, smallest) : 1);
+
+    return half > least ? half : least;
+}
+
+/* True: one of them is not to be asked about. */
+static bool find_exhausted(const struct gov_scope *scopes, unsigned count,
                            const struct meter_hold_line *line, uint64_t smallest,
                            struct gov_verdict *out)
 {
     struct spot spot = before_all;
+    bool hard = false;
 
     while (next_exhausted(scopes, count, line, smallest, &spot)) {
         const struct gov_scope *scope = &scopes[spot.scope];
         enum gov_dim dim = (enum gov_dim)spot.dim;
 
         find(&out->finding, gov_reason_of(scope->kind, scope->window, dim), spot.scope, dim);
+        hard = hard || scope->limits[dim].policy != GOV_APPROVAL_REQUIRED;
+        if (out->finding.scope == spot.scope)
+            out->suggested[dim] = suggest(scope, dim, line, smallest);
         if (scope->kind == GOV_PROVIDER && scope->guard[dim])
             find(&out->finding, GOV_REASON_COOLDOWN, spot.scope, dim);
         if (scope->kind == GOV_RUN && scope->limits[dim].policy == GOV_HARD_STOP &&
@@ -142,6 +158,7 @@ static void find_exhausted(const struct gov_scope *scopes, unsigned count,
             out->ended_scope = spot.scope;
         }
     }
+    return hard;
 }
 
 bool gov_used_up(const struct gov_scope *scope, enum gov_dim dim)
@@ -322,9 +339,10 @@ static void refuse_ended(enum gov_state state, const struct gov_finding *ended,
                          struct gov_verdict *out)
 {
     out->outcome = GOV_REFUSE;
-    if (state == GOV_FAILED)
+    if (state != GOV_COMPLETED)
         out->finding = *ended;
-    find(&out->finding, GOV_REASON_RUN_ENDED, 0, GOV_DIMS);
+    if (state != GOV_BUDGET_STOPPED)
+        find(&out->finding, GOV_REASON_RUN_ENDED, 0, GOV_DIMS);
 }
 
 void gov_decide(enum gov_state state, const struct gov_finding *ended,
@@ -332,7 +350,9 @@ void gov_decide(enum gov_state state, const struct gov_finding *ended,
                 struct gov_verdict *out)
 {
     uint64_t smallest = call->clamp ? call->line.smallest_cap : call->line.full_cap;
+    unsigned used_up;
     struct fit fit;
+    bool hard;
 
     memset(out, 0, sizeof *out);
     out->finding.dim = GOV_DIMS;
@@ -344,10 +364,15 @@ void gov_decide(enum gov_state state, const struct gov_finding *ended,
         out->outcome = GOV_REFUSE;
         return;
     }
-    find_exhausted(scopes, scope_count, &call->line, smallest, out);
+    hard = find_exhausted(scopes, scope_count, &call->line, smallest, out);
+    used_up = out->finding.count;
     find_closed(scopes, scope_count, &out->finding);
-    if (out->finding.count > 0) {
+    if (hard || out->finding.count > used_up) {
         out->outcome = GOV_REFUSE;
+        return;
+    }
+    if (out->finding.count > 0 || state == GOV_PAUSED) {
+        out->outcome = GOV_ASK;
         return;
     }
     fit = fit_all(scopes, scope_count, call, smallest, &out->finding);

@@ -132,6 +132,9 @@ const char *gov_whose(enum gov_scope_kind kind, enum gov_window window, char out
     X(GOV_REASON_UID, 30, "uid_budget_exceeded")                                                   \
     X(GOV_REASON_PROJECT, 31, "project_budget_exceeded")                                           \
     X(GOV_REASON_CLOCK_JUMP, 32, "clock_jump")                                                     \
+    X(GOV_REASON_STOPPED, 33, "budget_stopped")                                                    \
+    X(GOV_REASON_DENIED, 34, "approval_denied")                                                    \
+    X(GOV_REASON_APPROVAL_TIMEOUT, 35, "approval_timeout")                                         \
     X(GOV_REASON_COOLDOWN, 36, "provider_cooldown")                                                \
     X(GOV_REASON_T0_CALLS, 37, "t0_calls_exceeded")                                                \
     X(GOV_REASON_NO_MODELS, 38, "no_models_in_tier:T0")                                            \
@@ -201,6 +204,7 @@ enum gov_outcome {
     GOV_ADMIT,
     GOV_WAIT, /* only holds are in the way */
     GOV_REFUSE,
+    GOV_ASK, /* a person has to say; finding.count 0: the run is paused, that is all */
 };
 
 /* Why, and by which limit: the primary reason's scope (an index) and dimension. */
@@ -217,11 +221,13 @@ struct gov_verdict {
     bool clamped;           /* it is another one than the request's own */
     int64_t hold[GOV_DIMS]; /* GOV_ADMIT: what to book */
     struct gov_finding finding;
-    bool ends_run;        /* a hard_stop limit of a run is used up */
-    unsigned ended_scope; /* that run's scope */
+    int64_t suggested[GOV_DIMS]; /* GOV_ASK: what to add in the finding's scope; 0: nothing */
+    bool ends_run;               /* a hard_stop limit of a run is used up */
+    unsigned ended_scope;        /* that run's scope */
 };
 
-/* Decides. state and ended: the run's, ended being the reasons with which it failed. */
+/* Decides. state and ended: the run's, ended being the reasons with which it failed, was cancelled
+ * or stopped. */
 void gov_decide(enum gov_state state, const struct gov_finding *ended,
                 const struct gov_scope *scopes, unsigned scope_count, const struct gov_call *call,
                 struct gov_verdict *out);

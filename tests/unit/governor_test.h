@@ -57,7 +57,10 @@ static inline struct gov_verdict decide(const struct gov_scope *scopes, unsigned
 
 static inline const char *outcome_text(enum gov_outcome outcome)
 {
-    return outcome == GOV_ADMIT ? "admit" : outcome == GOV_WAIT ? "wait" : "refuse";
+    static const char *const texts[] = {
+        [GOV_ADMIT] = "admit", [GOV_WAIT] = "wait", [GOV_REFUSE] = "refuse", [GOV_ASK] = "ask"};
+
+    return texts[outcome];
 }
 
 /* "refuse budget_cost_exceeded,run_ended": for comparing and for messages. */

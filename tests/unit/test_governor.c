@@ -44,7 +44,7 @@ static const struct {
     {"one over by a hold", GOV_HARD_STOP, -1, 2, GOV_WAIT},
     {"one over, beside a hold", GOV_HARD_STOP, 1, 7, GOV_REFUSE},
     {"exactly at the limit, to be approved", GOV_APPROVAL_REQUIRED, 0, 0, GOV_ADMIT},
-    {"one over, to be approved", GOV_APPROVAL_REQUIRED, 1, 0, GOV_REFUSE},
+    {"one over, to be approved", GOV_APPROVAL_REQUIRED, 1, 0, GOV_ASK},
     {"one over by a hold, to be approved", GOV_APPROVAL_REQUIRED, -1, 2, GOV_WAIT},
     {"a soft limit passed", GOV_SOFT_WARN, 1, 0, GOV_ADMIT},
     {"a soft limit far passed", GOV_SOFT_WARN, 1000000, 1000000, GOV_ADMIT},
@@ -65,9 +65,9 @@ static void check_edge(size_t i, enum gov_scope_kind kind, enum gov_dim dim)
                    gov_scope_name(kind));
     (void)snprintf(want, sizeof(want), "%s%s%s", outcome_text(edges[i].want),
                    edges[i].want == GOV_ADMIT ? "" : " ",
-                   edges[i].want == GOV_REFUSE ? code_of(kind, dim)
-                   : edges[i].want == GOV_WAIT ? "budget_busy"
-                                               : "");
+                   edges[i].want == GOV_WAIT    ? "budget_busy"
+                   : edges[i].want == GOV_ADMIT ? ""
+                                                : code_of(kind, dim));
     expect_verdict(why, &verdict, want);
     if (edges[i].want != GOV_ADMIT && (verdict.finding.scope != 0 || verdict.finding.dim != dim))
         fail_msg("%s: found in %s of scope %u", why, gov_dim_name(verdict.finding.dim),
@@ -95,8 +95,7 @@ static const struct {
     {"time left", 1800000, 1799999, GOV_HARD_STOP, "admit"},
     {"time used up", 1800000, 1800000, GOV_HARD_STOP, "refuse budget_wall_clock_exceeded"},
     {"time passed", 1800000, 1800001, GOV_HARD_STOP, "refuse budget_wall_clock_exceeded"},
-    {"time passed, to be approved", 1, 2, GOV_APPROVAL_REQUIRED,
-     "refuse budget_wall_clock_exceeded"},
+    {"time passed, to be approved", 1, 2, GOV_APPROVAL_REQUIRED, "ask budget_wall_clock_exceeded"},
     {"time passed, soft", 1, 2, GOV_SOFT_WARN, "admit"},
     {"no limit", 0, INT64_MAX, GOV_HARD_STOP, "admit"},
 };
@@ -516,6 +515,9 @@ static void every_reason_has_the_number_and_text_that_the_ledger_keeps(void **st
         "uid_budget_exceeded",
         "project_budget_exceeded",
         "clock_jump",
+        "budget_stopped",
+        "approval_denied",
+        "approval_timeout",
         [36] = "provider_cooldown",
         "t0_calls_exceeded",
         "no_models_in_tier:T0",

@@ -400,16 +400,19 @@ static struct plain plain_decide(const struct gov_scope *scopes, unsigned count,
     bool movable = call->clamp;
     int64_t full = (int64_t)call->line.full_cap;
     int64_t smallest = movable ? (int64_t)call->line.smallest_cap : full;
-    bool line = false;
+    bool line = false, hard = false, ask = false;
 
     for (unsigned i = 0; i < count; i++)
         for (unsigned dim = 0; dim < GOV_DIMS; dim++) {
-            if (binds(&scopes[i], dim) && dim == GOV_COST && !call->line.priced)
-                return (struct plain){.outcome = GOV_REFUSE};
-            if (plain_exhausted(&scopes[i], (enum gov_dim)dim, call, smallest))
-                return (struct plain){.outcome = GOV_REFUSE};
+            bool used_up = plain_exhausted(&scopes[i], (enum gov_dim)dim, call, smallest);
+
+            ask = ask || used_up;
+            hard = hard || (used_up && scopes[i].limits[dim].policy == GOV_HARD_STOP) ||
+                   (binds(&scopes[i], dim) && dim == GOV_COST && !call->line.priced);
             line = line || (binds(&scopes[i], dim) && dim <= GOV_COST && scopes[i].ahead > 0);
         }
+    if (hard || ask)
+        return (struct plain){.outcome = hard ? GOV_REFUSE : GOV_ASK};
     if (line || !plain_fits(scopes, count, call, smallest, false, smallest))
         return (struct plain){.outcome = GOV_WAIT};
     if (plain_fits(scopes, count, call, full, false, smallest))
@@ -491,7 +494,7 @@ static void check_reasons(unsigned round, const struct gov_scope *scopes, unsign
 static void the_verdict_is_that_of_the_plain_model(void **state)
 {
     struct chance chance = {.state = 20260402};
-    unsigned seen[3] = {0}, clamped = 0;
+    unsigned seen[4] = {0}, clamped = 0;
     unsigned rounds = chance_rounds("FLYBALL_GOVERNOR_ROUNDS", 200000);
 
     (void)state;
@@ -513,7 +516,7 @@ static void the_verdict_is_that_of_the_plain_model(void **state)
                      outcome_text(plain.outcome), (long long)plain.cap);
         seen[verdict.outcome]++;
         clamped += verdict.outcome == GOV_ADMIT && verdict.clamped;
-        if (verdict.outcome == GOV_REFUSE)
+        if (verdict.outcome == GOV_REFUSE || verdict.outcome == GOV_ASK)
             check_reasons(round, scopes, count, &call, &verdict);
         if (verdict.outcome != GOV_ADMIT)
             continue;
