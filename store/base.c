@@ -104,6 +104,14 @@ static void on_kept(struct store_check *check)
         corrected->last = event->corrected;
         corrected->last_seq = event->head.seq;
         break;
+    case STORE_OVERRIDE:
+        store_check_override(check);
+        break;
+    case STORE_ASKED:
+    case STORE_TURNED:
+        if (store_check_kept_order(check))
+            break;
+        /* fallthrough */
     default:
         store_check_wrong(check, &check->proof->chain, event->head.seq,
                           "record %llu is one that would have gone",

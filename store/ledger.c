@@ -42,6 +42,12 @@ void store_scope_window(struct store_scope_key *scope, enum gov_window window, u
     scope->start_s = start_s;
 }
 
+void store_scope_all(struct store_scope_key *out)
+{
+    memset(out, 0, sizeof *out);
+    out->kind = GOV_GLOBAL;
+}
+
 /* ---- rows --------------------------------------------------------------------------------- */
 
 /* From the first write on there is no way back but for the whole transaction. */
@@ -467,19 +473,19 @@ enum store_err store_run_close(struct store *store, const uint8_t run_id[16], en
         return err;
     if (run.ended_ns != 0)
         return STORE_DUPLICATE;
-    if (run.state == GOV_RUNNING || run.state == GOV_PAUSED)
-        run.state = (uint8_t)state;
-    run.ended_ns = ts_ns;
     store_scope_run(&key, run_id);
     err = store_counter_get(store, &key, &counter);
     if (err != STORE_OK && err != STORE_NOT_FOUND)
         return err;
     memcpy(event.head.run_id, run_id, sizeof event.head.run_id);
-    event.completed.state = run.state;
+    event.completed.state =
+        (uint8_t)(run.state == GOV_RUNNING || run.state == GOV_PAUSED ? state
+                                                                      : (enum gov_state)run.state);
     event.completed.exit = exit;
     event.completed.duration_ms = (ts_ns - run.started_ns) / 1000000;
     for (unsigned dim = 0; dim < GOV_DIMS; dim++)
         event.completed.total[dim] = store_spent(&counter, (enum gov_dim)dim);
+    store_run_apply(&run, &event);
     err = store_append(store, &event, sizeof event.completed);
     return store_spoil(store, err == STORE_OK ? store_run_put(store, &run) : err);
 }

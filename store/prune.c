@@ -136,8 +136,32 @@ static enum store_err prune_of_call(struct pruning *pruning, const struct store_
                : STORE_OK;
 }
 
-static enum store_err prune_record(struct pruning *pruning, const struct store_record *head)
+/* A question, an override, a stop to come stays until what ends it goes, which takes it along. */
+static enum store_err prune_order(struct pruning *pruning, const struct store_event *event)
 {
+    const struct store_turned *turned = &event->turned;
+    enum store_err err = STORE_OK;
+    uint64_t before = 0;
+
+    if (event->head.type == STORE_ASKED ||
+        (event->head.type == STORE_OVERRIDE && event->override.word == STORE_ADDED) ||
+        (event->head.type == STORE_TURNED && store_is_stop_to_come(turned)))
+        return STORE_OK;
+    if (event->head.type == STORE_ANSWERED)
+        before = event->answered.of_seq;
+    else if (event->head.type == STORE_OVERRIDE)
+        before = event->override.of_seq;
+    else if (event->head.type == STORE_TURNED)
+        before = turned->of_seq;
+    if (before != 0)
+        err = drop_record(pruning->store, before);
+    return err == STORE_OK ? drop_record(pruning->store, event->head.seq) : err;
+}
+
+static enum store_err prune_record(struct pruning *pruning, const struct store_event *event)
+{
+    const struct store_record *head = &event->head;
+
     switch (head->type) {
     case STORE_ALLOCATION: /* goes with its run */
         return STORE_OK;
@@ -150,7 +174,7 @@ static enum store_err prune_record(struct pruning *pruning, const struct store_r
         touch(pruning, head->run_id);
         return drop_record(pruning->store, head->seq);
     default:
-        return drop_record(pruning->store, head->seq);
+        return prune_order(pruning, event);
     }
 }
 
@@ -211,9 +235,10 @@ static enum store_err prune_run(struct pruning *pruning, const uint8_t run_id[16
     const struct store_run_sum *sum = found != NULL ? *found : NULL;
     struct store_run run;
 
-    if (sum == NULL || sum->ended_ns == 0 || has_any(pruning, STORE_CALLS_OF_RUN, run_id) ||
+    if (sum == NULL || sum->row.ended_ns == 0 || has_any(pruning, STORE_CALLS_OF_RUN, run_id) ||
         has_any(pruning, STORE_RUNS_OF_RUN, run_id) ||
-        store_run_get(pruning->store, run_id, &run) != STORE_OK)
+        store_run_get(pruning->store, run_id, &run) != STORE_OK ||
+        run.ended_ns != sum->row.ended_ns) /* it goes on, behind those that go */
         return STORE_OK;
     return drop_run(pruning, &run);
 }
@@ -284,7 +309,7 @@ static enum store_err take_away(struct pruning *pruning)
     for (uint64_t seq = pruning->from; err == STORE_OK && seq <= pruning->upto; seq++) {
         err = store_chain_get(store, store->txn, seq, &pruning->check->event, NULL);
         if (err == STORE_OK && pruning->check->event.head.seq == seq)
-            err = prune_record(pruning, &pruning->check->event.head);
+            err = prune_record(pruning, &pruning->check->event);
     }
     for (unsigned i = 0; err == STORE_OK && i < pruning->touched_count; i++)
         err = prune_run(pruning, pruning->touched[i]);

@@ -18,10 +18,10 @@
 #define TAIL_CHECKED 1000u /* records whose chain is looked at when opening */
 
 static const char *const table_names[STORE_TABLES] = {
-    [STORE_CHAIN] = "chain",       [STORE_CALLS] = "calls", [STORE_OPEN] = "open",
-    [STORE_RUNS] = "runs",         [STORE_META] = "meta",   [STORE_INDEX] = "index",
-    [STORE_COUNTERS] = "counters", [STORE_HOURS] = "hours", [STORE_OBJECTS] = "objects",
-    [STORE_BASE] = "base",
+    [STORE_CHAIN] = "chain",       [STORE_CALLS] = "calls",   [STORE_OPEN] = "open",
+    [STORE_RUNS] = "runs",         [STORE_META] = "meta",     [STORE_INDEX] = "index",
+    [STORE_COUNTERS] = "counters", [STORE_HOURS] = "hours",   [STORE_OBJECTS] = "objects",
+    [STORE_BASE] = "base",         [STORE_ORDERS] = "orders",
 };
 
 const char *store_strerror(enum store_err err)
@@ -116,6 +116,15 @@ size_t store_row_least(enum store_table table)
         [STORE_CALLS] = 64, [STORE_RUNS] = 960, [STORE_COUNTERS] = 392};
 
     return least[table];
+}
+
+bool store_row_is_whole(enum store_table table, uint32_t version, size_t bytes)
+{
+    size_t now = table == STORE_RUNS ? sizeof(struct store_run) : sizeof(struct store_counter);
+
+    return bytes == now
+               ? version == (table == STORE_RUNS ? STORE_RUN_VERSION : STORE_COUNTER_VERSION)
+               : bytes == store_row_least(table) && version == 1;
 }
 
 enum store_err store_get(const struct store *store, MDB_txn *txn, enum store_table table,

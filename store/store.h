@@ -96,9 +96,10 @@ struct store_counter {
     uint8_t logged[GOV_DIMS];       /* ... a bit per threshold */
     uint8_t exhausted[GOV_DIMS];    /* Exhausted was logged for that limit */
     uint8_t zero[6];
-    char name[64]; /* of the scope, its beginning; for people */
+    char name[64];              /* of the scope, its beginning; for people */
+    int64_t extended[GOV_DIMS]; /* what people have added to the limits */
 };
-_Static_assert(sizeof(struct store_counter) == 392, "stored");
+_Static_assert(sizeof(struct store_counter) == 464, "stored");
 
 enum store_type {
     STORE_ALLOCATION = 1,
@@ -115,6 +116,11 @@ enum store_type {
     STORE_CLOCK = 12,
     STORE_USED = 13,       /* what a run used without a call of its own */
     STORE_BEGUN = 14,      /* a window begins to count */
+    STORE_ASKED = 16,      /* a person is asked whether a run may go on */
+    STORE_ANSWERED = 17,   /* that question is over */
+    STORE_EXTENDED = 18,   /* a limit is raised, for good */
+    STORE_TURNED = 19,     /* a person, or a question to one, changed a run's state */
+    STORE_OVERRIDE = 20,   /* a limit is raised, for a time */
     STORE_TRANSITION = 24, /* the directive of a run is another one; or a person chose a profile */
     STORE_SELECTED = 26,   /* a model was chosen */
     STORE_BREACH = 27,     /* a limit was in the way of a model */
@@ -316,18 +322,7 @@ struct store_used {
 };
 _Static_assert(sizeof(struct store_used) == 144, "stored");
 
-enum store_clock_word { STORE_CLOCK_JUMPED = 1, STORE_CLOCK_ACCEPTED = 2 };
-
-struct store_clock {
-    int64_t expected_ns; /* what the wall clock should have said */
-    int64_t found_ns;
-    uint8_t boot_id[16];
-    uint8_t word; /* enum store_clock_word */
-    uint8_t zero[7];
-    char actor[32];
-    char reason[192];
-};
-_Static_assert(sizeof(struct store_clock) == 264, "stored");
+#include "store/orders.h"
 
 /* A window counts from here on; charged in it before, a call in flight with its hold. */
 struct store_begun {
@@ -354,6 +349,11 @@ struct store_event {
         struct store_checkpoint checkpoint;
         struct store_clock clock;
         struct store_used used;
+        struct store_asked asked;
+        struct store_answered answered;
+        struct store_extended extended;
+        struct store_turned turned;
+        struct store_override override;
         struct store_begun begun;
         struct store_transition transition;
         struct store_cooldown cooldown;
@@ -373,8 +373,16 @@ struct store_run {
     int64_t admitted, refused, settled, estimated, in_flight;
     uint64_t allocation_seq;
     struct store_allocation allocation;
+    int64_t paused_ns;       /* in all, without the pause that lasts */
+    int64_t paused_since_ns; /* 0: not paused */
+    uint64_t asked_seq;      /* the question that is open; 0: none */
+    int64_t pid;             /* of the launcher that goes on with it; 0: the allocation's */
+    int64_t pid_start;
+    uint8_t boot_id[16];
+    uint8_t paused_by_hand;
+    uint8_t zero2[7];
 };
-_Static_assert(sizeof(struct store_run) == 1216, "stored");
+_Static_assert(sizeof(struct store_run) == 1280, "stored");
 
 enum store_call_state {
     STORE_CALL_HELD = 1,
@@ -583,6 +591,7 @@ struct store_hash {
 void store_hash_begin(struct store_hash *hash);
 void store_hash_add(struct store_hash *hash, const void *bytes, size_t count);
 void store_hash_end(struct store_hash *hash, uint8_t out[32]);
+void store_scope_all(struct store_scope_key *out); /* everything on this ledger */
 void store_sha256(const void *bytes, size_t count, uint8_t out[32]);
 int64_t store_spent(const struct store_counter *counter, enum gov_dim dim);
 

@@ -12,7 +12,8 @@
 /* Tables. Keys: chain, the record's number, big-endian; calls and open, the call's id; runs, the
  * run's id; counters, the scope's key; objects, the object: the call that was charged for it;
  * index, struct store_index_key; hours, the hour since the epoch, big-endian: the first record that
- * is of it; base, 's' and a scope's key, 'r' and a run's id: what pruned records came to. */
+ * is of it; base, 's' and a scope's key, 'r' and a run's id: what pruned records came to; orders,
+ * an override's id: the override, or a scope's key: its stop's record. */
 enum store_table {
     STORE_CHAIN,
     STORE_CALLS,
@@ -24,6 +25,7 @@ enum store_table {
     STORE_INDEX,
     STORE_HOURS,
     STORE_BASE,
+    STORE_ORDERS,
     STORE_TABLES
 };
 
@@ -60,8 +62,8 @@ struct store_view {
 
 #define STORE_HASH_BYTES      32u
 #define STORE_CALL_VERSION    2u
-#define STORE_COUNTER_VERSION 1u
-#define STORE_RUN_VERSION     1u
+#define STORE_COUNTER_VERSION 2u
+#define STORE_RUN_VERSION     2u
 #define STORE_RECORD_VERSION  1u
 
 /* disk.c: so that no page of the file is behind its end; LMDB's or the system's error. */
@@ -159,6 +161,14 @@ enum store_err store_each_scope(struct store *store, const struct store_event *a
 void store_counter_correct(struct store_counter *counter, const struct store_corrected *corrected);
 void store_correction_fill(struct store_corrected *out, const struct store_corrected *before,
                            uint64_t before_seq, const struct store_event *ended);
+/* orders.c: what a record makes of a run's row, for writing and for proving. */
+void store_run_apply(struct store_run *run, const struct store_event *event);
+/* A stop of a session, or of everything. */
+bool store_is_stop_to_come(const struct store_turned *turned);
+/* Whether a record follows from that row. */
+bool store_run_fits(const struct store_run *run, const struct store_event *event);
+/* Whether a counter's or run's row has the version that goes with its size. */
+bool store_row_is_whole(enum store_table table, uint32_t version, size_t bytes);
 
 /* The arithmetic of holds, the same for writing and for proving. sign +1 books, -1 takes back. */
 void store_counter_hold(struct store_counter *counter, const struct store_admission *admission,
@@ -191,13 +201,9 @@ struct store_corrected_call {
 struct store_run_sum {
     uint8_t run_id[16];
     int64_t admitted, refused, settled, estimated, in_flight;
-    int64_t ended_ns;
-    uint8_t state;
-    uint8_t zero;
-    struct store_run_ended why;
-    uint8_t zero2[6];
+    struct store_run row; /* state, reasons, pauses, questions, end */
 };
-_Static_assert(sizeof(struct store_run_sum) == 112, "stored");
+_Static_assert(sizeof(struct store_run_sum) == 1336, "stored");
 
 /* In the meta table as "pruned". */
 struct store_pruned {
@@ -213,6 +219,7 @@ struct store_check {
     size_t sum_count, call_count, run_count, corrected_count;
     size_t row_count; /* of calls: admitted ones and refused ones */
     size_t object_count, index_count, hour_count;
+    size_t order_count;
     size_t later_count; /* calls with a record after their end */
     struct store_pruned pruned;
     uint8_t base[32]; /* the hash of what is there of pruned records ... */
@@ -237,6 +244,12 @@ void store_check_rows(struct store_check *check);
  * of memory, noted. */
 void *store_check_entry(struct store_check *check, void **tree, const void *key, size_t key_bytes,
                         size_t bytes, int (*order)(const void *, const void *), size_t *count);
+/* verify_orders.c: what people decided. */
+void store_check_turn(struct store_check *check);
+void store_check_extended(struct store_check *check);
+void store_check_override(struct store_check *check);
+/* A question, or a stop to come, that is needed though it is older than what was pruned. */
+bool store_check_kept_order(struct store_check *check);
 struct store_sum *store_check_sum(struct store_check *check, const struct store_scope_key *key);
 struct store_run_sum *store_check_run(struct store_check *check, const uint8_t run_id[16]);
 /* What of the record in check->event has to stand in rows and indexes. */

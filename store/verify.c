@@ -355,8 +355,7 @@ void store_check_allocation(struct store_check *check)
     (void)store_check_run(check, event->head.run_id);
     store_check_index(check, NULL);
     if (store_view_run(check->view, event->head.run_id, &row) != STORE_OK ||
-        row.version != STORE_RUN_VERSION || row.allocation_seq != event->head.seq ||
-        row.started_ns != event->head.ts_ns ||
+        row.allocation_seq != event->head.seq || row.started_ns != event->head.ts_ns ||
         memcmp(row.run_id, event->head.run_id, sizeof row.run_id) != 0 ||
         memcmp(&row.allocation, &event->allocation, sizeof row.allocation) != 0)
         store_check_wrong(check, &check->proof->sums, event->head.seq,
@@ -373,22 +372,6 @@ static void on_used(struct store_check *check)
 
         if (sum != NULL)
             store_counter_used(&sum->counter, &sum->key, &event->used);
-    }
-}
-
-static void on_run_end(struct store_check *check)
-{
-    const struct store_event *event = &check->event;
-    struct store_run_sum *run = store_check_run(check, event->head.run_id);
-
-    if (run == NULL)
-        return;
-    if (event->head.type == STORE_RUN_ENDED) {
-        run->state = GOV_FAILED;
-        run->why = event->run_ended;
-    } else {
-        run->state = event->completed.state;
-        run->ended_ns = event->head.ts_ns;
     }
 }
 
@@ -435,7 +418,16 @@ void store_check_record(struct store_check *check)
         break;
     case STORE_RUN_ENDED:
     case STORE_COMPLETED:
-        on_run_end(check);
+    case STORE_ASKED:
+    case STORE_ANSWERED:
+    case STORE_TURNED:
+        store_check_turn(check);
+        break;
+    case STORE_EXTENDED:
+        store_check_extended(check);
+        break;
+    case STORE_OVERRIDE:
+        store_check_override(check);
         break;
     case STORE_USED:
         on_used(check);

@@ -126,7 +126,8 @@ static bool same_counter(const struct store_counter *row, const struct store_cou
 {
     static const uint8_t zero[sizeof row->zero];
 
-    return row->version == STORE_COUNTER_VERSION && row->in_flight == sum->in_flight &&
+    return memcmp(row->extended, sum->extended, sizeof row->extended) == 0 &&
+           row->in_flight == sum->in_flight &&
            memcmp(row->charged, sum->charged, sizeof row->charged) == 0 &&
            memcmp(row->credited, sum->credited, sizeof row->credited) == 0 &&
            memcmp(row->held, sum->held, sizeof row->held) == 0 && row->end_s == sum->end_s &&
@@ -154,15 +155,17 @@ static void check_counter_row(struct store_check *check, const MDB_val *key, con
 {
     static const struct store_counter none;
     struct store_scope_key scope;
-    struct store_counter row;
+    struct store_counter row = {0};
     void **found;
 
-    if (key->mv_size != sizeof scope || value->mv_size != sizeof row) {
+    if (key->mv_size == sizeof scope && value->mv_size <= sizeof row)
+        memcpy(&row, value->mv_data, value->mv_size);
+    if (key->mv_size != sizeof scope ||
+        !store_row_is_whole(STORE_COUNTERS, row.version, value->mv_size)) {
         store_check_wrong(check, &check->proof->sums, 0, "a counter has another size");
         return;
     }
     memcpy(&scope, key->mv_data, sizeof scope);
-    memcpy(&row, value->mv_data, sizeof row);
     found = tfind(&scope, &check->sums, store_by_scope);
     check->matched += found != NULL;
     if (!same_counter(&row, found != NULL ? &((struct store_sum *)*found)->counter : &none) ||
@@ -183,16 +186,21 @@ static void check_counters(struct store_check *check)
 
 static bool same_run(const struct store_run *row, const struct store_run_sum *sum)
 {
-    static const uint8_t zero[sizeof row->zero];
+    static const uint8_t zero[sizeof row->zero2];
+    const struct store_run *want = &sum->row;
 
     return sum->admitted == row->admitted && sum->refused == row->refused &&
            sum->settled == row->settled && sum->estimated == row->estimated &&
-           sum->in_flight == row->in_flight && sum->state == row->state &&
-           sum->ended_ns == row->ended_ns && sum->why.reason_count == row->reason_count &&
+           sum->in_flight == row->in_flight && want->state == row->state &&
+           want->ended_ns == row->ended_ns && want->reason_count == row->reason_count &&
            row->reason_count <= GOV_CODES_MAX &&
-           memcmp(sum->why.reasons, row->reasons, row->reason_count * sizeof row->reasons[0]) ==
-               0 &&
-           memcmp(row->zero, zero, sizeof zero) == 0;
+           memcmp(want->reasons, row->reasons, row->reason_count * sizeof row->reasons[0]) == 0 &&
+           want->paused_ns == row->paused_ns && want->paused_since_ns == row->paused_since_ns &&
+           want->pid == row->pid && want->pid_start == row->pid_start &&
+           memcmp(want->boot_id, row->boot_id, sizeof row->boot_id) == 0 &&
+           want->asked_seq == row->asked_seq && want->paused_by_hand == row->paused_by_hand &&
+           memcmp(zero, row->zero, sizeof row->zero) == 0 &&
+           memcmp(zero, row->zero2, sizeof row->zero2) == 0;
 }
 
 static void check_run_row(struct store_check *check, const MDB_val *key, const MDB_val *value)
@@ -201,9 +209,10 @@ static void check_run_row(struct store_check *check, const MDB_val *key, const M
     struct store_run row = {0};
 
     check->matched += found != NULL;
-    if (value->mv_size == sizeof row)
-        memcpy(&row, value->mv_data, sizeof row);
-    if (found == NULL || value->mv_size != sizeof row || !same_run(&row, *found))
+    if (value->mv_size <= sizeof row)
+        memcpy(&row, value->mv_data, value->mv_size);
+    if (found == NULL || !store_row_is_whole(STORE_RUNS, row.version, value->mv_size) ||
+        !same_run(&row, *found))
         store_check_wrong(
             check, &check->proof->sums, row.allocation_seq,
             "the row of the run allocated by record %llu is not the sum of its records",
@@ -226,6 +235,14 @@ static void check_objects(struct store_check *check)
                           store_check_count(check, STORE_OBJECTS), check->object_count);
 }
 
+/* An override that was given has its row; so there is no other one if there are as many. */
+static void check_orders(struct store_check *check)
+{
+    if (store_check_count(check, STORE_ORDERS) != check->order_count)
+        store_check_wrong(check, &check->proof->sums, 0, "%zu orders are in force; there were %zu",
+                          store_check_count(check, STORE_ORDERS), check->order_count);
+}
+
 void store_check_rows(struct store_check *check)
 {
     check_open(check); /* before the counters: it knows what has left */
@@ -234,4 +251,5 @@ void store_check_rows(struct store_check *check)
     check_counters(check);
     check_runs(check);
     check_objects(check);
+    check_orders(check);
 }

@@ -287,15 +287,18 @@ static void a_record_of_a_size_that_nobody_wrote_is_damage(void **state)
         [STORE_CONSUMPTION] = 520, [STORE_WARNING] = 56,    [STORE_EXHAUSTED] = 56,
         [STORE_COMPLETED] = 96,    [STORE_OVERRUN] = 32,    [STORE_RUN_ENDED] = 40,
         [STORE_CORRECTED] = 376,   [STORE_CHECKPOINT] = 88, [STORE_CLOCK] = 264,
+        [STORE_USED] = 144,        [STORE_BEGUN] = 176,     [STORE_ASKED] = 280,
+        [STORE_ANSWERED] = 288,    [STORE_EXTENDED] = 296,  [STORE_TURNED] = 400,
+        [STORE_OVERRIDE] = 440,
     };
     struct store_event *event = calloc(1, sizeof *event);
     unsigned char bytes[2048];
 
     (void)state;
     assert_non_null(event);
-    for (unsigned type = STORE_ALLOCATION; type <= STORE_CLOCK; type++)
+    for (unsigned type = STORE_ALLOCATION; type <= STORE_OVERRIDE; type++)
         for (size_t body = 8; body <= store_body_bytes(type) + 16; body += 8) {
-            bool want = body >= first[type] && body <= store_body_bytes(type);
+            bool want = first[type] != 0 && body >= first[type] && body <= store_body_bytes(type);
 
             if (store_unpack(bytes, pack(bytes, type, body), event, NULL) != want)
                 fail_msg("type %u, %zu bytes: %s", type, body, want ? "refused" : "taken");
