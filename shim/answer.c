@@ -101,6 +101,7 @@ static const struct detour detours[] = {
     {SLOT_SOCKOPT, CURLOPT_SOCKOPTFUNCTION, 0},
     {SLOT_CLOSE_SOCKET, CURLOPT_CLOSESOCKETFUNCTION, 0},
     {SLOT_HAPROXY, CURLOPT_HAPROXYPROTOCOL, 0},
+    {SLOT_TIMEOUT, CURLOPT_TIMEOUT_MS, 0}, /* a person's time is not the transfer's */
 };
 
 static int on_prereq(void *data, char *remote, char *local, int remote_port, int local_port)

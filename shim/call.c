@@ -52,7 +52,8 @@ static int note_sent(struct shim_call *call)
         call->sent = true;
         call->sent_ms = client_now_ms();
         wire_begin(&w, frame, sizeof frame, WIRE_SENT);
-        if (client_send(&call->link, frame, w.used, -1) != CLIENT_OK && !shim_call_claim(call)) {
+        if (client_send(&call->link, frame, w.used, shim_cut_socket(call)) != CLIENT_OK &&
+            !shim_call_claim(call)) {
             call->sent = false;
             return abort_call(call, "ledger_read_failure: the sidecar is gone", "");
         }
@@ -63,7 +64,7 @@ static int note_sent(struct shim_call *call)
 
 static int go_on(struct shim_call *call, const struct shim_target *hop, bool elsewhere)
 {
-    if (call->state != SHIM_CALL_ADMITTED || call->pid != getpid())
+    if (call->state != SHIM_CALL_ADMITTED || call->pid != getpid() || call->cut)
         return CURL_PREREQFUNC_ABORT;
     if ((elsewhere || call->settled) && hop->governed)
         return abort_call(call, "guard_refused: a governed call was redirected to ", hop->host);
@@ -145,6 +146,8 @@ static int on_prereq(void *data, char *remote, char *local, int remote_port, int
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
     handle->requested = true;
     hop->governed = false;
+    handle->remote_port = remote_port;
+    handle->local_port = local_port;
     elsewhere = leaves_call(handle, hop);
     if (handle->call != NULL)
         result = go_on(handle->call, hop, elsewhere);
@@ -184,6 +187,7 @@ void shim_call_prepare(struct shim_call *call)
 {
     struct shim_handle *handle = call->handle;
 
+    call->anew = false;
     if (call->state == SHIM_CALL_ADMITTED) {
         if (watch_requests(handle) && tap_install(handle) &&
             (call->hop || shim_body_install(handle, &call->body)))

@@ -180,8 +180,8 @@ SHIM_EXPORT CURLMcode curl_multi_cleanup(CURLM *multi_handle)
     do {                                                                                           \
         (void)shim_multi_turn(multi);                                                              \
         code = (multi)->curl->call;                                                                \
-        shim_multi_settle(multi);                                                                  \
-        if ((multi)->waiting != NULL && shim_multi_turn(multi))                                    \
+        bool anew = shim_multi_settle(multi);                                                      \
+        if (((multi)->waiting != NULL && shim_multi_turn(multi)) || anew)                          \
             code = (multi)->curl->call;                                                            \
     } while (0)
 

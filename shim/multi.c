@@ -65,6 +65,10 @@ bool shim_multi_turn(struct shim_multi *multi)
         struct shim_call *call = *link;
 
         if (!shim_call_poll(call, 0)) {
+            if (call->anew) {
+                change_over(multi, call);
+                changed = true;
+            }
             link = &call->next_waiting;
             continue;
         }
@@ -107,23 +111,51 @@ static unsigned kept_count(const struct shim_multi *multi)
     return count;
 }
 
+/* A transfer that waits ended because the sidecar did, which had its other end: it begins anew, as
+ * what the next sidecar says, or to wait for that. */
+static bool waits_on(struct shim_multi *multi, const CURLMsg *message)
+{
+    struct shim_handle *handle = shim_handle_find(message->easy_handle);
+    struct shim_call *call = handle != NULL ? handle->call : NULL;
+    CURLcode code = message->data.result;
+    struct shim_call **link = &multi->waiting;
+
+    if (message->msg != CURLMSG_DONE || call == NULL || call->state != SHIM_CALL_WAITING ||
+        (code != CURLE_GOT_NOTHING && code != CURLE_RECV_ERROR && code != CURLE_SEND_ERROR))
+        return false;
+    if (shim_call_poll(call, WIRE_SILENCE_MS)) {
+        while (*link != NULL && *link != call)
+            link = &(*link)->next_waiting;
+        if (*link == call)
+            *link = call->next_waiting;
+    }
+    change_over(multi, call);
+    return true;
+}
+
 /* To the end, once it has begun: the count of what is left is told with every message. */
-void shim_multi_settle(struct shim_multi *multi)
+bool shim_multi_settle(struct shim_multi *multi)
 {
     CURLMsg *message;
+    bool anew = false;
     int left;
 
     if (multi->calls == 0 && kept_count(multi) == 0)
-        return;
+        return false;
     for (;;) {
         struct shim_message *kept = calloc(1, sizeof *kept);
 
         if (kept == NULL) /* the application will ask libcurl itself */
-            return;
+            return anew;
         message = multi->curl->multi_info_read(multi->multi, &left);
         if (message == NULL) {
             free(kept);
-            return;
+            return anew;
+        }
+        if (waits_on(multi, message)) {
+            free(kept);
+            anew = true;
+            continue;
         }
         ended(message);
         kept->message = *message;

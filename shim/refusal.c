@@ -180,3 +180,40 @@ char *refusal_answer(const struct refusal *refusal, size_t *bytes_out)
     free(body);
     return whole;
 }
+
+/* ---- in a stream -------------------------------------------------------------------------- */
+
+/* SDKs of OpenAI's Responses tell events by their member `type`, and raise what has an `error`. */
+static void add_responses(FILE *text, const struct refusal *refusal)
+{
+    (void)fputs("{\"type\":\"error\",\"sequence_number\":0,\"param\":null", text);
+    add_member(text, "code", refusal->reasons[0]);
+    add_member(text, "message", refusal->message);
+    (void)fputs(",\"error\":{\"message\":", text);
+    add_string(text, refusal->message);
+    add_member(text, "type", classes[refusal->class].types[REFUSAL_OPENAI]);
+    (void)fputs(",\"param\":null", text);
+    add_member(text, "code", refusal->reasons[0]);
+    (void)fputs("}", text);
+    add_details(text, refusal);
+    (void)fputs("}\n", text);
+}
+
+char *refusal_event(const struct refusal *refusal, bool by_lines, size_t *bytes_out)
+{
+    bool named = refusal->shape == REFUSAL_ANTHROPIC || refusal->responses_api;
+    char *event = NULL;
+    FILE *text = open_memstream(&event, bytes_out);
+
+    if (text == NULL)
+        return NULL;
+    if (!by_lines)
+        (void)fprintf(text, "%sdata: ", named ? "event: error\n" : "");
+    if (refusal->responses_api)
+        add_responses(text, refusal);
+    else
+        add_body(text, refusal);
+    if (!by_lines)
+        (void)fputs("\n", text);
+    return finish(text, &event);
+}

@@ -35,4 +35,9 @@ int refusal_status(const struct refusal *refusal);
 char *refusal_answer(const struct refusal *refusal, size_t *bytes_out)
     __attribute__((warn_unused_result));
 
+/* The same as an event in the middle of a stream, whole: of server-sent events, or a line; free()
+ * it. NULL: out of memory. */
+char *refusal_event(const struct refusal *refusal, bool by_lines, size_t *bytes_out)
+    __attribute__((warn_unused_result));
+
 #endif

@@ -122,9 +122,10 @@ struct shim_handle {
     enum shim_method method;
     bool no_body; /* CURLOPT_NOBODY */
     bool performing;
-    bool requested;  /* the transfer has come to a request, or nobody would tell us */
-    uint64_t egress; /* bytes sent by the transfer, as far as they are counted */
-    bool giving;     /* what was held back, to its write callback, when the transfer has ended */
+    int remote_port, local_port; /* of the connection that its last request went to */
+    bool requested;              /* the transfer has come to a request, or nobody would tell us */
+    uint64_t egress;             /* bytes sent by the transfer, as far as they are counted */
+    bool giving; /* what was held back, to its write callback, when the transfer has ended */
     struct shim_value slots[SHIM_SLOTS];
     uint64_t overridden; /* bit per slot: libcurl holds our value, the shadow the application's */
     void *mime;          /* CURLOPT_MIMEPOST */
@@ -281,6 +282,7 @@ struct shim_tap {
     bool head_sent;  /* RESPONSE has left */
     bool in_headers; /* CURLOPT_HEADER: the write callback is getting header lines */
     uint64_t passed; /* body bytes that the application has accepted */
+    char last[4];    /* the last of them that were given to it */
 };
 
 enum shim_call_state { SHIM_CALL_WAITING, SHIM_CALL_ADMITTED, SHIM_CALL_REFUSED };
@@ -294,6 +296,7 @@ struct shim_call {
     struct client_link link;
     bool link_clean; /* nothing more of this call comes on it: another may use it */
     bool again;      /* asked a second time, the first sidecar having gone */
+    bool anew;       /* so the transfer that waits has lost its other end */
     uint64_t flags;  /* of the question */
     struct shim_target target;
     struct shim_body body;
@@ -311,10 +314,21 @@ struct shim_call {
     uint64_t listener_cookie, peer_cookie;
     char *answer; /* HTTP bytes of the refusal */
     size_t answer_bytes;
+    bool wants_socket; /* the sidecar may have to end its stream */
+    bool cut;          /* it is to end, by the sidecar's word: with answer, if there is one */
+    bool cut_by_lines;
     bool curl_error; /* refuse by CURLcode, not by an HTTP answer */
     bool blocked;    /* refused, and libcurl could not even be pointed at ourselves */
     char text[512];  /* why */
 };
+
+/* cut.c: the sidecar ends a stream. Its word; whether the application has whole events, so that it
+ * may end here; the end, in the place of code: the API's own error event, and CURLE_OK. */
+void shim_cut_take(struct shim_call *call, struct wire_reader *r);
+bool shim_cut_here(const struct shim_call *call);
+/* The descriptor of the connection that the call's request goes to; -1: not found. */
+int shim_cut_socket(const struct shim_call *call);
+CURLcode shim_cut_end(struct shim_handle *handle, CURLcode code);
 
 enum shim_begun {
     SHIM_PASS,      /* not governed: libcurl may have it */
@@ -352,6 +366,10 @@ size_t shim_tap_write(char *bytes, size_t size, size_t count, void *data);
 size_t shim_tap_header(char *bytes, size_t size, size_t count, void *data);
 /* The transfer has ended with this code, and nobody knows yet: gives the application what was held
  * back. Returns the code that it ends with, which is another one when that is not taken. */
+/* What the tap does, for what is not from the provider. */
+size_t shim_tap_give(const struct shim_handle *handle, const char *bytes, size_t count);
+/* Whether the sidecar has said anything. */
+void shim_tap_listen(struct shim_call *call);
 CURLcode shim_tap_rest(struct shim_handle *handle, CURLcode code);
 /* libcurl undoes Content-Encoding for the application. */
 bool shim_tap_decodes(const struct shim_handle *handle);
@@ -374,8 +392,9 @@ int shim_answer_prereq(struct shim_call *call);
  * a transfer was changed, and libcurl has to be given another turn. */
 bool shim_multi_turn(struct shim_multi *multi);
 void shim_multi_wait(struct shim_multi *multi, struct shim_call *call);
-/* After libcurl's turn: settles what has ended, without waiting for the application to ask. */
-void shim_multi_settle(struct shim_multi *multi);
+/* After libcurl's turn: settles what has ended, without waiting for the application to ask. True: a
+ * call that waits has to wait anew, and libcurl has to be given another turn. */
+bool shim_multi_settle(struct shim_multi *multi);
 /* The application asks what has ended: the next message, NULL: none. */
 CURLMsg *shim_multi_message(struct shim_multi *multi, int *left);
 /* The handle leaves the multi handle: its messages die with it. NULL: all of them. */

@@ -174,9 +174,9 @@ static void tap_lose(struct shim_tap *tap)
 
 /* ---- acknowledgements --------------------------------------------------------------------- */
 
-static void read_acks(struct shim_call *call)
+void shim_tap_listen(struct shim_call *call)
 {
-    unsigned char frame[512];
+    unsigned char frame[4096];
     struct wire_reader r;
     struct wire_head head;
     struct wire_value value;
@@ -186,9 +186,11 @@ static void read_acks(struct shim_call *call)
     while ((count = client_receive(&call->link, frame, sizeof frame, 0, &fd)) > 0) {
         if (fd >= 0)
             (void)close(fd);
-        if (!wire_open(&r, frame, (size_t)count, &head) || head.type != WIRE_ACK)
+        if (!wire_open(&r, frame, (size_t)count, &head))
             continue;
-        while (wire_next(&r, &value))
+        if (head.type == WIRE_CUT)
+            shim_cut_take(call, &r);
+        while (head.type == WIRE_ACK && wire_next(&r, &value))
             if (value.tag == WIRE_OFFSET && wire_number(&value) <= call->tap.sent)
                 call->tap.acked = wire_number(&value);
     }
@@ -202,7 +204,7 @@ static bool flow(struct shim_call *call)
     struct shim_tap *tap = &call->tap;
     enum client_result result;
 
-    read_acks(call);
+    shim_tap_listen(call);
     result = send_some(call);
     if (result == CLIENT_LOST && shim_call_claim(call))
         result = send_some(call);
@@ -257,6 +259,28 @@ static size_t to_application(const struct shim_handle *handle, void *data, char 
     return writer(bytes, size, count, data);
 }
 
+/* The last bytes that it took: a stream may be ended between two events. */
+static void note_last(const struct shim_handle *handle, const char *bytes, size_t taken)
+{
+    char *last = handle->call != NULL ? handle->call->tap.last : NULL;
+    const size_t size = sizeof handle->call->tap.last;
+
+    if (last == NULL || taken == 0)
+        return;
+    if (taken < size)
+        memmove(last, last + taken, size - taken);
+    else
+        bytes += taken - size;
+    taken = taken < size ? taken : size;
+    memcpy(last + size - taken, bytes, taken);
+}
+
+size_t shim_tap_give(const struct shim_handle *handle, const char *bytes, size_t count)
+{
+    return to_application(handle, shim_option_pointer(handle, SLOT_WRITE_DATA),
+                          (char *)(uintptr_t)bytes, 1, count);
+}
+
 /* A piece of a delivery, or what was held back of earlier ones, and what came of it. */
 struct giving {
     const struct shim_handle *handle;
@@ -270,11 +294,10 @@ static enum strip_gave give(void *data, const char *bytes, size_t count)
 
     giving->bytes = bytes;
     giving->count = count;
-    giving->taken =
-        to_application(giving->handle, shim_option_pointer(giving->handle, SLOT_WRITE_DATA),
-                       (char *)(uintptr_t)bytes, 1, count);
+    giving->taken = shim_tap_give(giving->handle, bytes, count);
     if (giving->taken == CURL_WRITEFUNC_PAUSE)
         return STRIP_PAUSED;
+    note_last(giving->handle, bytes, giving->taken <= count ? giving->taken : 0);
     return giving->taken == count ? STRIP_TAKEN : STRIP_REFUSED;
 }
 
@@ -352,6 +375,7 @@ static size_t write_whole(const struct shim_handle *handle, char *bytes, size_t 
     *done = (struct strip_done){STRIP_TAKEN, 0, taken < size * count ? taken : size * count};
     if (taken == CURL_WRITEFUNC_PAUSE)
         done->to = 0;
+    note_last(handle, bytes, done->to);
     return taken;
 }
 
@@ -367,6 +391,8 @@ size_t shim_tap_write(char *bytes, size_t size, size_t count, void *data)
 
     if (handle->call != NULL)
         go_on = take(handle->call, bytes + done.from, done.to - done.from);
+    if (handle->call != NULL && handle->call->cut && shim_cut_here(handle->call))
+        go_on = false;
     errno = saved_errno;
     return go_on || taken != size * count ? taken : 0;
 }
@@ -374,11 +400,14 @@ size_t shim_tap_write(char *bytes, size_t size, size_t count, void *data)
 /* There is no libcurl any more that would deliver them again: a pause now is a refusal. */
 CURLcode shim_tap_rest(struct shim_handle *handle, CURLcode code)
 {
-    struct strip *strip = handle->call != NULL ? handle->call->strip : NULL;
+    struct strip *strip;
     struct giving giving = {.handle = handle};
     char *buffer = shim_option_pointer(handle, SLOT_ERROR_BUFFER);
     enum strip_gave gave;
 
+    if (handle->call != NULL)
+        code = shim_cut_end(handle, code);
+    strip = handle->call != NULL ? handle->call->strip : NULL;
     if (strip == NULL)
         return code;
     handle->call->strip = NULL;
@@ -408,6 +437,7 @@ void shim_tap_restart(struct shim_call *call)
 {
     call->tap.head_sent = false;
     call->tap.in_headers = false;
+    memset(call->tap.last, 0, sizeof call->tap.last);
     if (call->strip != NULL)
         strip_restart(call->strip);
     call->header_bytes = header_bytes(call);
@@ -418,7 +448,7 @@ void shim_tap_restart(struct shim_call *call)
 static void put_end(struct shim_call *call, struct wire_writer *w, CURLcode code)
 {
     uint64_t flags = (call->sent ? WIRE_WAS_SENT : 0) | (call->tap.lost ? WIRE_TAP_LOST : 0) |
-                     (code != CURLE_OK ? WIRE_BROKEN : 0);
+                     (code != CURLE_OK || call->cut ? WIRE_BROKEN : 0);
 
     wire_put_number(w, WIRE_FLAGS, flags);
     wire_put_number(w, WIRE_CURL_CODE, (uint64_t)code);

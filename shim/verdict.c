@@ -185,7 +185,7 @@ static bool ask(const struct shim_call *call, char *reason, size_t reason_size)
     return ok;
 }
 
-/* The sidecar went before it said anything: the next one is asked, about another call, because the
+/* The sidecar went before it said yes or no: the next one is asked, about another call, because the
  * first may stand in the ledger. Nothing of that was sent. */
 static bool ask_again(struct shim_call *call, char *reason, size_t reason_size)
 {
@@ -199,6 +199,7 @@ static bool ask_again(struct shim_call *call, char *reason, size_t reason_size)
     }
     client_uuid7(call->id);
     call->heard_ms = call->asked_ms = client_now_ms();
+    call->anew = true;
     return ask(call, reason, reason_size);
 }
 
@@ -259,6 +260,7 @@ static void take_admission(struct shim_call *call, uint64_t flags, uint64_t body
             return;
         }
     }
+    call->wants_socket = (flags & WIRE_WANTS_SOCKET) != 0;
     call->state = SHIM_CALL_ADMITTED;
 }
 
@@ -323,6 +325,8 @@ static void take_frame(struct shim_call *call, const unsigned char *frame, size_
         take_verdict(call, &r, fd);
         body_handed_over(&call->body);
     } else if (head.type == WIRE_HEARTBEAT) {
+        call->again =
+            false; /* it has the question: the next one may be asked, should this one go */
         while (wire_next(&r, &value))
             if (value.tag == WIRE_FLAGS && (wire_number(&value) & WIRE_HELD_OPEN) != 0)
                 call->asked_ms = call->heard_ms;

@@ -8,7 +8,7 @@
  *
  *   a call:   ADMIT (+ request body: in the frame, or a sealed memfd)  ->
  *                  <- HEARTBEAT ... VERDICT (+ memfd when the body was rewritten)
- *             SENT, RESPONSE, DATA ..., END  ->        <- ACK ...
+ *             SENT, RESPONSE, DATA ..., END  ->        <- ACK ..., CUT
  *             POKE (+ descriptor) before the verdict: write one byte to it when the verdict is out
  *             CLAIM instead of ADMIT: the call goes on with a sidecar that was restarted
  *   others:   REQUEST (JSON)  ->   <- REPLY (JSON lines, in pieces) ... DONE;  NOTICE at any time
@@ -25,7 +25,7 @@
 #include <string.h>
 
 #define WIRE_MAGIC     0x4c425946u /* "FYBL" */
-#define WIRE_VERSION   2u
+#define WIRE_VERSION   3u
 #define WIRE_FRAME_MAX 65536u       /* a whole frame, head included */
 #define WIRE_DATA_MAX  32768u       /* tapped bytes in one frame */
 #define WIRE_BODY_HERE 32768u       /* a body up to this is in the frame of its ADMIT */
@@ -50,6 +50,7 @@ enum wire_type {
     WIRE_HEARTBEAT = 16,
     WIRE_VERDICT = 17,
     WIRE_ACK = 18,
+    WIRE_CUT = 19, /* end the stream that is under way: with WIRE_ANSWER, where there is one */
 
     WIRE_REQUEST = 32,
     WIRE_REPLY = 33,
@@ -102,6 +103,8 @@ enum wire_flag {
     WIRE_RAW_SOCKET = 1 << 8,      /* ADMIT: the application wants the socket: bytes unseen */
     WIRE_CAN_STRIP = 1 << 9,       /* ADMIT: a usage chunk can be kept from the application */
     WIRE_STRIP_USAGE = 1 << 10,    /* VERDICT: the body asks for one, and it is to be kept */
+    WIRE_WANTS_SOCKET = 1 << 11,   /* VERDICT: let the connection's descriptor come with SENT */
+    WIRE_BY_LINES = 1 << 12,       /* CUT: an event is a line, not lines up to an empty one */
 };
 
 enum wire_decision {
