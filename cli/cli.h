@@ -44,6 +44,8 @@ int cli_usage(const char *name, const char *format, ...) __attribute__((format(p
 
 /* "2026-11-22", "2026-11-22T10:00:00Z", or how long ago: "90m". False: none of them. */
 bool cli_time_parse(const char *text, int64_t *ns_out);
+/* DIM=VALUE: the dimension, and where the value begins; GOV_DIMS: none of that name. */
+enum gov_dim cli_dim_split(const char *text, const char **value_out);
 /* The name of who asks, for the record. Static. */
 const char *cli_login(void);
 
@@ -83,6 +85,8 @@ int cli_restore(int argc, char **argv);
 int cli_compact(int argc, char **argv);
 int cli_correct(int argc, char **argv);
 int cli_reprice(int argc, char **argv);
+int cli_order(int argc, char **argv); /* approvals, approve, ..., reset: by argv[0] */
+int cli_override(int argc, char **argv);
 int cli_meter(int argc, char **argv);
 int cli_estimate_command(int argc, char **argv);
 int cli_doctor(int argc, char **argv);

@@ -49,6 +49,16 @@ int cli_help(const char *name)
     "  --since T       not older than T: 2026-11-22, 2026-11-22T10:00:00Z, or 90m\n"               \
     "  --json          one JSON object a line\n"
 
+#define OUTSIDE_HELP "For a shell\noutside any run.\n"
+#define TARGET_HELP                                                                                \
+    "  --run ID        the run whose id begins so\n"                                               \
+    "  --session S     all runs of a session\n"                                                    \
+    "  --all           all runs\n"
+#define WHO_HELP                                                                                   \
+    "  --actor A       who decides (default: the login name)\n"                                    \
+    "  --reason R      why, for the record\n"                                                      \
+    "  --json          one JSON object a line\n"
+
 const struct cli_command cli_commands[] = {
     {"run", "run a program under limits", cli_run,
      "usage: flyball run [LIMITS] [OPTIONS] -- CMD [ARG...]\n"
@@ -77,6 +87,7 @@ const struct cli_command cli_commands[] = {
      "  --on-exhausted WHAT     deny (default), terminate, or pause\n"
      "  --meter-only            refuse nothing, only count\n"
      "  --summary FILE          the run's status as JSON, when it has ended\n"
+     "  --resume RUN            go on with a run that has ended: its id, its budget\n"
      "  --help                  this text\n"
      "\n"
      "exit code: CMD's own; 124 ended by the governor; 125 CMD could not be governed and was not\n"
@@ -109,6 +120,64 @@ const struct cli_command cli_commands[] = {
      "Names every violation in receipts (JSON lines, or a document; - is standard input): of\n"
      "their schema, of the rules beyond it, of their hash, and between receipts of one file.\n"
      "Exit code 0: none; 1: some, a line each on standard output; 2: a file cannot be read.\n"},
+    {"approvals", "the runs that wait for a person's word", cli_order,
+     "usage: flyball approvals [--json]\n"
+     "\n"
+     "Lists the questions that are open: a limit with the policy approval_required is used up, "
+     "and\n"
+     "the call that needs more is held until somebody answers, or until its time is up.\n"
+     "\n"
+     "  --json          one JSON object a line\n"},
+    {"approve", "let a run that asks go on", cli_order,
+     "usage: flyball approve ID [--extend DIM=N]... [OPTIONS]\n"
+     "\n"
+     "Raises the limits that a question is about, by what it suggests (half the limit, at least\n"
+     "what the call needs) or by the given amounts, and lets the calls go that wait. ID is the\n"
+     "beginning of its id. " OUTSIDE_HELP "\n"
+     "  --extend DIM=N  by how much, such as cost_usd=1.00\n" WHO_HELP},
+    {"deny", "end a run that asks", cli_order,
+     "usage: flyball deny ID [OPTIONS]\n"
+     "\n"
+     "The calls that wait are refused, as are later ones; the run is cancelled. " OUTSIDE_HELP
+     "\n" WHO_HELP},
+    {"extend", "raise the limits of a run, unasked", cli_order,
+     "usage: flyball extend RUN DIM=N... [OPTIONS]\n"
+     "\n"
+     "Adds to limits that the run has. A run that had failed goes on, a question that is open has\n"
+     "its answer. RUN is the beginning of its id. " OUTSIDE_HELP "\n" WHO_HELP},
+    {"pause", "stop the processes of a run for a while", cli_order,
+     "usage: flyball pause RUN [OPTIONS]\n"
+     "\n"
+     "Stops the process group of a run; its clock does not run, calls that are under way end, new\n"
+     "ones wait. " OUTSIDE_HELP "\n" WHO_HELP},
+    {"resume", "let a run that was paused go on", cli_order,
+     "usage: flyball resume RUN [OPTIONS]\n"
+     "\n"
+     "Of a run that was paused by hand; questions are answered by approve and deny. " OUTSIDE_HELP
+     "\n" WHO_HELP},
+    {"stop", "emergency stop: no more calls", cli_order,
+     "usage: flyball stop (--run ID|--session S|--all) --reason R [OPTIONS]\n"
+     "\n"
+     "Streams that are under way end at once, with an error of the API's own; later calls are\n"
+     "refused, but for those that cost nothing. With --session and --all runs that are yet to\n"
+     "begin are stopped as well, until `flyball reset`. " OUTSIDE_HELP "\n" TARGET_HELP WHO_HELP},
+    {"reset", "lift failed, cancelled and stopped states", cli_order,
+     "usage: flyball reset (--run ID|--session S|--all|--policy) [OPTIONS]\n"
+     "\n"
+     "Runs may go on: what they have spent stays spent. " OUTSIDE_HELP "\n" TARGET_HELP
+     "  --policy        back to the limits as they are configured: revokes all "
+     "overrides\n" WHO_HELP},
+    {"override", "raise limits for a time: add, list, revoke", cli_override,
+     "usage: flyball override add (--run ID|--session S|--all) --delta DIM=N... --expires T\n"
+     "                            --reason R [OPTIONS]\n"
+     "       flyball override list [--json]\n"
+     "       flyball override revoke ID [OPTIONS]\n"
+     "\n"
+     "An override ends by itself. With it a limit is at most twice what it was given. One of a\n"
+     "session raises the limits of the session and of its runs; one of all, every "
+     "limit. " OUTSIDE_HELP "\n"
+     "  --delta DIM=N   by how much, such as cost_usd=1.00\n"
+     "  --expires T     2h, or 2026-11-22T10:00:00Z\n" TARGET_HELP WHO_HELP},
     {"verify", "prove the ledger: chain, sums, caps", cli_verify,
      "usage: flyball verify [--head HEX] [--json]\n"
      "\n"

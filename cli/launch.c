@@ -177,7 +177,9 @@ static void reap(struct launch *launch)
     while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
         if (pid != launch->child)
             continue; /* an orphan that we adopted */
-        if (WIFSTOPPED(status) && launch->terminal >= 0) {
+        if (WIFSTOPPED(status) && launch->held) {
+            continue; /* a person has stopped it, and lets it go on */
+        } else if (WIFSTOPPED(status) && launch->terminal >= 0) {
             stop_along(launch);
         } else if (!WIFSTOPPED(status)) {
             launch->over = true;
@@ -236,6 +238,22 @@ static void sidecar_find(struct launch *launch)
         sidecar_note(launch);
 }
 
+/* A pause by hand stops the process group; a question does not: the call that asks is held. */
+static void obey(struct launch *launch, const char *text)
+{
+    struct launch_word word;
+
+    launch_notice(text, &word);
+    if (word.end)
+        terminate(launch);
+    if (!word.turned || launch->governor_ended)
+        return;
+    measure_turn(launch, &word);
+    if (word.hold != launch->held)
+        (void)kill(-launch->child, word.hold ? SIGSTOP : SIGCONT);
+    launch->held = word.hold;
+}
+
 static void listen_to(struct launch *launch, struct cli_word *word)
 {
     do {
@@ -244,8 +262,8 @@ static void listen_to(struct launch *launch, struct cli_word *word)
             sidecar_lost(launch);
         else if (word->said == CLI_SAID_DONE && word->status == 0)
             launch->attach_wait_ms = 0;
-        else if (word->said == CLI_SAID_NOTICE && launch_notice(word->text))
-            terminate(launch);
+        else if (word->said == CLI_SAID_NOTICE)
+            obey(launch, word->text);
     } while (word->said != CLI_SAID_NOTHING && word->said != CLI_SAID_LOST);
 }
 

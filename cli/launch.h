@@ -24,12 +24,14 @@ struct launch {
     bool help;
     struct side_spec spec;
     const char *summary_file;
-    bool ungovernable; /* asked for a level that this version does not reach */
-    char **argv;       /* CMD and its arguments */
+    const char *resume; /* the run that goes on; NULL: a new one */
+    bool ungovernable;  /* asked for a level that this version does not reach */
+    char **argv;        /* CMD and its arguments */
     char path[1024];
     char preload[700];
     struct client_link link;
     char run_id[40], token[40];
+    int64_t before[GOV_DIMS]; /* what a run that goes on had used */
     /* while it runs */
     pid_t child;
     int signals;       /* signalfd */
@@ -47,6 +49,9 @@ struct launch {
     uint8_t logged[GOV_DIMS];            /* thresholds that the sidecar was told of: a bit each */
     bool exhausted[GOV_DIMS];            /* it was told of that as well */
     int64_t look_ms, looked_ms, told_ms; /* when to look next; the last times */
+    bool held;                           /* CMD is stopped by a person, not from its terminal */
+    int64_t idle_ms;                     /* of the clock: as the ledger has it, paused ... */
+    int64_t idle_since_ms;               /* ... and since when it is; 0: it is not */
     bool governor_ended;                 /* the governor ended CMD */
     bool interrupted;                    /* a signal to us ended it */
     bool over;
@@ -64,8 +69,18 @@ int64_t measure_clock_ms(const struct launch *launch, int64_t now_ms);
 /* A dimension that ends the program has passed its limit: the clock has come to it, more was
  * written than it. */
 bool measure_is_over(const struct launch *launch, enum gov_dim dim, int64_t now_ms);
-/* Tells people what the sidecar has to say while CMD runs; true: CMD has to end. */
-bool launch_notice(const char *text);
+/* What the sidecar has to say while CMD runs: tells people, and what CMD has to do. */
+struct launch_word {
+    bool end;    /* CMD has to end */
+    bool turned; /* the others count */
+    bool paused;
+    bool hold;                /* it is to be stopped, until it is not */
+    int64_t left_ms;          /* of its wall clock; -1: it has no limit */
+    int64_t limits[GOV_DIMS]; /* as they are now; 0: none */
+};
+void launch_notice(const char *text, struct launch_word *word_out);
+/* measure.c: the clock and the limits are as the sidecar says. */
+void measure_turn(struct launch *launch, const struct launch_word *word);
 /* After the end: closes the run, prints one line, writes --summary. */
 void launch_summary(struct launch *launch, int exit_code);
 

@@ -19,7 +19,27 @@ static int64_t limit_of(const struct launch *launch, enum gov_dim dim)
 
 int64_t measure_clock_ms(const struct launch *launch, int64_t now_ms)
 {
-    return now_ms - launch->begun_ms - launch->measured.paused_ms;
+    int64_t until_ms = launch->idle_since_ms != 0 ? launch->idle_since_ms : now_ms;
+
+    return until_ms - launch->begun_ms - launch->measured.paused_ms - launch->idle_ms;
+}
+
+/* The ledger's clock is the one that counts: it knows of pauses before this launcher, too. */
+void measure_turn(struct launch *launch, const struct launch_word *word)
+{
+    int64_t now_ms = client_now_ms();
+
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+        if (word->limits[dim] > 0 && launch->spec.limits[dim].amount != word->limits[dim]) {
+            launch->spec.limits[dim].amount = word->limits[dim];
+            launch->exhausted[dim] = false;
+            launch->logged[dim] = 0;
+        }
+    launch->idle_since_ms = word->paused ? now_ms : 0;
+    if (word->left_ms >= 0)
+        launch->idle_ms = now_ms - launch->begun_ms - launch->measured.paused_ms -
+                          (word->limits[GOV_WALL] - word->left_ms);
+    launch->look_ms = now_ms;
 }
 
 void measure_begin(struct launch *launch)
@@ -34,6 +54,10 @@ void measure_begin(struct launch *launch)
         launch->page = page_map(path, false);
     }
     launch->look_ms = launch->begun_ms + LOOK_LEAST_MS;
+    launch->foreign_bytes = -launch->before[GOV_WRITES];
+    launch->measured.oldest_s = launch->before[GOV_COMMAND];
+    launch->measured.paused_ms = -launch->before[GOV_WALL];
+    launch->told = launch->measured;
 }
 
 static void tell(struct launch *launch, int64_t now_ms)
@@ -121,12 +145,14 @@ static int64_t pause_ms(const struct launch *launch, int64_t grown, int64_t pass
 static int64_t clock_mark_ms(const struct launch *launch)
 {
     int64_t limit = limit_of(launch, GOV_WALL), next = INT64_MAX;
+    int64_t begun_ms = launch->begun_ms + launch->measured.paused_ms + launch->idle_ms;
 
+    if (launch->idle_since_ms != 0)
+        return INT64_MAX;
     if (limit > 0 && !launch->exhausted[GOV_WALL])
-        next = launch->begun_ms + launch->measured.paused_ms + limit;
+        next = begun_ms + limit;
     for (unsigned i = 0; limit > 0 && i < SIDE_PERCENTS; i++) {
-        int64_t at = launch->begun_ms + launch->measured.paused_ms +
-                     limit / 100 * launch->spec.percents[i] +
+        int64_t at = begun_ms + limit / 100 * launch->spec.percents[i] +
                      (limit % 100 * launch->spec.percents[i] + 99) / 100;
 
         if ((launch->logged[GOV_WALL] & (1u << i)) == 0 && launch->spec.percents[i] != 0 &&

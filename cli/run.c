@@ -27,6 +27,7 @@ enum option_id {
     OPTION_ON_EXHAUSTED,
     OPTION_METER_ONLY,
     OPTION_SUMMARY,
+    OPTION_RESUME,
     OPTION_HELP,
 };
 
@@ -50,14 +51,14 @@ static const struct option options[] = {
     {"on-exhausted", required_argument, NULL, OPTION_ON_EXHAUSTED},
     {"meter-only", no_argument, NULL, OPTION_METER_ONLY},
     {"summary", required_argument, NULL, OPTION_SUMMARY},
+    {"resume", required_argument, NULL, OPTION_RESUME},
     {"help", no_argument, NULL, OPTION_HELP},
     {NULL, 0, NULL, 0},
 };
 
 extern char **environ;
 
-/* DIM=VALUE; the dimension, GOV_DIMS when there is none of that name. */
-static enum gov_dim split(const char *text, const char **value_out)
+enum gov_dim cli_dim_split(const char *text, const char **value_out)
 {
     char name[64];
     size_t length = strcspn(text, "=");
@@ -124,13 +125,13 @@ static bool option_apply(struct launch *launch, int id, const char *value, struc
     }
     switch (id) {
     case OPTION_MAX:
-        dim = split(value, &amount);
+        dim = cli_dim_split(value, &amount);
         if (dim == GOV_DIMS)
             return side_fail(error, "--max: '%s' is not DIM=N with a dimension", value);
         return side_spec_limit(spec, dim, side_in_unit(dim, amount, in_unit), "--max", SIDE_FLAG,
                                error);
     case OPTION_EXHAUSTION:
-        dim = split(value, &amount);
+        dim = cli_dim_split(value, &amount);
         if (dim == GOV_DIMS)
             return side_fail(error, "--exhaustion: '%s' is not DIM=POLICY with a dimension", value);
         return side_spec_policy(spec, dim, amount, "--exhaustion", error);
@@ -154,6 +155,9 @@ static bool option_apply(struct launch *launch, int id, const char *value, struc
         return true;
     case OPTION_SUMMARY:
         launch->summary_file = value;
+        return true;
+    case OPTION_RESUME:
+        launch->resume = value;
         return true;
     default: /* --config, --policy: read before */
         return true;
@@ -189,6 +193,10 @@ static bool read_flags(struct launch *launch, int argc, char **argv, struct side
         if (!option_apply(launch, id, optarg, error))
             return false;
     launch->argv = argv + optind;
+    for (unsigned dim = 0; launch->resume != NULL && dim < GOV_DIMS; dim++)
+        if (launch->spec.source[dim] == SIDE_FLAG)
+            return side_fail(error, "--resume: the limits are those of the run; flyball extend "
+                                    "raises them");
     if (optind == argc)
         return side_fail(error, "which program? flyball run [OPTIONS] -- CMD");
     return true;
@@ -237,13 +245,14 @@ static json_t *open_request(const struct launch *launch)
 
     if (getcwd(cwd, sizeof cwd) == NULL)
         cwd[0] = '\0';
-    return json_pack("{s:s,s:o,s:s,s:s,s:s}", "verb", "run.open", "spec",
+    return json_pack("{s:s,s:o,s:s,s:s,s:s,s:s*}", "verb", "run.open", "spec",
                      side_spec_json(&launch->spec), "argv0", launch->argv[0], "cwd", cwd, "level",
-                     "metered");
+                     "metered", "resume", launch->resume);
 }
 
 static bool take_identity(struct launch *launch, const char *text)
 {
+    struct side_error error = {{0}};
     json_t *json = json_loads(text, 0, NULL);
     const char *run = json_string_value(json_object_get(json, "run_id"));
     const char *token = json_string_value(json_object_get(json, "token"));
@@ -254,6 +263,11 @@ static bool take_identity(struct launch *launch, const char *text)
         (void)snprintf(launch->run_id, sizeof launch->run_id, "%s", run);
         (void)snprintf(launch->token, sizeof launch->token, "%s", token);
     }
+    for (unsigned dim = 0; ok && dim < GOV_DIMS; dim++)
+        launch->before[dim] = json_integer_value(
+            json_object_get(json_object_get(json, "used"), gov_dim_name((enum gov_dim)dim)));
+    if (ok && json_object_get(json, "spec") != NULL) /* of a run that goes on */
+        ok = side_spec_parse(json_object_get(json, "spec"), &launch->spec, &error);
     json_decref(json);
     return ok;
 }
@@ -324,11 +338,6 @@ static int check_wishes(const struct launch *launch)
 
     if (!summary_can_be_written(launch))
         return cli_usage("run", "--summary %s: %s", launch->summary_file, strerror(errno));
-    if (launch->spec.on_exhausted == SIDE_PAUSE)
-        return cli_fail(CLI_UNGOVERNABLE,
-                        "--on-exhausted pause: in this version nobody can approve, so nothing can "
-                        "wait for it; %s was not started",
-                        launch->argv[0]);
     if ((limits[GOV_WRITES].amount > 0 || limits[GOV_COMMAND].amount > 0) && !tree_can_measure())
         return cli_fail(CLI_UNGOVERNABLE,
                         "%s was not started: this kernel does not show what processes write "
@@ -348,7 +357,7 @@ static int governed(struct launch *launch)
         code = open_run(launch);
     if (code != CLI_OK)
         return code;
-    if (launch->spec.bare)
+    if (launch->spec.bare && launch->resume == NULL)
         announce_bare(&launch->spec);
     if (!environment_make(launch))
         return cli_fail(CLI_UNGOVERNABLE, "out of memory");

@@ -11,46 +11,83 @@
 
 /* ---- notices ------------------------------------------------------------------------------ */
 
-bool launch_notice(const char *text)
+static void tell_unpriced(const json_t *json)
 {
-    json_t *json = json_loads(text, 0, NULL);
+    const char *model = json_string_value(json_object_get(json, "model"));
+    const char *host = json_string_value(json_object_get(json, "host"));
+
+    (void)fprintf(stderr,
+                  "flyball: warning: there is no price for model %s at %s; no money is held for "
+                  "its calls\n",
+                  model != NULL ? model : "", host != NULL ? host : "");
+}
+
+static void tell_limit(const json_t *json)
+{
     const char *kind = json_string_value(json_object_get(json, "notice"));
     const char *name = json_string_value(json_object_get(json, "dimension"));
     const char *scope = json_string_value(json_object_get(json, "scope"));
     const char *window = json_string_value(json_object_get(json, "window"));
-    const char *model = json_string_value(json_object_get(json, "model"));
-    const char *host = json_string_value(json_object_get(json, "host"));
-    bool end = kind != NULL && strcmp(kind, "terminate") == 0;
+    char consumed[SIDE_AMOUNT_TEXT], limit[SIDE_AMOUNT_TEXT], whose[GOV_WHOSE_TEXT];
+    enum gov_dim dim;
 
-    if (model != NULL && host != NULL)
-        (void)fprintf(
-            stderr,
-            "flyball: warning: there is no price for model %s at %s; no money is held for its "
-            "calls\n",
-            model, host);
-    if (kind != NULL && name != NULL && scope != NULL && window != NULL) {
-        enum gov_dim dim = gov_dim_by_name(name);
-        char consumed[SIDE_AMOUNT_TEXT], limit[SIDE_AMOUNT_TEXT], whose[GOV_WHOSE_TEXT];
+    if (name == NULL || scope == NULL || window == NULL)
+        return;
+    dim = gov_dim_by_name(name);
+    (void)gov_whose(gov_scope_by_name(scope), gov_window_by_name(window), whose);
+    (void)side_amount_text(dim, json_integer_value(json_object_get(json, "consumed")), consumed);
+    (void)side_amount_text(dim, json_integer_value(json_object_get(json, "limit")), limit);
+    if (strcmp(kind, "warning") == 0)
+        (void)fprintf(stderr, "flyball: warning: %lld %% of the %s of %s is used: %s of %s; %s\n",
+                      (long long)json_integer_value(json_object_get(json, "percent")),
+                      gov_dim_phrase(dim), whose, consumed, limit, gov_guidance(dim));
+    else
+        (void)fprintf(stderr, "flyball: the %s of %s is used up: %s of %s%s; %s\n",
+                      gov_dim_phrase(dim), whose, consumed, limit,
+                      strcmp(consumed, limit) != 0 && dim <= GOV_COST
+                          ? ", and the next call needs more than the rest"
+                          : "",
+                      json_is_true(json_object_get(json, "asks")) ? "a person is asked"
+                                                                  : "further calls are refused");
+}
 
-        (void)gov_whose(gov_scope_by_name(scope), gov_window_by_name(window), whose);
-        (void)side_amount_text(dim, json_integer_value(json_object_get(json, "consumed")),
-                               consumed);
-        (void)side_amount_text(dim, json_integer_value(json_object_get(json, "limit")), limit);
-        if (strcmp(kind, "warning") == 0)
-            (void)fprintf(stderr,
-                          "flyball: warning: %lld %% of the %s of %s is used: %s of %s; %s\n",
-                          (long long)json_integer_value(json_object_get(json, "percent")),
-                          gov_dim_phrase(dim), whose, consumed, limit, gov_guidance(dim));
-        else
-            (void)fprintf(
-                stderr, "flyball: the %s of %s is used up: %s of %s%s; further calls are refused\n",
-                gov_dim_phrase(dim), whose, consumed, limit,
-                strcmp(consumed, limit) != 0 && dim <= GOV_COST
-                    ? ", and the next call needs more than the rest"
-                    : "");
-    }
+/* The launcher's terminal is a person's: what an agent is told has no command in it. */
+static void tell_state(const json_t *json, struct launch_word *word_out)
+{
+    const char *state = json_string_value(json_object_get(json, "state"));
+    const json_t *question = json_object_get(json, "question");
+    const char *id = json_string_value(json_object_get(question, "checkpoint_id"));
+    bool paused = state != NULL && strcmp(state, gov_state_name(GOV_PAUSED)) == 0;
+
+    word_out->turned = true;
+    word_out->hold = paused && json_is_true(json_object_get(json, "by_hand"));
+    word_out->paused = paused;
+    word_out->left_ms = json_integer_value(json_object_get(json, "left_ms"));
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+        word_out->limits[dim] = json_integer_value(
+            json_object_get(json_object_get(json, "limits"), gov_dim_name((enum gov_dim)dim)));
+    if (id != NULL)
+        (void)fprintf(stderr,
+                      "flyball: the run is paused; `flyball approve %s` or `flyball deny %s`, in "
+                      "another shell\n",
+                      id, id);
+    else
+        (void)fprintf(stderr, "flyball: the run is %s\n", state != NULL ? state : "");
+}
+
+void launch_notice(const char *text, struct launch_word *word_out)
+{
+    json_t *json = json_loads(text, 0, NULL);
+    const char *kind = json_string_value(json_object_get(json, "notice"));
+
+    *word_out = (struct launch_word){.end = kind != NULL && strcmp(kind, "terminate") == 0};
+    if (kind != NULL && strcmp(kind, "unpriced") == 0)
+        tell_unpriced(json);
+    else if (kind != NULL && strcmp(kind, "state") == 0)
+        tell_state(json, word_out);
+    else if (kind != NULL && !word_out->end)
+        tell_limit(json);
     json_decref(json);
-    return end;
 }
 
 /* ---- the end ------------------------------------------------------------------------------ */
@@ -69,6 +106,7 @@ static enum gov_state state_of(const struct launch *launch)
 static bool close_run(struct launch *launch, int exit_code)
 {
     struct cli_word *word = malloc(sizeof *word);
+    struct launch_word ignored;
     bool done = false;
 
     if (word == NULL ||
@@ -80,7 +118,7 @@ static bool close_run(struct launch *launch, int exit_code)
     do {
         cli_listen(&launch->link, LAUNCH_PATIENCE_MS, word);
         if (word->said == CLI_SAID_NOTICE)
-            (void)launch_notice(word->text);
+            launch_notice(word->text, &ignored);
         done = word->said == CLI_SAID_DONE;
     } while (!done && word->said != CLI_SAID_LOST && word->said != CLI_SAID_NOTHING);
     done = done && word->status == 0;

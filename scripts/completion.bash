@@ -28,6 +28,12 @@ _flyball() {
     *)
         if [[ $word == -* ]]; then
             mapfile -t COMPREPLY < <(compgen -W "-- $("$1" "${COMP_WORDS[1]}" --help 2>/dev/null | grep -oE '^  --[a-z-]+' | tr -d ' ')" -- "$word")
+        elif [[ ${COMP_WORDS[1]} == approve || ${COMP_WORDS[1]} == deny ]] && ((COMP_CWORD == 2)); then
+            mapfile -t COMPREPLY < <(compgen -W "$("$1" approvals --json 2>/dev/null | sed -n 's/.*"checkpoint_id": *"\([^"]*\)".*/\1/p')" -- "$word")
+        elif [[ ${COMP_WORDS[1]} == extend || ${COMP_WORDS[1]} == pause || ${COMP_WORDS[1]} == resume ]] && ((COMP_CWORD == 2)); then
+            mapfile -t COMPREPLY < <(compgen -W "$("$1" runs --json 2>/dev/null | sed -n 's/.*"run_id": *"\([^"]*\)".*/\1/p')" -- "$word")
+        elif [[ ${COMP_WORDS[1]} == override ]] && ((COMP_CWORD == 2)); then
+            mapfile -t COMPREPLY < <(compgen -W "add list revoke" -- "$word")
         elif [[ ${COMP_WORDS[1]} == prices ]] && ((COMP_CWORD == 2)); then
             mapfile -t COMPREPLY < <(compgen -W "list show import check date" -- "$word")
         elif [[ ${COMP_WORDS[1]} == receipt ]] && ((COMP_CWORD == 2)); then

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the writer does with an operation: reads the scopes, asks the governor, books. All in the
  * open transaction, so that decision and booking are one. */
-#include "sidecar/side_book.h"
+#include "sidecar/orders.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -87,11 +87,11 @@ static enum store_err decide_once(struct side_book *book, struct side_op *op,
 {
     struct gov_finding ended;
     enum gov_state state;
-    struct store_run row;
+    int64_t now_ns = side_now_ns();
     enum store_err err = side_windows_of_run(book, op->run, &op->about);
 
     if (err == STORE_OK)
-        err = store_run_get(book->store, op->run->id, &row);
+        err = side_overrides_expire(book, now_ns);
     if (err != STORE_OK)
         return err;
     if (!side_scopes_list(book, op, scopes))
@@ -100,7 +100,7 @@ static enum store_err decide_once(struct side_book *book, struct side_op *op,
     if (err != STORE_OK)
         return err;
     side_scopes_line(book, op, scopes);
-    run_state_of(&row, op->run, &state, &ended);
+    run_state_of(&scopes->row, scopes->decisive, &state, &ended);
     if ((op->event.admission.flags & STORE_READ_ONLY_CALL) != 0)
         admit_free(op, scopes);
     else
@@ -126,6 +126,14 @@ static bool try_admit(struct side_book *book, struct side_op *op, int64_t now_ms
     struct side_scopes scopes;
     enum store_err err = store_is_full(book->store) ? STORE_FULL : decide(book, op, &scopes);
 
+    if (err == STORE_OK && op->verdict.outcome == GOV_ASK)
+        err = side_ask(book, op, &scopes, durable);
+    else if (op->asking != NULL) { /* a person has said something: its own patience begins */
+        op->asking = NULL;
+        op->deadline_ms = now_ms + op->patience_ms;
+    }
+    if (err == STORE_OK && op->verdict.outcome == GOV_ASK)
+        return false;
     if (err == STORE_OK && op->verdict.outcome == GOV_WAIT && now_ms < op->deadline_ms)
         return false;
     if (err == STORE_OK && op->verdict.outcome == GOV_ADMIT) {
@@ -194,7 +202,7 @@ int64_t side_book_deadline(const struct side_book *book)
     int64_t nearest = INT64_MAX;
 
     for (const struct side_op *op = book->waiting; op != NULL; op = op->next)
-        if (op->deadline_ms < nearest)
+        if (op->asking == NULL && op->deadline_ms < nearest)
             nearest = op->deadline_ms;
     return nearest;
 }
@@ -220,7 +228,9 @@ static enum store_err run_open(struct side_book *book, struct side_op *op)
     err = store_append(book->store, event, sizeof event->allocation);
     row.allocation = event->allocation;
     row.allocation_seq = event->head.seq;
-    return err == STORE_OK ? store_run_put(book->store, &row) : err;
+    if (err == STORE_OK)
+        err = store_run_put(book->store, &row);
+    return err == STORE_OK ? side_begin_stopped(book, op) : err;
 }
 
 static enum store_err overrun_append(struct side_book *book, const struct side_op *op)
@@ -277,11 +287,21 @@ static enum store_err correct(struct side_book *book, struct side_op *op)
     return store_correct(book->store, &op->event);
 }
 
+/* A step is spent. */
+static enum store_err sent(struct side_book *book, struct side_op *op)
+{
+    enum store_err err = store_sent(book->store, op->call_id, op->ts_ns);
+
+    return err == STORE_OK ? side_warn(book, op) : err;
+}
+
 static enum store_err run_close(struct side_book *book, struct side_op *op)
 {
     enum store_err err = side_repeats_flush(book);
 
     op->run->changes++;
+    if (err == STORE_OK)
+        err = side_withdraw(book, op, op->run);
     if (err == STORE_OK)
         err = store_run_close(book->store, op->run->id, op->state, op->exit, side_now_ns());
     return err == STORE_DUPLICATE ? STORE_OK : err;
@@ -296,6 +316,17 @@ static bool finds_room(const struct side_book *book, const struct side_op *op)
     };
 
     return !store_is_full(book->store) || ends[op->kind];
+}
+
+/* Who waited for a person takes the question back, as the last one. */
+static enum store_err cancel(struct side_book *book, struct side_op *op)
+{
+    op->other = line_find(book, op->call_id);
+    if (op->other == NULL)
+        return STORE_OK;
+    line_leave(book, op->other);
+    op->other->cancelled = true;
+    return op->other->asking != NULL ? side_withdraw(book, op, op->other->asking) : STORE_OK;
 }
 
 /* Of a transaction that came to nothing. */
@@ -331,6 +362,8 @@ bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool
 {
     enum store_err err = STORE_OK;
 
+    if (op->kind == SIDE_OP_TELL) /* comes here only when its transaction came to nothing */
+        op->cancelled = true;
     if (op->cancelled) /* before: its transaction came to nothing */
         return true;
     notices_drop(op);
@@ -348,11 +381,7 @@ bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool
         line_join(book, op);
         return false;
     case SIDE_OP_CANCEL:
-        op->other = line_find(book, op->call_id);
-        if (op->other != NULL) {
-            line_leave(book, op->other);
-            op->other->cancelled = true;
-        }
+        err = cancel(book, op);
         break;
     case SIDE_OP_RUN_OPEN:
         err = run_open(book, op);
@@ -374,9 +403,7 @@ bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool
         *durable_out = true;
         break;
     case SIDE_OP_SENT:
-        err = store_sent(book->store, op->call_id, op->ts_ns);
-        if (err == STORE_OK)
-            err = side_warn(book, op); /* a step is spent */
+        err = sent(book, op);
         break;
     case SIDE_OP_PROGRESS:
         err = store_progress_put(book->store, op->call_id, op->progress, sizeof *op->progress);
@@ -390,6 +417,10 @@ bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool
     case SIDE_OP_BARRIER:
     case SIDE_OP_STOP:
         err = side_repeats_flush(book);
+        break;
+    default:
+        err = side_order(book, op);
+        *durable_out = true;
         break;
     }
     op->result = err;
@@ -407,6 +438,7 @@ struct side_book *side_book_new(struct store *store)
     book->store = store;
     book->waiting_tail = &book->waiting;
     side_windows_read(book);
+    side_overrides_read(book);
     return book;
 }
 
@@ -418,6 +450,7 @@ void side_book_rollback(struct side_book *book)
     book->direct_known = false;
     book->now_s = 0;
     side_windows_read(book);
+    side_overrides_read(book);
 }
 
 void side_book_free(struct side_book *book)

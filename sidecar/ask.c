@@ -228,6 +228,7 @@ static void ask_writer(struct side_call *call)
     side_op_about(op, &call->request);
     if (call->wait_ms > 0 && call->wait_ms < patience_ms)
         patience_ms = call->wait_ms;
+    op->patience_ms = patience_ms;
     op->deadline_ms = side_now_ms() + patience_ms;
     op->refused_status = strcmp(meter_api_name(call->request.api), "responses") == 0 ? 400 : 402;
     call->priced = priced;

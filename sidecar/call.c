@@ -25,6 +25,7 @@ static struct side_call *call_new(struct side *side, struct side_conn *conn)
         return NULL;
     call->side = side;
     call->pidfd = -1;
+    call->socket = -1;
     call->conn = conn;
     if (conn != NULL) {
         conn->call = call;
@@ -60,6 +61,8 @@ void side_call_free(struct side_call *call)
         event_free(call->pacing);
     if (call->pidfd >= 0)
         (void)close(call->pidfd);
+    if (call->socket >= 0)
+        (void)close(call->socket);
     side_call_body_release(call);
     meter_stream_free(call->stream);
     free(call->progress);
@@ -231,8 +234,7 @@ static bool on_admit(struct side_conn *conn, struct wire_reader *r, int fd)
 
 static void on_sent_done(struct side *side, struct side_op *op)
 {
-    (void)side;
-    side_notices_tell(op);
+    side_notices_tell(side, op);
     side_op_free(op);
 }
 
@@ -400,7 +402,8 @@ void side_calls_restore(struct side *side)
 
 static void on_cancel_done(struct side *side, struct side_op *op)
 {
-    (void)side;
+    side_notices_tell(side, op);
+    side_queries_wake(side);
     side_op_free(op);
 }
 
@@ -480,6 +483,10 @@ bool side_call_frame(struct side_conn *conn, enum wire_type type, struct wire_re
         return call != NULL && call->phase == SIDE_SETTLING;
     switch (type) {
     case WIRE_SENT:
+        if (call->socket < 0) {
+            call->socket = *fd;
+            *fd = -1;
+        }
         return on_sent(call);
     case WIRE_RESPONSE:
         return side_call_response(call, r);

@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SYSTEM_FILE       "/etc/flyball/flyball.yaml"
-#define BUSY_WAIT_MOST_MS (INT64_C(365) * 86400000) /* beyond any call, within any clock */
+#define SYSTEM_FILE "/etc/flyball/flyball.yaml"
 
 static bool copy_text(struct side_reader *reader, const yaml_node_t *node, char *out, size_t size)
 {
@@ -176,17 +175,27 @@ static bool read_refuse(struct side_reader *reader, const yaml_node_t *value)
     return read_choice(reader, value, "curl-error", "http", &reader->spec->refuse_curl);
 }
 
-static bool read_busy_wait(struct side_reader *reader, const yaml_node_t *value)
+static bool read_wait(struct side_reader *reader, const yaml_node_t *value, int64_t *ms_out)
 {
     const char *text = side_read_text(reader, value);
     int64_t ms;
 
     if (text == NULL)
         return false;
-    if (!side_duration_parse(text, &ms) || ms > BUSY_WAIT_MOST_MS)
+    if (!side_duration_parse(text, &ms) || ms > SIDE_WAIT_MOST_MS)
         return side_read_fail(reader, value, "'%s' is not a duration, such as 45s", text);
-    reader->spec->busy_wait_ms = ms;
+    *ms_out = ms;
     return true;
+}
+
+static bool read_busy_wait(struct side_reader *reader, const yaml_node_t *value)
+{
+    return read_wait(reader, value, &reader->spec->busy_wait_ms);
+}
+
+static bool read_approval_timeout(struct side_reader *reader, const yaml_node_t *value)
+{
+    return read_wait(reader, value, &reader->spec->approval_timeout_ms);
 }
 
 static bool read_timezone(struct side_reader *reader, const yaml_node_t *value)
@@ -214,7 +223,7 @@ static bool read_top(struct side_reader *reader, const yaml_node_t *node)
         {"ceilings", side_read_ceilings},
         {"guardrails", side_read_guardrails},
         {"quality", side_read_quality},
-        {"approval_timeout", NULL},
+        {"approval_timeout", read_approval_timeout},
         {"routing", side_read_routing},
         {"agents", NULL},
         {"notify", NULL},

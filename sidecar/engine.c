@@ -121,6 +121,8 @@ static void apply_all(struct side_engine *engine, struct side_op *batch, bool *d
         tail = &op->next;
     }
     side_apply_waiting(engine->book, now_ms, durable, &tail);
+    *tail = engine->book->told;
+    engine->book->told = NULL;
 }
 
 static void fail_or_retry(struct side_engine *engine, struct side_op *op, enum store_err err)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What of the runs is written beside the ledger: the list of hosts for the preloaded object, and
  * what a sidecar needs to take over the runs of one that was killed. */
-#include "sidecar/side_int.h"
+#include "sidecar/orders.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -109,7 +109,7 @@ static void run_restore(struct side *side, const struct store_run *row)
     uint8_t token[16];
     struct side_spec *spec = malloc(sizeof *spec);
     struct side_run *run;
-    bool kept;
+    bool kept, resumed = row->pid != 0;
 
     if (spec == NULL)
         return;
@@ -130,14 +130,17 @@ static void run_restore(struct side *side, const struct store_run *row)
     run->started_ns = row->started_ns;
     side_tags_of(&row->allocation, &run->tags);
     run->by_hand = row->allocation.by_hand != 0;
-    run->pid = (pid_t)row->allocation.pid;
-    run->pid_start = row->allocation.pid_start;
+    run->pid = (pid_t)(resumed ? row->pid : row->allocation.pid);
+    run->pid_start = resumed ? row->pid_start : row->allocation.pid_start;
     run->next = side->runs;
     side->runs = run;
     if (!side_page_open(side, run, false) || !kept ||
-        memcmp(row->allocation.boot_id, side->boot_id, sizeof side->boot_id) != 0 ||
+        memcmp(resumed ? row->boot_id : row->allocation.boot_id, side->boot_id,
+               sizeof side->boot_id) != 0 ||
         side_pid_start(run->pid) != run->pid_start || !side_run_watch(side, run))
         side_run_close(side, run, -1, run->by_hand ? GOV_COMPLETED : GOV_CANCELLED);
+    else
+        side_run_expiry(side, run, row->asked_seq);
 }
 
 /* Parents are older than their children, so they are there when those are linked. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a listing lists: which records an operator asked for, and the line that each is. */
-#include "sidecar/side_int.h"
+#include "sidecar/queries.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,8 +63,7 @@ bool side_id_before(const char *prefix, uint8_t out[16])
     return true;
 }
 
-/* How many runs have an id that begins so, two for more; the first of them. */
-static unsigned runs_find(struct store_view *view, const char *prefix, struct store_run *out)
+unsigned side_runs_find(struct store_view *view, const char *prefix, struct store_run *out)
 {
     struct store_run run;
     uint8_t id[16];
@@ -138,7 +137,7 @@ bool side_select_records(struct side_query *query, const json_t *request)
     if (query->all)
         found = 1;
     else if (run_text != NULL)
-        found = runs_find(view, run_text, &run);
+        found = side_runs_find(view, run_text, &run);
     else if (session != NULL)
         found = select_session(query, view, session);
     else

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an operator changes about calls that have ended: corrections by hand, and by another price
  * book than the one of their time. */
-#include "sidecar/side_int.h"
+#include "sidecar/queries.h"
 
 #include <stdio.h>
 #include <stdlib.h>

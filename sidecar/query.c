@@ -2,6 +2,7 @@
 /* The operator's questions. Every one is answered from a ledger that holds all that was said before
  * it (a barrier goes through the writer first). Long listings are read in slices, a view each, as
  * fast as the other end takes them. */
+#include "sidecar/orders.h"
 #include "sidecar/side_direct.h"
 
 #include <stdio.h>
@@ -62,6 +63,7 @@ static void begin_status(struct side_query *query, struct store_view *view)
     }
 }
 
+/* clang-format off */
 static const struct side_verb verbs[] = {
     {.name = "ping", .begin = begin_ping},
     {.name = "verify", .begin = side_begin_verify},
@@ -77,6 +79,17 @@ static const struct side_verb verbs[] = {
     {.name = "clock.accept", .begin = side_begin_clock, .outside = true},
     {.name = "backup", .begin = side_begin_backup, .outside = true},
     {.name = "retire", .begin = side_begin_retire, .outside = true},
+    {.name = "approvals", .begin = side_begin_approvals},
+    {.name = "approve", .begin = side_begin_answer, .outside = true},
+    {.name = "deny", .begin = side_begin_answer, .outside = true},
+    {.name = "extend", .begin = side_begin_extend, .outside = true},
+    {.name = "pause", .begin = side_begin_turn, .outside = true},
+    {.name = "resume", .begin = side_begin_turn, .outside = true},
+    {.name = "stop", .begin = side_begin_turn, .outside = true},
+    {.name = "reset", .begin = side_begin_turn, .outside = true},
+    {.name = "override.add", .begin = side_begin_override_add, .outside = true},
+    {.name = "override.list", .begin = side_begin_override_list},
+    {.name = "override.revoke", .begin = side_begin_override_revoke, .outside = true},
     {.name = "snapshot", .begin = side_begin_snapshot},
     {.name = "route", .begin = side_begin_selected},
     {.name = "profile.get", .begin = side_begin_profile},
@@ -84,6 +97,7 @@ static const struct side_verb verbs[] = {
     {.name = "cooldown.list", .begin = side_begin_cooldowns},
     {.name = "cooldown.set", .begin = side_begin_cooldown_set, .outside = true},
 };
+/* clang-format on */
 
 /* ---- going on ----------------------------------------------------------------------------- */
 
@@ -179,7 +193,8 @@ static bool query_read(struct side_query *query, const json_t *request)
         return true;
     if (query->verb->ready != NULL && !query->verb->ready(query))
         return false;
-    if (strcmp(query->verb->name, "runs") == 0 && json_object_get(request, "run") == NULL)
+    if (strcmp(query->verb->name, "runs") == 0 && json_object_get(request, "run") == NULL &&
+        json_object_get(request, "session") == NULL)
         query->all = true;
     return side_select_records(query, request);
 }

@@ -2,7 +2,7 @@
 /* What the writer records beside calls: thresholds that were reached, limits that are used up, runs
  * that end by it, refusals; and the refusals that are answered from memory, counted, as long as
  * nothing has changed. */
-#include "sidecar/side_book.h"
+#include "sidecar/orders.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 /* ---- notices ------------------------------------------------------------------------------ */
 
-static void notice_add(struct side_op *op, const struct side_notice *notice, struct side_run *run)
+void side_notice_add(struct side_op *op, const struct side_notice *notice, struct side_run *run)
 {
     if (op->notice_count == SIDE_NOTICES_MAX)
         return;
@@ -73,7 +73,7 @@ static enum store_err warn_dim(struct side_book *book, struct side_op *op,
                                      .limit = limit->amount};
 
         err = threshold_append(book, op, STORE_WARNING, &scopes->keys[i], &notice, limit->policy);
-        notice_add(op, &notice, op->run);
+        side_notice_add(op, &notice, op->run);
     }
     return err;
 }
@@ -115,8 +115,8 @@ enum store_err side_warn(struct side_book *book, struct side_op *op)
 /* ---- refusing ----------------------------------------------------------------------------- */
 
 /* Once per limit, like the thresholds. */
-static enum store_err log_exhausted(struct side_book *book, struct side_op *op,
-                                    const struct side_scopes *scopes, unsigned i, enum gov_dim dim)
+enum store_err side_exhausted_log(struct side_book *book, struct side_op *op,
+                                  const struct side_scopes *scopes, unsigned i, enum gov_dim dim)
 {
     struct store_counter counter;
     const struct gov_limit *limit;
@@ -136,12 +136,13 @@ static enum store_err log_exhausted(struct side_book *book, struct side_op *op,
         return STORE_OK;
     counter.exhausted[dim] = 1;
     notice = (struct side_notice){.dim = dim,
+                                  .asks = op->verdict.outcome == GOV_ASK,
                                   .scope_kind = scopes->gov[i].kind,
                                   .window = scopes->gov[i].window,
                                   .consumed = scopes->gov[i].spent[dim],
                                   .limit = limit->amount};
     err = threshold_append(book, op, STORE_EXHAUSTED, &scopes->keys[i], &notice, limit->policy);
-    notice_add(op, &notice, op->run);
+    side_notice_add(op, &notice, op->run);
     return err == STORE_OK ? store_counter_put(book->store, &scopes->keys[i], &counter) : err;
 }
 
@@ -149,29 +150,27 @@ static enum store_err log_exhausted(struct side_book *book, struct side_op *op,
 static enum store_err end_run(struct side_book *book, struct side_op *op, struct side_run *run)
 {
     struct store_event *event = calloc(1, sizeof *event);
+    struct side_notice notice = {.terminate = run->spec.on_exhausted == SIDE_TERMINATE};
     struct store_run row;
     enum store_err err = event == NULL ? STORE_NOMEM : store_run_get(book->store, run->id, &row);
-    struct side_notice notice = {.terminate = run->spec.on_exhausted == SIDE_TERMINATE};
 
     if (err == STORE_OK && row.state != GOV_RUNNING && row.state != GOV_PAUSED) {
         free(event);
         return STORE_OK;
     }
+    if (err == STORE_OK)
+        err = side_withdraw(book, op, run);
     if (err == STORE_OK) {
-        row.state = GOV_FAILED;
-        row.reason_count = (uint8_t)op->verdict.finding.count;
         event->head.type = STORE_RUN_ENDED;
         event->head.ts_ns = side_now_ns();
         memcpy(event->head.run_id, run->id, sizeof event->head.run_id);
-        event->run_ended.reason_count = row.reason_count;
+        event->run_ended.reason_count = (uint8_t)op->verdict.finding.count;
         for (unsigned i = 0; i < op->verdict.finding.count; i++)
-            row.reasons[i] = event->run_ended.reasons[i] = (uint16_t)op->verdict.finding.reasons[i];
-        err = store_append(book->store, event, sizeof event->run_ended);
+            event->run_ended.reasons[i] = (uint16_t)op->verdict.finding.reasons[i];
+        err = store_turn(book->store, event);
     }
-    if (err == STORE_OK)
-        err = store_run_put(book->store, &row);
     if (err == STORE_OK && notice.terminate)
-        notice_add(op, &notice, run);
+        side_notice_add(op, &notice, run);
     free(event);
     return err;
 }
@@ -323,7 +322,8 @@ enum store_err side_refuse(struct side_book *book, struct side_op *op,
 
     figures_fill(op, scopes);
     if (err == STORE_OK && op->verdict.outcome == GOV_REFUSE)
-        err = log_exhausted(book, op, scopes, op->verdict.finding.scope, op->verdict.finding.dim);
+        err = side_exhausted_log(book, op, scopes, op->verdict.finding.scope,
+                                 op->verdict.finding.dim);
     if (err == STORE_OK) {
         refusal_fill(op, scopes, event);
         err = store_refuse(book->store, event);
@@ -353,7 +353,7 @@ enum store_err side_exhaust(struct side_book *book, struct side_op *op)
     if (err != STORE_OK)
         return err;
     gov_find_used_up(scopes.gov, scopes.count, dim, &op->verdict.finding);
-    err = log_exhausted(book, op, &scopes, 0, dim);
+    err = side_exhausted_log(book, op, &scopes, 0, dim);
     op->run->changes++;
     return err == STORE_OK && limit->policy == GOV_HARD_STOP ? end_run(book, op, op->run) : err;
 }

@@ -1,28 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Events, calls and runs as JSON, with the names of the contract. An unknown value is null. */
+#include "sidecar/orders.h"
 #include "sidecar/side_direct.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 /* ---- small things ------------------------------------------------------------------------- */
-
-static json_t *id_json(const uint8_t id[16])
-{
-    char text[37];
-
-    client_uuid_text(id, text);
-    return json_string(text);
-}
-
-/* Stored text, which ends at its field's end at the latest. "" is null. */
-static json_t *text_json(const char *text, size_t size)
-{
-    size_t length = strnlen(text, size);
-
-    return length > 0 ? json_stringn(text, length) : json_null();
-}
-#define TEXT_JSON(field) text_json(field, sizeof(field))
+#define TEXT_JSON(field) side_text_json(field, sizeof(field))
 
 static json_t *hash_json(const uint8_t hash[32])
 {
@@ -38,13 +23,6 @@ static json_t *usd_json(int64_t pusd)
     char text[METER_USD_TEXT];
 
     return pusd >= 0 ? json_string(meter_usd_text(pusd, text)) : json_null();
-}
-
-static json_t *time_json(int64_t ts_ns)
-{
-    char text[32];
-
-    return ts_ns > 0 ? json_string(side_time_text(ts_ns, text)) : json_null();
 }
 
 static void set(json_t *object, const char *name, json_t *value)
@@ -74,18 +52,6 @@ static json_t *reasons_json(const uint16_t *reasons, unsigned count)
     return list;
 }
 
-/* Only the dimensions that have a limit. */
-static json_t *limits_json(const int64_t *limits)
-{
-    json_t *map = json_object();
-
-    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
-        if (limits[dim] > 0)
-            set(map, gov_dim_name((enum gov_dim)dim),
-                side_amount_json((enum gov_dim)dim, limits[dim]));
-    return map;
-}
-
 /* ---- events ------------------------------------------------------------------------------- */
 
 static void allocation_json(json_t *out, const struct store_event *event)
@@ -98,12 +64,12 @@ static void allocation_json(json_t *out, const struct store_event *event)
         if (allocation->limits[dim] > 0)
             set(policies, gov_dim_name((enum gov_dim)dim),
                 json_string(gov_policy_name((enum gov_policy)allocation->policies[dim])));
-    set(out, "limits", limits_json(allocation->limits));
+    set(out, "limits", side_amounts_json(allocation->limits));
     set(out, "policies", policies);
-    set(out, "session_limits", limits_json(allocation->session_limits));
+    set(out, "session_limits", side_amounts_json(allocation->session_limits));
     set(out, "policy", TEXT_JSON(allocation->policy));
     set(out, "parent",
-        memcmp(allocation->parent, none, sizeof none) != 0 ? id_json(allocation->parent)
+        memcmp(allocation->parent, none, sizeof none) != 0 ? side_id_json(allocation->parent)
                                                            : json_null());
     set(out, "argv0", TEXT_JSON(allocation->argv0));
     set(out, "uid", json_integer(allocation->uid));
@@ -145,7 +111,7 @@ static void admission_json(json_t *out, const struct store_event *event)
             side_amount_json((enum gov_dim)dim, admission->hold[dim]));
     for (unsigned i = 0; i < event->head.scope_count; i++)
         (void)json_array_append_new(scopes, seen_json(&event->scopes[i]));
-    set(out, "call_id", id_json(event->head.call_id));
+    set(out, "call_id", side_id_json(event->head.call_id));
     set(out, "provider", TEXT_JSON(admission->provider));
     set(out, "api", TEXT_JSON(admission->api));
     set(out, "model", TEXT_JSON(admission->model));
@@ -164,7 +130,7 @@ static void refusal_json(json_t *out, const struct store_event *event)
     bool limit = refusal->dim < GOV_DIMS;
     enum gov_dim dim = (enum gov_dim)refusal->dim;
 
-    set(out, "call_id", id_json(event->head.call_id));
+    set(out, "call_id", side_id_json(event->head.call_id));
     set(out, "provider", TEXT_JSON(refusal->provider));
     set(out, "api", TEXT_JSON(refusal->api));
     set(out, "model", TEXT_JSON(refusal->model));
@@ -190,7 +156,7 @@ static void consumption_json(json_t *out, const struct store_event *event,
         set(remaining, gov_dim_name((enum gov_dim)dim),
             used->remaining[dim] >= 0 ? side_amount_json((enum gov_dim)dim, used->remaining[dim])
                                       : json_null());
-    set(out, "step_id", id_json(event->head.call_id));
+    set(out, "step_id", side_id_json(event->head.call_id));
     set(out, "capability_id", json_string(capability));
     set(out, "resources",
         json_pack("{s:I,s:I,s:o,s:I,s:n,s:I,s:I}", "llm_input_tokens",
@@ -258,7 +224,7 @@ static void completed_json(json_t *out, const struct store_completed *completed,
 
 static void overrun_json(json_t *out, const struct store_event *event)
 {
-    set(out, "call_id", id_json(event->head.call_id));
+    set(out, "call_id", side_id_json(event->head.call_id));
     set(out, "from", usd_json(event->overrun.held_pusd));
     set(out, "to", usd_json(event->overrun.charged_pusd));
     set(out, "reason", json_string("the provider billed beyond the hold"));
@@ -268,7 +234,7 @@ static void corrected_json(json_t *out, const struct store_event *event)
 {
     const struct store_corrected *corrected = &event->corrected;
 
-    set(out, "call_id", id_json(event->head.call_id));
+    set(out, "call_id", side_id_json(event->head.call_id));
     set(out, "from", usd_json(corrected->from_pusd));
     set(out, "to", usd_json(corrected->to_pusd));
     set(out, "cause", json_string(corrected->cause == STORE_REPRICED ? "reprice" : "correct"));
@@ -281,7 +247,7 @@ static void checkpoint_json(json_t *out, const struct store_checkpoint *checkpoi
 {
     set(out, "upto", json_integer((json_int_t)checkpoint->upto));
     set(out, "pruned", json_integer((json_int_t)checkpoint->pruned));
-    set(out, "before", time_json(checkpoint->before_ns));
+    set(out, "before", side_when_json(checkpoint->before_ns));
     set(out, "head", hash_json(checkpoint->head));
     set(out, "base", hash_json(checkpoint->base));
 }
@@ -341,6 +307,8 @@ static void body_json(struct store_view *view, json_t *out, const struct store_e
         break;
     default:
         side_directed_json(out, event);
+        side_order_json(out, event);
+        break;
     }
 }
 
@@ -353,11 +321,12 @@ json_t *side_event_json(struct store_view *view, const struct store_event *event
     json_t *out = json_object();
 
     set(out, "seq", json_integer((json_int_t)event->head.seq));
-    set(out, "ts", time_json(event->head.ts_ns));
+    set(out, "ts", side_when_json(event->head.ts_ns));
     set(out, "run_id",
-        memcmp(event->head.run_id, none, sizeof none) != 0 ? id_json(event->head.run_id)
+        memcmp(event->head.run_id, none, sizeof none) != 0 ? side_id_json(event->head.run_id)
                                                            : json_null());
     set(out, "session_id", known ? TEXT_JSON(run.allocation.session) : json_null());
+    name = name != NULL ? name : side_order_name(event);
     set(out, "event", name != NULL ? json_string(name) : json_null());
     body_json(view, out, event, &run);
     return out;
@@ -398,9 +367,9 @@ static json_t *refused_call_json(const struct store_call *call, const struct sto
     json_t *out = json_object();
     const struct store_refusal *refusal = &event->refusal;
 
-    set(out, "call_id", id_json(call->call_id));
-    set(out, "run_id", id_json(call->run_id));
-    set(out, "ts", time_json(event->head.ts_ns));
+    set(out, "call_id", side_id_json(call->call_id));
+    set(out, "run_id", side_id_json(call->run_id));
+    set(out, "ts", side_when_json(event->head.ts_ns));
     set(out, "provider", TEXT_JSON(refusal->provider));
     set(out, "api", TEXT_JSON(refusal->api));
     set(out, "model", json_null());
@@ -432,9 +401,9 @@ static json_t *held_call_json(const struct store_call *call, const struct store_
     const char *settlement = settlement_of(call, admission, used);
     json_t *out = json_object();
 
-    set(out, "call_id", id_json(call->call_id));
-    set(out, "run_id", id_json(call->run_id));
-    set(out, "ts", time_json(asked->head.ts_ns));
+    set(out, "call_id", side_id_json(call->call_id));
+    set(out, "run_id", side_id_json(call->run_id));
+    set(out, "ts", side_when_json(asked->head.ts_ns));
     set(out, "provider", TEXT_JSON(admission->provider));
     set(out, "api", TEXT_JSON(admission->api));
     set(out, "model", over && used->model[0] != '\0' ? TEXT_JSON(used->model) : json_null());
@@ -493,8 +462,9 @@ static int64_t spent_of(const struct store_run *run, const struct store_counter 
 {
     int64_t until_ns = run->ended_ns != 0 ? run->ended_ns : side_now_ns();
 
-    if (dim == GOV_WALL) /* the ledger has the time that does not count */
-        return store_spent(counter, GOV_WALL) + (until_ns - run->started_ns) / 1000000;
+    if (dim == GOV_WALL) /* the ledger has the time at a terminal that does not count */
+        return store_spent(counter, GOV_WALL) +
+               (until_ns - run->started_ns - store_paused_ns(run, until_ns)) / 1000000;
     return store_spent(counter, (enum gov_dim)dim);
 }
 
@@ -504,14 +474,14 @@ static bool is_counted(const struct store_run *run, unsigned dim)
     return !run->allocation.by_hand || (dim != GOV_WRITES && dim != GOV_COMMAND);
 }
 
-static void amounts_json(json_t *out, const struct store_run *run,
+static void amounts_json(json_t *out, const struct store_run *run, const int64_t limits[GOV_DIMS],
                          const struct store_counter *counter)
 {
     json_t *spent = json_object(), *held = json_object(), *remaining = json_object();
 
     for (unsigned dim = 0; dim < GOV_DIMS; dim++) {
         int64_t used = spent_of(run, counter, dim);
-        int64_t left = run->allocation.limits[dim] - used - counter->held[dim];
+        int64_t left = limits[dim] - used - counter->held[dim];
         const char *name = gov_dim_name((enum gov_dim)dim);
 
         if (!is_counted(run, dim))
@@ -519,7 +489,7 @@ static void amounts_json(json_t *out, const struct store_run *run,
         set(spent, name, side_amount_json((enum gov_dim)dim, used));
         if (dim < STORE_SEEN_DIMS)
             set(held, name, side_amount_json((enum gov_dim)dim, counter->held[dim]));
-        if (run->allocation.limits[dim] > 0)
+        if (limits[dim] > 0)
             set(remaining, name, side_amount_json((enum gov_dim)dim, left > 0 ? left : 0));
     }
     set(out, "spent", spent);
@@ -544,21 +514,23 @@ static json_t *warnings_json(const struct store_run *run, const struct store_cou
 json_t *side_run_json(struct store_view *view, const struct store_run *run,
                       const struct side_run *lives)
 {
+    int64_t limits[GOV_DIMS];
     struct store_scope_key key;
     struct store_counter counter;
     json_t *out = json_object();
 
     store_scope_run(&key, run->run_id);
     (void)store_view_counter(view, &key, &counter);
-    set(out, "run_id", id_json(run->run_id));
+    set(out, "run_id", side_id_json(run->run_id));
     set(out, "session_id", TEXT_JSON(run->allocation.session));
     set(out, "state", json_string(gov_state_name((enum gov_state)run->state)));
     set(out, "level", TEXT_JSON(run->allocation.level));
     set(out, "argv0", TEXT_JSON(run->allocation.argv0));
-    set(out, "started_at", time_json(run->started_ns));
-    set(out, "ended_at", time_json(run->ended_ns));
-    set(out, "limits", limits_json(run->allocation.limits));
-    amounts_json(out, run, &counter);
+    set(out, "started_at", side_when_json(run->started_ns));
+    set(out, "ended_at", side_when_json(run->ended_ns));
+    side_limits_now(view, run, limits);
+    set(out, "limits", side_amounts_json(limits));
+    amounts_json(out, run, limits, &counter);
     set(out, "calls",
         json_pack("{s:I,s:I,s:I,s:I,s:I}", "admitted", (json_int_t)run->admitted, "refused",
                   (json_int_t)run->refused, "settled", (json_int_t)run->settled, "estimated",

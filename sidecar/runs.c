@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The runs that live: whose call it is, by token, by ancestry, or by session leader; opening and
  * closing them. */
-#include "sidecar/side_int.h"
+#include "sidecar/orders.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -149,6 +149,9 @@ bool side_run_watch(struct side *side, struct side_run *run)
 
 static void run_unwatch(struct side_run *run)
 {
+    if (run->expiry != NULL)
+        event_free(run->expiry);
+    run->expiry = NULL;
     if (run->death == NULL)
         return;
     (void)close((int)event_get_fd(run->death));
@@ -186,8 +189,7 @@ static void allocation_fill(const struct side *side, struct side_run *run,
     out->pid = run->pid;
     out->pid_start = run->pid_start;
     memcpy(out->boot_id, side->boot_id, sizeof out->boot_id);
-    (void)snprintf(out->session, sizeof out->session, "%s",
-                   run->spec.session[0] != '\0' ? run->spec.session : run->id_text);
+    (void)snprintf(out->session, sizeof out->session, "%s", side_run_session(run));
     (void)snprintf(out->task, sizeof out->task, "%s", run->spec.task);
     (void)snprintf(out->agent, sizeof out->agent, "%s", run->spec.agent);
     (void)snprintf(out->policy, sizeof out->policy, "%s", run->spec.policy);
@@ -225,11 +227,13 @@ static struct side_run *launched_by(struct side *side, pid_t pid)
 }
 
 /* The launcher adopts orphans, so what it started stays below it. parent: of the process in
- * question; where no launcher lives nobody's ancestors are of interest. */
-static struct side_run *by_ancestry(struct side *side, pid_t parent)
+ * question; where no launcher lives nobody's ancestors are of interest. *deep: there are more
+ * ancestors than were looked at. */
+static struct side_run *by_ancestry(struct side *side, pid_t parent, bool *deep)
 {
     bool any = false;
 
+    *deep = false;
     for (const struct side_run *run = side->runs; run != NULL; run = run->next)
         any = any || (!run->by_hand && !run->ended);
     for (int i = 0; any && i < ANCESTORS_MAX && parent > 1; i++) {
@@ -241,14 +245,17 @@ static struct side_run *by_ancestry(struct side *side, pid_t parent)
         (void)side_process_read(parent, &process);
         parent = process.parent;
     }
+    *deep = any && parent > 1;
     return NULL;
 }
 
 bool side_run_above(struct side *side, pid_t pid)
 {
     struct side_process process;
+    bool deep;
 
-    return pid <= 0 || !side_process_read(pid, &process) || by_ancestry(side, pid) != NULL;
+    return pid <= 0 || !side_process_read(pid, &process) || by_ancestry(side, pid, &deep) != NULL ||
+           deep;
 }
 
 static void on_by_hand_open(struct side *side, struct side_op *op)
@@ -307,40 +314,17 @@ static struct side_run *by_session(struct side *side, pid_t pid, const struct si
     return by_hand_new(side, leader, env, error);
 }
 
-/* Its calls are refused, whatever was asked of it; nobody needs its token to be refused. */
-struct side_run *side_run_over(struct side *side, const uint8_t id[16])
-{
-    struct side_error error = {{0}};
-    struct side_run *run = NULL;
-    struct store_view *view;
-    struct store_run row;
-    struct side_spec spec;
-
-    if (store_view_open(side->store, &view) != STORE_OK)
-        return NULL;
-    if (store_view_run(view, id, &row) == STORE_OK && row.ended_ns != 0) {
-        side_spec_init(&spec);
-        run = side_run_new(&spec, &error);
-    }
-    store_view_close(view);
-    if (run != NULL) {
-        memcpy(run->id, id, sizeof run->id);
-        client_uuid_text(id, run->id_text);
-        run->ended = true;
-    }
-    return run;
-}
-
 struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t *token, pid_t pid,
                              const struct side_process *process, const char *const *env,
                              struct side_error *error)
 {
     struct side_run *run = by_token(side, id, token);
+    bool deep;
 
     if (run == NULL)
         run = launched_by(side, pid);
     if (run == NULL)
-        run = by_ancestry(side, process->parent);
+        run = by_ancestry(side, process->parent, &deep);
     if (run == NULL && id != NULL) {
         run = side_run_over(side, id);
         if (run == NULL)
@@ -358,14 +342,22 @@ struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t
 static void on_open(struct side *side, struct side_op *op)
 {
     struct side_conn *conn = op->run->launcher;
-    char text[400], token[37];
+    char text[400], token[37], *line;
+    json_t *answer;
 
     if (conn != NULL && op->result == STORE_OK) {
         client_uuid_text(op->run->token, token);
-        (void)snprintf(text, sizeof text, "{\"run_id\":\"%s\",\"token\":\"%s\"}\n",
-                       op->run->id_text, token);
-        side_conn_reply(conn, text, strlen(text));
+        answer = json_pack("{s:s,s:s}", "run_id", op->run->id_text, "token", token);
+        if (op->kind == SIDE_OP_TURN)
+            side_resume_tell(side, op->run, answer);
+        line = json_dumps(answer, JSON_COMPACT);
+        json_decref(answer);
+        if (line != NULL)
+            side_conn_reply(conn, line, strlen(line)); /* one frame: the launcher takes it whole */
+        free(line);
         side_conn_done(conn, 0, NULL);
+        if (op->kind == SIDE_OP_TURN) /* its clock stands where it stood */
+            side_run_tell(side, op->run);
     } else if (conn != NULL) {
         (void)snprintf(text, sizeof text, "the ledger in %.300s: %.90s", side->home,
                        store_strerror(op->result));
@@ -392,43 +384,15 @@ static void inherit(struct side_spec *spec, const struct side_spec *outer)
     memcpy(spec->quality.local_model, outer->quality.local_model, sizeof spec->quality.local_model);
 }
 
-bool side_run_open(struct side *side, struct side_conn *conn, const json_t *request,
-                   struct side_error *error)
+static bool run_begin(struct side *side, struct side_conn *conn, struct side_run *run,
+                      struct side_op *op, struct side_error *error)
 {
-    struct side_spec *spec = malloc(sizeof *spec);
-    struct side_run *run = NULL, *parent;
-    struct side_process launcher;
-    struct side_op *op;
-
-    unsigned depth = 0;
-
-    (void)side_process_read(conn->pid, &launcher);
-    parent = by_ancestry(side, launcher.parent);
-    for (const struct side_run *above = parent; above != NULL; above = above->parent)
-        depth++;
-    if (depth >= NESTED_MAX) {
-        free(spec);
-        return side_fail(error, "runs within runs: not more than %u", NESTED_MAX);
-    }
-    if (spec != NULL && side_spec_parse(json_object_get(request, "spec"), spec, error)) {
-        if (parent != NULL)
-            inherit(spec, &parent->spec);
-        run = side_run_new(spec, error);
-    }
-    free(spec);
-    if (run == NULL)
-        return false;
-    run->parent = parent != NULL ? side_run_hold(parent) : NULL;
-    run->pid = conn->pid;
-    run->pid_start = launcher.start;
-    op = side_op_new(SIDE_OP_RUN_OPEN, run, on_open, NULL);
     if (op == NULL || !side_page_open(side, run, true) || !side_run_watch(side, run)) {
         side_op_free(op);
         side_page_remove(side, run);
         side_run_drop(run);
         return side_fail(error, "the run cannot be watched: %s", strerror(errno));
     }
-    allocation_fill(side, run, &op->event.allocation, request, conn->uid);
     if (!side_run_above(side, conn->pid)) /* what is governed does not say how */
         side_keep(side, &run->spec.keeping);
     run->launcher = conn;
@@ -436,6 +400,49 @@ bool side_run_open(struct side *side, struct side_conn *conn, const json_t *requ
     run_register(side, run);
     side_post(side, op);
     return true;
+}
+
+bool side_run_open(struct side *side, struct side_conn *conn, const json_t *request,
+                   struct side_error *error)
+{
+    struct side_spec *spec = malloc(sizeof *spec);
+    struct store_run *row = calloc(1, sizeof *row);
+    struct side_run *run = NULL, *parent = NULL;
+    struct side_process launcher;
+    struct side_op *op;
+    bool resumes = json_object_get(request, "resume") != NULL, deep;
+    unsigned depth = 0;
+
+    (void)side_process_read(conn->pid, &launcher);
+    if (!resumes)
+        parent = by_ancestry(side, launcher.parent, &deep);
+    for (const struct side_run *above = parent; above != NULL; above = above->parent)
+        depth++;
+    if (depth >= NESTED_MAX) {
+        free(spec);
+        free(row);
+        return side_fail(error, "runs within runs: not more than %u", NESTED_MAX);
+    }
+    if (spec != NULL && row != NULL &&
+        side_spec_parse(json_object_get(request, "spec"), spec, error) &&
+        (!resumes || side_resume_read(side, conn, request, spec, row, error))) {
+        if (parent != NULL)
+            inherit(spec, &parent->spec);
+        run = side_run_new(spec, error);
+    }
+    free(spec);
+    if (run != NULL) {
+        run->parent = parent != NULL ? side_run_hold(parent) : NULL;
+        run->pid = conn->pid;
+        run->pid_start = launcher.start;
+        op = side_op_new(resumes ? SIDE_OP_TURN : SIDE_OP_RUN_OPEN, run, on_open, NULL);
+        if (op != NULL && resumes)
+            side_resume_fill(side, row, run, op);
+        else if (op != NULL)
+            allocation_fill(side, run, &op->event.allocation, request, conn->uid);
+    }
+    free(row);
+    return run != NULL && run_begin(side, conn, run, op, error);
 }
 
 bool side_run_attach(struct side *side, struct side_conn *conn, const json_t *request,
@@ -456,6 +463,7 @@ bool side_run_attach(struct side *side, struct side_conn *conn, const json_t *re
     run->launcher = conn;
     conn->run = side_run_hold(run);
     side_conn_done(conn, 0, NULL);
+    side_run_tell(side, run);
     return true;
 }
 
@@ -538,7 +546,7 @@ bool side_run_finish(struct side_conn *conn, const json_t *request, struct side_
 
 static void on_exhausted(struct side *side, struct side_op *op)
 {
-    side_notices_tell(op);
+    side_notices_tell(side, op);
     side_queries_wake(side);
     side_op_free(op);
 }

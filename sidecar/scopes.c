@@ -2,7 +2,7 @@
 /* The scopes of a call: its run and the runs that one was started in, their sessions, the windows
  * that count at the moment; what the ledger has of each, and who is in line there. In the writer.
  */
-#include "sidecar/side_book.h"
+#include "sidecar/orders.h"
 
 #include <string.h>
 
@@ -184,29 +184,56 @@ static enum store_err older_read(struct side_book *book, struct side_scopes *sco
 
 /* Its clock, of which the ledger has the time that does not count; and when its limits were used
  * up, the clock's by calculation. */
-static void of_run(const struct side_run *run, struct gov_scope *scope, int64_t now_ns)
+static void of_run(const struct side_run *run, const struct store_run *row, struct gov_scope *scope,
+                   int64_t now_ns)
 {
     int64_t over_ms;
 
-    scope->spent[GOV_WALL] += (now_ns - run->started_ns) / 1000000;
+    scope->spent[GOV_WALL] += (now_ns - run->started_ns - store_paused_ns(row, now_ns)) / 1000000;
     memcpy(scope->crossed_ns, run->crossed_ns, sizeof scope->crossed_ns);
     over_ms = scope->spent[GOV_WALL] - scope->limits[GOV_WALL].amount;
     scope->crossed_ns[GOV_WALL] = over_ms >= 0 ? now_ns - over_ms * 1000000 : 0;
 }
 
+/* Of the runs that a call is in, the one whose state counts. */
+static void state_read(struct side_scopes *scopes, unsigned i, const struct store_run *row)
+{
+    bool ended = row->ended_ns != 0 || (row->state != GOV_RUNNING && row->state != GOV_PAUSED);
+    bool known = scopes->decisive != NULL &&
+                 (scopes->row.ended_ns != 0 ||
+                  (scopes->row.state != GOV_RUNNING && scopes->row.state != GOV_PAUSED));
+
+    if (known || (i > 0 && !ended && (row->state != GOV_PAUSED || scopes->row.state == GOV_PAUSED)))
+        return;
+    scopes->decisive = scopes->runs[i];
+    scopes->row = *row;
+}
+
 enum store_err side_scopes_read(struct side_book *book, struct side_scopes *scopes, int64_t now_ns)
 {
+    scopes->decisive = NULL;
     for (unsigned i = 0; i < scopes->count; i++) {
         struct store_counter counter;
+        struct store_run row;
+        struct gov_scope *scope = &scopes->gov[i];
+        const struct side_run *run = scopes->runs[i];
         enum store_err err = older_read(book, scopes, i);
 
         if (err == STORE_OK)
             err = store_counter_get(book->store, &scopes->keys[i], &counter);
         if (err != STORE_OK && err != STORE_NOT_FOUND)
             return err;
-        counter_add(&scopes->gov[i], &counter);
-        if (scopes->runs[i] != NULL)
-            of_run(scopes->runs[i], &scopes->gov[i], now_ns);
+        side_scope_limits(book->overrides, book->override_count, &scopes->keys[i],
+                          run != NULL ? side_run_session(run) : "", &counter, now_ns,
+                          scope->limits);
+        counter_add(scope, &counter);
+        if (run == NULL)
+            continue;
+        err = store_run_get(book->store, run->id, &row);
+        if (err != STORE_OK)
+            return err;
+        state_read(scopes, i, &row);
+        of_run(run, &row, scope, now_ns);
     }
     return STORE_OK;
 }
@@ -234,6 +261,8 @@ void side_scopes_line(const struct side_book *book, const struct side_op *op,
             before = false;
             continue;
         }
+        if (other->asking != NULL) /* a person's word, not headroom, is what it waits for */
+            continue;
         (void)side_scopes_list(book, other, &theirs);
         for (unsigned i = 0; i < scopes->count; i++)
             if (shares(scopes, i, &theirs)) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The answer of a call, and what it cost: bytes into the meter as they come, acknowledged once a
  * restarted sidecar could go on from there; at the end a bill, and the bill into the ledger. */
+#include "sidecar/orders.h"
 #include "sidecar/side_direct.h"
 
 #include <curl/curl.h>
@@ -67,11 +68,17 @@ bool side_call_response(struct side_call *call, struct wire_reader *r)
     call->stream = meter_stream_new(&call->request, &response);
     call->stream_lost = call->stream == NULL;
     call->status = head.status;
+    call->by_lines = head.type != NULL && strcasestr(head.type, "ndjson") != NULL;
+    call->has_events =
+        call->by_lines || (head.type != NULL && strcasestr(head.type, "event-stream") != NULL);
     side_cooldown_look(call, head.status, head.retry_after);
     if (call->progress != NULL && call->stream != NULL && call->fed == call->progress->offset)
         meter_stream_resume(call->stream, call->progress);
     else
         call->fed = call->acked = 0; /* the answer of another request of the same transfer */
+    if (head.encoding != NULL && !head.decoded) /* the application reads encoded bytes */
+        call->has_events = false;
+    side_call_cut(call);
     return true;
 }
 
@@ -291,7 +298,7 @@ static void on_settled(struct side *side, struct side_op *op)
 {
     struct side_call *call = op->owner;
 
-    side_notices_tell(op);
+    side_notices_tell(side, op);
     side_queries_wake(side);
     side_call_free(call);
     side_op_free(op);

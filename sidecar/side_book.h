@@ -30,6 +30,9 @@ struct side_repeat {
 
 struct side_book {
     struct store *store;
+    struct store_override overrides[SIDE_OVERRIDES];
+    unsigned override_count;
+    struct side_op *told;                    /* for the loop, beside what is done */
     struct side_op *waiting, **waiting_tail; /* the line, first come first served */
     struct side_budget budgets[SIDE_BUDGETS_MAX];
     unsigned budget_count;
@@ -54,6 +57,9 @@ struct side_scopes {
     const char *names[STORE_SCOPES_MAX]; /* "" none, or not known */
     /* of a rolling window, spent and held in the parts before the present one */
     int64_t older[STORE_SCOPES_MAX][STORE_SEEN_DIMS];
+    /* of runs: the first that has ended, else the first that is paused, else the call's own */
+    const struct side_run *decisive;
+    struct store_run row;
 };
 
 /* clock.c: what time it is; a window has begun; an operator has looked at the clock. */
@@ -95,6 +101,9 @@ enum store_err side_use(struct side_book *book, struct side_op *op);
  * counts of those, into the ledger. */
 enum store_err side_exhaust(struct side_book *book, struct side_op *op);
 enum store_err side_warn(struct side_book *book, struct side_op *op);
+enum store_err side_exhausted_log(struct side_book *book, struct side_op *op,
+                                  const struct side_scopes *scopes, unsigned i, enum gov_dim dim);
+void side_notice_add(struct side_op *op, const struct side_notice *notice, struct side_run *run);
 enum store_err side_refuse(struct side_book *book, struct side_op *op,
                            const struct side_scopes *scopes);
 bool side_repeat_answers(struct side_book *book, struct side_op *op);

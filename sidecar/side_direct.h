@@ -3,7 +3,7 @@
 #ifndef FLYBALL_SIDE_DIRECT_H
 #define FLYBALL_SIDE_DIRECT_H
 
-#include "sidecar/side_int.h"
+#include "sidecar/queries.h"
 
 /* What a provider's answer says about asking it again. retry_after: the header's value; NULL: none.
  */

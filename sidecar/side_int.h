@@ -34,11 +34,13 @@
 #define SIDE_QUEUE_BYTES (256u * 1024) /* unsent lines of a listing before it pauses */
 #define SIDE_REPEATS     256u          /* refusals that are remembered */
 #define SIDE_NOTICES_MAX 32u           /* of one operation: thresholds may come all at once */
+#define SIDE_OVERRIDES   64u           /* that are in force at a time */
 
 struct side;
 struct side_conn;
 struct side_call;
 struct side_process;
+struct side_notice;
 
 /* ---- processes (peer.c) -------------------------------------------------------------------- */
 
@@ -128,10 +130,18 @@ struct side_run {
     struct gov_directive told;     /* the writer's: the last one that is in the ledger */
     uint64_t changes;              /* the writer's: counts what may change an answer for this run */
     struct side_leads leads;       /* the loop's */
+    struct side *side;             /* once there was a question */
+    struct event *expiry;          /* of the question that is open; NULL: none */
+    uint64_t asked_seq;            /* that question's record */
     const struct side_zone *zone;  /* of its windows */
     struct side_tags tags;
 };
 
+/* No session given: a run is one of its own. */
+static inline const char *side_run_session(const struct side_run *run)
+{
+    return run->spec.session[0] != '\0' ? run->spec.session : run->id_text;
+}
 struct side_run *side_run_find(struct side *side, const uint8_t id[16]);
 /* A run that is over, which is in the ledger alone: not in the registry, gone with the call that
  * has the reference. NULL: no such run, or it is not over. */
@@ -194,6 +204,11 @@ enum side_op_kind {
     SIDE_OP_SETTLE,   /* event: consumption */
     SIDE_OP_REFUSE,   /* event: a refusal that needs no decision */
     SIDE_OP_CORRECT,  /* event: a correction; from_pusd -1: from whatever it is */
+    SIDE_OP_ANSWER,   /* event: an answer; amounts */
+    SIDE_OP_EXTEND,   /* event: an extension, of amounts */
+    SIDE_OP_TURN,     /* event: a run's state, or a stop of what is yet to come */
+    SIDE_OP_OVERRIDE, /* event */
+    SIDE_OP_TELL,     /* made by the writer: notices of what an operation that waits has done */
     SIDE_OP_CLOCK,    /* event: the clock as it is now is accepted: actor, reason */
     SIDE_OP_PROFILE,  /* event: a transition that a person asks for */
     SIDE_OP_SELECTED, /* event: what `flyball route` selected */
@@ -206,10 +221,17 @@ enum side_op_kind {
 struct side_notice {
     struct side_run *run; /* counted */
     bool terminate;
+    bool turned; /* the run's state, time or question is another one */
+    enum gov_state state;
+    bool by_hand;             /* paused without a question */
+    int64_t left_ms;          /* of the wall clock; -1: no limit */
+    int64_t limits[GOV_DIMS]; /* as they are now */
+    uint64_t asked_seq;       /* 0: no question is open */
     enum gov_dim dim;
     enum gov_scope_kind scope_kind;
     enum gov_window window;
     uint8_t percent; /* 0: exhausted */
+    bool asks;       /* a person is asked */
     int64_t consumed, limit;
 };
 
@@ -252,11 +274,16 @@ struct side_op {
     struct side_figures figures;
     int64_t deadline_ms; /* monotonic: until when it may wait */
     atomic_bool waiting; /* it is in line; heartbeats say so */
+    int64_t patience_ms;
+    const struct side_run *asking; /* it waits for a person's word on this run; NULL: it does not */
     bool cancelled;
     bool repeated;      /* answered from memory */
     int refused_status; /* the HTTP status of a refusal that is final */
     uint8_t request_hash[32];
-    /* SIDE_OP_RUN_CLOSE */
+    /* SIDE_OP_ANSWER, SIDE_OP_EXTEND: to be added; 0: nothing; all 0: what was suggested */
+    int64_t amounts[GOV_DIMS];
+    enum gov_dim dim_wrong; /* of amounts: it has no limit; GOV_DIMS: none */
+    /* SIDE_OP_RUN_CLOSE; SIDE_OP_TURN, SIDE_OP_EXTEND: as it was before */
     enum gov_state state;
     int64_t exit;
     /* SIDE_OP_PROGRESS */
@@ -371,6 +398,10 @@ struct side_call {
     bool priced, read_only;
     int64_t admitted_ns, admitted_ms;
     bool sent;
+    int socket;           /* the connection of a stream; -1: none */
+    bool cut;             /* its stream is to end, as soon as there is one */
+    bool by_lines;        /* its answer's events are lines */
+    bool has_events;      /* the framing of its answer is known */
     int64_t sent_mono_ms; /* monotonic */
     struct meter_stream *stream;
     bool resumed; /* the stream goes on from progress */
@@ -404,8 +435,8 @@ bool side_price_unknown(const struct side_call *call, int64_t when_s, struct met
 /* verdict.c: what the writer said. */
 void side_call_decided(struct side *side, struct side_op *op);
 void side_call_refuse(struct side_call *call, enum gov_reason reason, const char *detail);
-/* Warnings and endings, to the launchers that they concern. */
-void side_notices_tell(struct side_op *op);
+/* Warnings, endings, states, to the launchers that they concern. */
+void side_notices_tell(struct side *side, struct side_op *op);
 /* settle.c: what came of it. */
 struct side_ending {
     bool broken, tap_lost, answered;
@@ -420,89 +451,6 @@ bool side_call_end(struct side_call *call, struct wire_reader *r);
 void side_request_restore(struct meter_request *request, const struct store_admission *admission);
 
 /* ---- the operator's questions (query.c, listing.c, operate.c, report.c, receipt.c) -------- */
-
-struct side_verb {
-    const char *name;
-    /* One line as JSON, or as *text_out (to be freed), or none of both; *more false: that was all.
-     * NULL: no listing. */
-    json_t *(*line)(struct side_query *query, struct store_view *view, bool *more, char **text_out);
-    /* NULL: a listing has no other beginning. */
-    void (*begin)(struct side_query *query, struct store_view *view);
-    bool (*ready)(struct side_query *query); /* before a listing; NULL: nothing to do */
-    bool one;     /* begin answers for a single run, the listing for many */
-    bool outside; /* refused from inside a run */
-};
-
-struct side_query {
-    struct side_query *next, **link;
-    struct side_conn *conn;
-    const struct side_verb *verb;
-    json_t *request;
-    bool ready;  /* the barrier is through */
-    bool asleep; /* a listing that follows the ledger has caught up */
-    bool follow;
-    bool all;
-    char kind[16];
-    uint8_t run_id[16];
-    bool by_run;
-    char session[64];
-    struct store_index_key of; /* the calls, or the runs, of it */
-    int64_t since_ns;
-    uint64_t seq; /* the next record */
-    uint8_t last_id[16];
-    bool has_last;
-    uint8_t head[32];
-    bool has_head;
-    const struct meter_price_book *book; /* of `reprice` */
-    struct meter_price_book *own_book;   /* NULL: it is the shipped one */
-};
-bool side_query_lives(const struct side *side, const struct side_query *query);
-/* A line; the reference is taken. */
-void side_reply_json(struct side_conn *conn, json_t *json);
-
-/* listing.c: --run ID, --session S, --all, or none of them: the newest run. False: there is no such
- * run; the other end has been told. */
-bool side_select_records(struct side_query *query, const json_t *request);
-/* The lines of listings: see struct side_verb. */
-json_t *side_line_event(struct side_query *query, struct store_view *view, bool *more,
-                        char **text_out);
-json_t *side_line_receipt(struct side_query *query, struct store_view *view, bool *more,
-                          char **text_out);
-json_t *side_line_record(struct side_query *query, struct store_view *view, bool *more,
-                         char **text_out);
-json_t *side_line_decision(struct side_query *query, struct store_view *view, bool *more,
-                           char **text_out);
-json_t *side_line_call(struct side_query *query, struct store_view *view, bool *more,
-                       char **text_out);
-json_t *side_line_run(struct side_query *query, struct store_view *view, bool *more,
-                      char **text_out);
-
-/* What an id that begins so comes after. False: none can begin so. */
-bool side_id_before(const char *prefix, uint8_t out[16]);
-/* The next call that is asked for. False: there is none. */
-bool side_next_call(struct side_query *query, struct store_view *view, struct store_call *out);
-
-/* Of what is done by a worker: the query that waits for it. */
-struct side_chore {
-    struct side_job job;
-    struct side *side;
-    struct side_query *query; /* it may be gone when the job is done */
-};
-/* The job in front of a chore that has been allocated with calloc; NULL: out of memory, told. */
-void side_chore_begin(struct side_query *query, struct side_chore *chore,
-                      void (*work)(struct side_job *job),
-                      void (*done)(struct side *side, struct side_job *job));
-/* whole.c: the ledger as a whole. */
-void side_begin_verify(struct side_query *query, struct store_view *view);
-void side_begin_backup(struct side_query *query, struct store_view *view);
-void side_begin_retire(struct side_query *query, struct store_view *view);
-
-/* operate.c: corrections. */
-void side_begin_correct(struct side_query *query, struct store_view *view);
-void side_begin_clock(struct side_query *query, struct store_view *view);
-bool side_reprice_ready(struct side_query *query); /* false: told why */
-json_t *side_line_reprice(struct side_query *query, struct store_view *view, bool *more,
-                          char **text_out);
 
 void side_query_begin(struct side_conn *conn, const json_t *request);
 void side_query_go_on(struct side_query *query);

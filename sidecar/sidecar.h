@@ -28,7 +28,9 @@
 
 #define SIDE_ROUTING_TEXT 8192u
 
-#define SIDE_BUSY_WAIT_MS 45000
+#define SIDE_BUSY_WAIT_MS        45000
+#define SIDE_APPROVAL_TIMEOUT_MS 900000
+#define SIDE_WAIT_MOST_MS        (INT64_C(365) * 86400000) /* beyond any call, within any clock */
 
 /* Where a message about the user's input is put: first error wins. */
 struct side_error {
@@ -99,6 +101,7 @@ struct side_spec {
     bool refuse_curl; /* refuse: curl-error */
     enum side_exhausted on_exhausted;
     int64_t busy_wait_ms;
+    int64_t approval_timeout_ms;
     char policy[32]; /* the policy that was applied; "" none */
     char session[64];
     char task[64];

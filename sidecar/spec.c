@@ -45,6 +45,7 @@ void side_spec_init(struct side_spec *spec)
     spec->ask_usage = true;
     side_quality_init(&spec->quality);
     spec->busy_wait_ms = SIDE_BUSY_WAIT_MS;
+    spec->approval_timeout_ms = SIDE_APPROVAL_TIMEOUT_MS;
     spec->percents[0] = 50;
     spec->percents[1] = 80;
     spec->percents[2] = 100;

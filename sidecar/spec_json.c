@@ -63,15 +63,16 @@ json_t *side_spec_json(const struct side_spec *spec)
     for (unsigned i = 0; i < SIDE_PERCENTS; i++)
         (void)json_array_append_new(percents, json_integer(spec->percents[i]));
     return json_pack(
-        "{s:s,s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:i,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,"
+        "{s:s,s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:i,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,"
         "s:s,s:i,s:s,s:o}",
         "routing", spec->routing, "quality", side_quality_json(&spec->quality), /* */
         "limits", limits_json(spec->limits), "session_limits", limits_json(spec->session_limits),
         "percents", percents, "bare", spec->bare, "meter_only", spec->meter_only, "clamp",
         spec->clamp, "ask_usage", spec->ask_usage, "refuse_curl", spec->refuse_curl, "on_exhausted",
-        (int)spec->on_exhausted, "busy_wait_ms", (json_int_t)spec->busy_wait_ms, "policy",
-        spec->policy, "session", spec->session, "task", spec->task, "agent", spec->agent, "labels",
-        spec->labels, "timezone", spec->timezone, "windows", windows_json(spec), "providers",
+        (int)spec->on_exhausted, "busy_wait_ms", (json_int_t)spec->busy_wait_ms,
+        "approval_timeout_ms", (json_int_t)spec->approval_timeout_ms, "policy", spec->policy,
+        "session", spec->session, "task", spec->task, "agent", spec->agent, "labels", spec->labels,
+        "timezone", spec->timezone, "windows", windows_json(spec), "providers",
         providers_json(spec), "price_file", spec->price_file, "unknown_model",
         (int)spec->unknown_model, "unknown_row", spec->unknown_row, "keeping",
         keeping_json(&spec->keeping));
@@ -228,7 +229,7 @@ static bool texts_read(const json_t *json, struct side_spec *spec)
 
 bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_error *error)
 {
-    int64_t on_exhausted, busy_wait, unknown;
+    int64_t on_exhausted, busy_wait, approval, unknown;
 
     side_spec_init(spec);
     for (unsigned dim = 0; dim < GOV_DIMS; dim++)
@@ -241,6 +242,7 @@ bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_err
         !keeping_read(json_object_get(json, "keeping"), &spec->keeping) ||
         !number_read(json, "on_exhausted", SIDE_DENY, SIDE_PAUSE, &on_exhausted) ||
         !number_read(json, "busy_wait_ms", 0, INT64_MAX / 2, &busy_wait) ||
+        !number_read(json, "approval_timeout_ms", 0, SIDE_WAIT_MOST_MS, &approval) ||
         !number_read(json, "unknown_model", SIDE_UNKNOWN_DENY, SIDE_UNKNOWN_CAP, &unknown) ||
         !side_quality_parse(json_object_get(json, "quality"), &spec->quality) ||
         !flag_read(json, "bare", &spec->bare) ||
@@ -251,6 +253,7 @@ bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_err
         return side_fail(error, "the description of the run cannot be read");
     spec->on_exhausted = (enum side_exhausted)on_exhausted;
     spec->busy_wait_ms = busy_wait;
+    spec->approval_timeout_ms = approval;
     spec->unknown_model = (enum side_unknown)unknown;
     return true;
 }

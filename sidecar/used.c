@@ -50,7 +50,7 @@ static void on_used(struct side *side, struct side_op *op)
         op->run->sent_posted -= sent;
     else if (sent > 0)
         atomic_fetch_add(&op->run->page->booked, sent);
-    side_notices_tell(op);
+    side_notices_tell(side, op);
     side_queries_wake(side);
     side_op_free(op);
 }

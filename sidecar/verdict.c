@@ -2,7 +2,7 @@
 /* What the caller is told: the admission, with the request rewritten where its output cap had to be
  * lowered or its stream has to be asked for its usage, or the refusal, in words that an agent's
  * user understands. */
-#include "sidecar/side_int.h"
+#include "sidecar/orders.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -141,6 +141,19 @@ static void words_of_price(const struct side_call *call, struct words *words)
                    model, provider, call->host, words->hint);
 }
 
+static void words_of_state(enum gov_reason reason, struct words *words)
+{
+    const char *what = reason == GOV_REASON_STOPPED  ? "a person has stopped this run"
+                       : reason == GOV_REASON_DENIED ? "a person was asked, and said no"
+                       : reason == GOV_REASON_APPROVAL_TIMEOUT
+                           ? "a person was asked, and did not answer in time"
+                           : "this run is over";
+
+    (void)snprintf(words->hint, sizeof words->hint, "nothing more is sent for it");
+    (void)snprintf(words->message, sizeof words->message, "flyball: %s: %s; %s", words->reasons[0],
+                   what, words->hint);
+}
+
 static void words_of_cooldown(const struct side_call *call, const struct side_op *op,
                               struct words *words)
 {
@@ -176,9 +189,7 @@ static void words_of(const struct side_call *call, const struct side_op *op, str
     } else if (finding->dim != GOV_DIMS) {
         words_of_used_up(op, words);
     } else {
-        (void)snprintf(words->hint, sizeof words->hint, "nothing more is sent for it");
-        (void)snprintf(words->message, sizeof words->message, "flyball: %s: this run is over; %s",
-                       words->reasons[0], words->hint);
+        words_of_state(finding->reasons[0], words);
     }
 }
 
@@ -356,8 +367,9 @@ static void tell_admission(struct side_call *call)
     }
     wire_begin(&w, frame, sizeof frame, WIRE_VERDICT);
     wire_put_number(&w, WIRE_DECISION, WIRE_ADMITTED);
-    if (rewrite.ask_usage)
-        wire_put_number(&w, WIRE_FLAGS, WIRE_STRIP_USAGE);
+    wire_put_number(&w, WIRE_FLAGS,
+                    (rewrite.ask_usage ? WIRE_STRIP_USAGE : 0) |
+                        (call->request.stream ? WIRE_WANTS_SOCKET : 0));
     if (fd >= 0)
         wire_put_number(&w, WIRE_BODY_BYTES, bytes);
     send_verdict(call, &w, fd);
@@ -407,7 +419,7 @@ static void admitted(struct side_call *call, const struct side_op *op)
         tell_admission(call);
 }
 
-static void tell_launcher(const struct side_run *run, json_t *json)
+static void tell_launcher(const struct side_run *run, json_t *json) /* the reference is taken */
 {
     char *text = run->launcher != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
 
@@ -432,22 +444,27 @@ static void tell_unpriced(const struct side_call *call, const struct store_admis
                                  "host", call->host));
 }
 
-/* Warnings and endings, to the launchers that they concern. */
-void side_notices_tell(struct side_op *op)
+static json_t *limit_json(const struct side_notice *notice)
+{
+    return json_pack("{s:s,s:s,s:s,s:s,s:i,s:I,s:I,s:b}", "notice",
+                     notice->percent > 0 ? "warning" : "exhausted", "dimension",
+                     gov_dim_name(notice->dim), "scope", gov_scope_name(notice->scope_kind),
+                     "window", gov_window_name(notice->window), "percent", (int)notice->percent,
+                     "consumed", (json_int_t)notice->consumed, "limit", (json_int_t)notice->limit,
+                     "asks", notice->asks);
+}
+
+/* Warnings, endings, states, to the launchers that they concern. */
+void side_notices_tell(struct side *side, struct side_op *op)
 {
     for (unsigned i = 0; i < op->notice_count; i++) {
         const struct side_notice *notice = &op->notices[i];
 
-        tell_launcher(notice->run, notice->terminate
-                                       ? json_pack("{s:s}", "notice", "terminate")
-                                       : json_pack("{s:s,s:s,s:s,s:s,s:i,s:I,s:I}", "notice",
-                                                   notice->percent > 0 ? "warning" : "exhausted",
-                                                   "dimension", gov_dim_name(notice->dim), "scope",
-                                                   gov_scope_name(notice->scope_kind), "window",
-                                                   gov_window_name(notice->window), "percent",
-                                                   (int)notice->percent, "consumed",
-                                                   (json_int_t)notice->consumed, "limit",
-                                                   (json_int_t)notice->limit));
+        if (notice->turned)
+            side_run_expiry(side, notice->run, notice->asked_seq);
+        tell_launcher(notice->run, notice->terminate ? json_pack("{s:s}", "notice", "terminate")
+                                   : notice->turned  ? side_state_json(side, notice)
+                                                     : limit_json(notice));
     }
 }
 
@@ -456,7 +473,7 @@ void side_call_decided(struct side *side, struct side_op *op)
     struct side_call *call = op->owner;
 
     call->admitting = NULL;
-    side_notices_tell(op);
+    side_notices_tell(side, op);
     side_queries_wake(side);
     if (op->cancelled || (call->gone && op->verdict.outcome != GOV_ADMIT) ||
         (call->gone && op->result != STORE_OK)) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Questions about the ledger as a whole: proving it, copying it, giving it to somebody else. */
-#include "sidecar/side_int.h"
+#include "sidecar/queries.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -214,6 +214,8 @@ static const struct {
     {"how to clamp", "clamp_output: half\n", "1:15", "'half' is none of fit, off"},
     {"whether to ask", "ask_usage: yes\n", "1:12", "'yes' is none of on, off"},
     {"how long to wait", "busy_wait: soon\n", "1:12", "'soon' is not a duration, such as 45s"},
+    {"how long to wait for a person", "approval_timeout: -1s\n", "1:19",
+     "'-1s' is not a duration, such as 45s"},
     {"waiting for ever", "busy_wait: 106751991167d\n", "1:12", "is not a duration"},
     {"a retention that forgets windows", "retention: 31d\n", "1:12",
      "'31d' is not a duration of 32 days or more"},
@@ -269,7 +271,6 @@ static void every_dimension_has_a_budget(void **state)
 
 /* Keys of the contract that are not acted on: better an error than a rule that is not kept. */
 static const char *const later[] = {
-    "approval_timeout: 15m",
     "agents: { a: { policy: b } }",
     "notify: []",
     "guard: warn",
@@ -326,21 +327,22 @@ static void every_key_means_what_it_says(void **state)
     (void)state;
     read_well(
         &spec,
-        POLICY("      budgets: { max_cost_usd: 5.00, token_budget: 180000, steps: 50,\n"
-               "                 wall_clock_ms: 90000 }\n"
-               "      exhaustion_policies: { cost_usd: soft_warn, steps: hard_stop }\n"
-               "      thresholds: [60, 90]\n"
-               "      on_exhausted: terminate\n") "session_budget_limits: { llm_tokens: "
-                                                  "1000, cost_usd: 2 }\n"
-                                                  "windows: [ { scope: global, window: "
-                                                  "daily, cost_usd: 5.00, llm_tokens: 7,\n"
-                                                  "             steps: 9, policy: "
-                                                  "approval_required } ]\n"
-                                                  "providers: [ { name: openai, hosts: "
-                                                  "[API.Example.com, '127.0.0.1:80'] } ]\n"
-                                                  "prices: { unknown_model: warn }\n"
-                                                  "clamp_output: off\nask_usage: off\nbusy_wait: "
-                                                  "1m30s\nrefuse: curl-error\n");
+        POLICY(
+            "      budgets: { max_cost_usd: 5.00, token_budget: 180000, steps: 50,\n"
+            "                 wall_clock_ms: 90000 }\n"
+            "      exhaustion_policies: { cost_usd: soft_warn, steps: hard_stop }\n"
+            "      thresholds: [60, 90]\n"
+            "      on_exhausted: terminate\n") "session_budget_limits: { llm_tokens: "
+                                               "1000, cost_usd: 2 }\n"
+                                               "windows: [ { scope: global, window: "
+                                               "daily, cost_usd: 5.00, llm_tokens: 7,\n"
+                                               "             steps: 9, policy: "
+                                               "approval_required } ]\n"
+                                               "providers: [ { name: openai, hosts: "
+                                               "[API.Example.com, '127.0.0.1:80'] } ]\n"
+                                               "prices: { unknown_model: warn }\n"
+                                               "clamp_output: off\nask_usage: off\nbusy_wait: "
+                                               "1m30s\napproval_timeout: 2m\nrefuse: curl-error\n");
     assert_true(spec.limits[GOV_COST].amount == USD(5000000000000));
     assert_int_equal(spec.limits[GOV_COST].policy, GOV_SOFT_WARN);
     assert_int_equal(spec.limits[GOV_TOKENS].amount, 180000);
@@ -363,6 +365,7 @@ static void every_key_means_what_it_says(void **state)
     assert_false(spec.clamp);
     assert_false(spec.ask_usage);
     assert_int_equal(spec.busy_wait_ms, 90000);
+    assert_int_equal(spec.approval_timeout_ms, 120000);
     assert_true(spec.refuse_curl);
     assert_string_equal(spec.policy, "default");
 }

@@ -177,6 +177,7 @@ static void nothing_asked_for_is_the_table(void **state)
     assert_int_equal(spec.limits[GOV_WALL].policy, GOV_HARD_STOP);
     assert_memory_equal(spec.percents, ((uint8_t[]){50, 80, 100}), 3);
     assert_int_equal(spec.busy_wait_ms, 45000);
+    assert_int_equal(spec.approval_timeout_ms, 900000);
     assert_true(spec.clamp);
     assert_true(spec.ask_usage);
     assert_false(spec.refuse_curl);

@@ -51,6 +51,7 @@ static void spec_make(struct chance *chance, struct side_spec *out)
     out->refuse_curl = chance_one_in(chance, 2);
     out->on_exhausted = (enum side_exhausted)chance_below(chance, 3);
     out->busy_wait_ms = (int64_t)(chance_u64(chance) >> 2);
+    out->approval_timeout_ms = (int64_t)(chance_u64(chance) >> 32);
     text_make(chance, out->policy, sizeof out->policy);
     text_make(chance, out->session, sizeof out->session);
     text_make(chance, out->task, sizeof out->task);
@@ -125,8 +126,9 @@ static bool same_spec(const struct side_spec *a, const struct side_spec *b)
         memcmp(a->percents, b->percents, sizeof a->percents) != 0 || a->bare != b->bare ||
         a->meter_only != b->meter_only || a->clamp != b->clamp || a->ask_usage != b->ask_usage ||
         a->refuse_curl != b->refuse_curl || a->on_exhausted != b->on_exhausted ||
-        a->busy_wait_ms != b->busy_wait_ms || a->window_count != b->window_count ||
-        a->provider_count != b->provider_count || a->unknown_model != b->unknown_model)
+        a->busy_wait_ms != b->busy_wait_ms || a->approval_timeout_ms != b->approval_timeout_ms ||
+        a->window_count != b->window_count || a->provider_count != b->provider_count ||
+        a->unknown_model != b->unknown_model)
         return false;
     for (unsigned i = 0; i < a->window_count; i++)
         if (a->windows[i].window != b->windows[i].window ||
@@ -204,6 +206,7 @@ static const struct {
     {"percents", "80"},
     {"on_exhausted", "3"},
     {"on_exhausted", "\"deny\""},
+    {"approval_timeout_ms", "-1"},
     {"busy_wait_ms", "-1"},
     {"busy_wait_ms", "9223372036854775807"},
     {"policy", "7"},

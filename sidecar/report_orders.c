@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What people decide and are asked, as JSON with the names of the contract. */
+#include "sidecar/orders.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void set(json_t *object, const char *name, json_t *value)
+{
+    (void)json_object_set_new(object, name, value);
+}
+
+/* Stored text, which ends at its field's end at the latest. "" is null. */
+json_t *side_text_json(const char *text, size_t size)
+{
+    size_t length = strnlen(text, size);
+
+    return length > 0 ? json_stringn(text, length) : json_null();
+}
+#define TEXT_JSON(field) side_text_json(field, sizeof(field))
+
+json_t *side_id_json(const uint8_t id[16])
+{
+    char text[37];
+
+    client_uuid_text(id, text);
+    return json_string(text);
+}
+
+json_t *side_when_json(int64_t ts_ns)
+{
+    char text[32];
+
+    return ts_ns > 0 ? json_string(side_time_text(ts_ns, text)) : json_null();
+}
+
+json_t *side_amounts_json(const int64_t amounts[GOV_DIMS])
+{
+    json_t *map = json_object();
+
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+        if (amounts[dim] > 0)
+            set(map, gov_dim_name((enum gov_dim)dim),
+                side_amount_json((enum gov_dim)dim, amounts[dim]));
+    return map;
+}
+
+static json_t *scope_json(const struct store_scope_key *key)
+{
+    return json_string(gov_scope_name((enum gov_scope_kind)key->kind));
+}
+
+void side_asked_json(json_t *out, const struct store_event *event)
+{
+    const struct store_asked *asked = &event->asked;
+    enum gov_dim dim = asked->dim < GOV_DIMS ? (enum gov_dim)asked->dim : GOV_STEPS;
+
+    set(out, "checkpoint_id", side_id_json(asked->checkpoint_id));
+    set(out, "exhausted_dimension", json_string(gov_dim_name(dim)));
+    set(out, "scope", scope_json(&asked->key));
+    set(out, "consumed", side_amount_json(dim, asked->consumed[dim]));
+    set(out, "limits", side_amounts_json(asked->limit));
+    set(out, "suggested_extension", side_amounts_json(asked->suggested));
+    set(out, "expires_at", side_when_json(asked->expires_ns));
+}
+
+static json_t *checkpoint_json(const uint8_t id[16])
+{
+    static const uint8_t none[16];
+
+    return memcmp(id, none, sizeof none) != 0 ? side_id_json(id) : json_null();
+}
+
+static void answered_json(json_t *out, const struct store_answered *answered)
+{
+    static const char *const words[] = {[STORE_APPROVED] = "approved",
+                                        [STORE_DENIED] = "denied",
+                                        [STORE_TIMED_OUT] = "timed_out",
+                                        [STORE_WITHDRAWN] = "withdrawn"};
+
+    set(out, "checkpoint_id", side_id_json(answered->checkpoint_id));
+    set(out, "decision",
+        json_string(answered->answer <= STORE_WITHDRAWN ? words[answered->answer] : NULL));
+    set(out, "dimension", json_string(gov_dim_name((enum gov_dim)answered->dim)));
+    set(out, "additional", json_null());
+    set(out, "approved_by", json_null());
+    set(out, "actor", TEXT_JSON(answered->actor));
+    set(out, "reason", TEXT_JSON(answered->reason));
+}
+
+static void extended_json(json_t *out, const struct store_extended *extended)
+{
+    enum gov_dim dim = extended->dim < GOV_DIMS ? (enum gov_dim)extended->dim : GOV_STEPS;
+
+    set(out, "checkpoint_id", checkpoint_json(extended->checkpoint_id));
+    set(out, "dimension", json_string(gov_dim_name(dim)));
+    set(out, "scope", scope_json(&extended->key));
+    set(out, "additional", side_amount_json(dim, extended->additional));
+    set(out, "limit", side_amount_json(dim, extended->limit));
+    set(out, "approved_by", TEXT_JSON(extended->actor));
+    set(out, "reason", TEXT_JSON(extended->reason));
+}
+
+static void turned_json(json_t *out, const struct store_event *event)
+{
+    const struct store_turned *turned = &event->turned;
+    json_t *spent = json_object(), *held = json_object();
+
+    for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
+        const char *name = gov_dim_name((enum gov_dim)dim);
+
+        set(spent, name, side_amount_json((enum gov_dim)dim, turned->spent[dim]));
+        set(held, name, side_amount_json((enum gov_dim)dim, turned->held[dim]));
+    }
+    set(out, "scope", scope_json(&turned->key));
+    set(out, "reason", TEXT_JSON(turned->reason));
+    set(out, "actor", TEXT_JSON(turned->actor));
+    set(out, "at", side_when_json(event->head.ts_ns));
+    set(out, "counters", json_pack("{s:o,s:o}", "spent", spent, "held", held));
+}
+
+static void override_json(json_t *out, const struct store_override *override)
+{
+    static const char *const words[] = {
+        [STORE_ADDED] = "added", [STORE_REVOKED] = "revoked", [STORE_EXPIRED] = "expired"};
+
+    set(out, "override_id", side_id_json(override->id));
+    set(out, "what", json_string(override->word <= STORE_EXPIRED ? words[override->word] : NULL));
+    set(out, "scope", scope_json(&override->key));
+    set(out, "delta", side_amounts_json(override->delta));
+    set(out, "expires_at", side_when_json(override->expires_ns));
+    set(out, "actor", TEXT_JSON(override->actor));
+    set(out, "reason", TEXT_JSON(override->reason));
+    set(out, "effective", side_amounts_json(override->effective));
+}
+
+void side_order_json(json_t *out, const struct store_event *event)
+{
+    switch (event->head.type) {
+    case STORE_ASKED:
+        side_asked_json(out, event);
+        break;
+    case STORE_ANSWERED:
+        answered_json(out, &event->answered);
+        break;
+    case STORE_EXTENDED:
+        extended_json(out, &event->extended);
+        break;
+    case STORE_TURNED:
+        turned_json(out, event);
+        break;
+    case STORE_OVERRIDE:
+        override_json(out, &event->override);
+        break;
+    default:
+        break;
+    }
+}
+
+/* An answer that says no is called Denied; the others, what came of the question. */
+const char *side_order_name(const struct store_event *event)
+{
+    static const char *const turns[] = {
+        [STORE_PAUSED] = "Paused", [STORE_RESUMED] = "Resumed",   [STORE_STOPPED] = "Stopped",
+        [STORE_RESET] = "Reset",   [STORE_REOPENED] = "Reopened",
+    };
+    static const char *const answers[] = {
+        [STORE_APPROVED] = "Approved",
+        [STORE_DENIED] = "Denied",
+        [STORE_TIMED_OUT] = "Denied",
+        [STORE_WITHDRAWN] = "Withdrawn",
+    };
+
+    switch (event->head.type) {
+    case STORE_ASKED:
+        return "ApprovalRequested";
+    case STORE_ANSWERED:
+        return event->answered.answer <= STORE_WITHDRAWN ? answers[event->answered.answer] : NULL;
+    case STORE_EXTENDED:
+        return "Extended";
+    case STORE_TURNED:
+        return event->turned.word <= STORE_REOPENED ? turns[event->turned.word] : NULL;
+    case STORE_OVERRIDE:
+        return "Override";
+    default:
+        return NULL;
+    }
+}
