@@ -245,7 +245,7 @@ check-long: check ## the same, and the nightly sizes: sanitized end to end, an h
 	$(SELF) check-fuzz FUZZ_SECONDS=600 PEER_ROUNDS=100000
 
 e2e: all replay ## real clients against the provider double; E2E="NAME ..." for some
-	BUILD=$(CURDIR)/$(B) tests/e2e/run -j 2 $(E2E)
+	BUILD=$(CURDIR)/$(B) tests/e2e/run -j 3 $(E2E)
 validate-receipts: check-receipts replay ## the validator over its fixtures, and over receipts of real runs
 	BUILD=$(CURDIR)/$(B) tests/e2e/run receipts
 fuzz: check-fuzz ## each fuzzer for FUZZ_SECONDS

@@ -3,6 +3,8 @@
  * stream's figures are cumulative, and each replaces the one of the same name before. */
 #include "meter/answer.h"
 
+#include <stdio.h>
+
 /* Cache writes by how long they last. What the split does not tell goes to five minutes, unless the
  * request asked for an hour alone. */
 static void writes_fill(const int64_t number[ANSWER_NUMBERS], const struct meter_request *request,
@@ -49,8 +51,9 @@ void answer_anthropic_buckets(const struct answer *answer, const struct meter_re
         if (from->main && strcmp(from->model, answer->model) == 0)
             continue;
         tokens_fill(from->number, request, part->tokens, &usage->warnings);
-        memcpy(part->model, from->model[0] != '\0' ? from->model : answer->model,
-               sizeof part->model);
+        /* Without what a longer name left behind its end: the record is the same whenever read. */
+        (void)snprintf(part->model, sizeof part->model, "%s",
+                       from->model[0] != '\0' ? from->model : answer->model);
         part->in_reported = from->main;
         if (from->main)
             part_take(usage->tokens, part->tokens, &usage->warnings);

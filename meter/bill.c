@@ -266,24 +266,36 @@ static void bill_nothing(struct making *making, enum meter_provenance provenance
     making->out->charged_pusd = 0;
 }
 
-static void bill_hold(struct making *making)
-{
-    making->out->provenance = METER_MISSING;
-    making->out->charged_unknown = true;
-    making->out->charged_by = "hold";
-    making->out->tokens_total = making->settling->held_tokens;
-    making->out->charged_pusd = making->settling->held_pusd;
-}
-
-/* What the body does not carry is reckoned at what was held for it. */
+/* What the body does not carry is reckoned at what was held for it, where that was bounded. */
 static uint64_t input_estimate(const struct making *making)
 {
     const struct meter_settling *settling = making->settling;
     uint64_t output = meter_mul(settling->request->choices, settling->held_cap);
     uint64_t estimated = settling->request->estimated_input_tokens;
     uint64_t held = settling->held_tokens > output ? settling->held_tokens - output : 0;
+    bool bounded = settling->held_tokens < METER_ANY_WINDOW;
 
-    return settling->request->context_window && held > estimated ? held : estimated;
+    return settling->request->context_window && bounded && held > estimated ? held : estimated;
+}
+
+/* The tokens of a hold; of one without a bound, of which no limit was in the way, what is usual. */
+static uint64_t tokens_held(const struct making *making)
+{
+    const struct meter_settling *settling = making->settling;
+    uint64_t output = meter_mul(settling->request->choices, settling->held_cap);
+
+    if (settling->held_tokens < METER_ANY_WINDOW)
+        return settling->held_tokens;
+    return meter_add(input_estimate(making), output < METER_ANY_WINDOW ? output : 0);
+}
+
+static void bill_hold(struct making *making)
+{
+    making->out->provenance = METER_MISSING;
+    making->out->charged_unknown = true;
+    making->out->charged_by = "hold";
+    making->out->tokens_total = tokens_held(making);
+    making->out->charged_pusd = making->settling->held_pusd;
 }
 
 static void input_alone(struct making *making)

@@ -429,6 +429,26 @@ static void charges_nothing_it_does_not_know(void **state)
     assert_true(bill.charged_unknown);
 }
 
+/* No limit was in the way of a hold without a bound: its tokens are no figure. */
+static void counts_no_tokens_that_nobody_can_have_used(void **state)
+{
+    struct meter_request request = request_of("gpt-4o", false);
+    const struct meter_settling settling = {.request = &request,
+                                            .book = book,
+                                            .when_s = at(NOW),
+                                            .end = METER_END_NO_ANSWER,
+                                            .held_tokens = UINT64_MAX,
+                                            .held_pusd = 50000 * MICRO,
+                                            .held_cap = 2000};
+    struct meter_bill bill;
+
+    (void)state;
+    request.context_window = true;
+    meter_bill_make(&settling, &bill);
+    assert_int_equal(bill.tokens_total, 1000 + 2000);
+    assert_int_equal(bill.charged_pusd, 50000 * MICRO);
+}
+
 static void saturates_what_does_not_fit(void **state)
 {
     struct meter_request request = request_of("gpt-4o", true);
@@ -490,6 +510,7 @@ int main(void)
         cmocka_unit_test(charges_by_what_was_asked),
         cmocka_unit_test(names_the_price_it_used),
         cmocka_unit_test(charges_nothing_it_does_not_know),
+        cmocka_unit_test(counts_no_tokens_that_nobody_can_have_used),
         cmocka_unit_test(saturates_what_does_not_fit),
         cmocka_unit_test(prices_parts_on_their_own),
         cmocka_unit_test(read_only_calls_cost_nothing),

@@ -496,6 +496,22 @@ static void reads_odd_answers(void **state)
         }
 }
 
+static void leaves_nothing_behind_a_shorter_name(void **state)
+{
+    static const char body[] =
+        "data: {\"type\":\"message_start\",\"message\":{\"model\":\"a-longer-name\"}}\n\n"
+        "data: {\"type\":\"message_delta\",\"model\":\"short\",\"usage\":{\"input_tokens\":1,"
+        "\"iterations\":[{\"type\":\"compaction\",\"input_tokens\":5}]}}\n\n";
+    static const char zeros[METER_MODEL_MAX];
+    struct meter_usage usage;
+
+    (void)state;
+    usage_of(MESS, 200, body, 0, &usage);
+    assert_int_equal(usage.part_count, 1);
+    assert_string_equal(usage.parts[0].model, "short");
+    assert_memory_equal(usage.parts[0].model + 5, zeros, METER_MODEL_MAX - 5);
+}
+
 static void ends_open_streams_as_broken(void **state)
 {
     static const char body[] = START DELTA("Hello");
@@ -515,6 +531,7 @@ int main(void)
         cmocka_unit_test(gives_a_sane_record_wherever_it_is_cut),
         cmocka_unit_test(counts_an_event_only_when_it_is_whole),
         cmocka_unit_test(reads_odd_answers),
+        cmocka_unit_test(leaves_nothing_behind_a_shorter_name),
         cmocka_unit_test(ends_open_streams_as_broken),
     };
 
