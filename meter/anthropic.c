@@ -55,6 +55,7 @@ void answer_anthropic_buckets(const struct answer *answer, const struct meter_re
         (void)snprintf(part->model, sizeof part->model, "%s",
                        from->model[0] != '\0' ? from->model : answer->model);
         part->in_reported = from->main;
+        part->unnamed = from->model[0] == '\0';
         if (from->main)
             part_take(usage->tokens, part->tokens, &usage->warnings);
         usage->part_count++;

@@ -488,6 +488,7 @@ struct meter_usage {
     struct meter_part {
         char model[METER_MODEL_MAX];
         bool in_reported; /* the figures on top contain it; tokens above is without it */
+        bool unnamed;     /* the answer named no model for it: it is the answer's own */
         uint64_t tokens[METER_BUCKETS];
     } parts[8];
 };

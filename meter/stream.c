@@ -462,6 +462,8 @@ static void part_restore(struct answer_part *into, const struct meter_part *from
                  {ANSWER_WRITE_1H, METER_CACHE_WRITE_1H}};
 
     memcpy(into->model, from->model, sizeof into->model);
+    if (from->unnamed) /* it follows the answer's, which may still be told */
+        into->model[0] = '\0';
     into->main = from->in_reported;
     for (unsigned i = 0; i < ANSWER_NUMBERS; i++)
         into->number[i] = -1;
