@@ -47,12 +47,6 @@ static void print_json(json_t *json)
     json_decref(json);
 }
 
-static void hex_of(const uint8_t hash[32], char out[65])
-{
-    for (unsigned i = 0; i < 32; i++)
-        (void)snprintf(out + 2 * i, 3, "%02x", hash[i]);
-}
-
 /* ---- backup -----------------------------------------------------------------------------------
  */
 
@@ -84,7 +78,7 @@ static int prove_copy(const char *dir, bool json)
                         error.text[0] != '\0' ? error.text : store_strerror(err));
     if (!(proof.chain && proof.sums && proof.caps))
         return cli_fail(CLI_NOT, "%s: is not proven: %s", dir, proof.what);
-    hex_of(proof.head, head);
+    store_hex(proof.head, head);
     if (json)
         print_json(json_pack("{s:s,s:I,s:s}", "dir", dir, "records", (json_int_t)proof.records,
                              "head", head));
@@ -179,7 +173,7 @@ int cli_restore(int argc, char **argv)
     code = replace(place.home, dir, store_restore, &replaced);
     if (code != CLI_OK)
         return code;
-    hex_of(replaced.head, head);
+    store_hex(replaced.head, head);
     if (json)
         print_json(json_pack("{s:I,s:s,s:s*}", "records", (json_int_t)replaced.records, "head",
                              head, "kept", replaced.kept[0] != '\0' ? replaced.kept : NULL));

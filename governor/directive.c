@@ -30,11 +30,7 @@ const char *gov_quality_name(enum gov_quality quality)
 
 enum gov_quality gov_quality_by_name(const char *name)
 {
-    unsigned quality = 0;
-
-    while (quality < GOV_QUALITIES && strcmp(qualities[quality], name) != 0)
-        quality++;
-    return (enum gov_quality)quality;
+    return (enum gov_quality)gov_row_by_name(qualities, sizeof qualities[0], GOV_QUALITIES, name);
 }
 
 const char *gov_action_at(unsigned index, unsigned *bit_out)

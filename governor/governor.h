@@ -18,6 +18,10 @@
 
 #include "meter/meter.h"
 
+/* The row of a table that begins with this name, in rows of row_bytes whose first member is a
+ * const char *; count: none. */
+unsigned gov_row_by_name(const void *rows, size_t row_bytes, unsigned count, const char *name);
+
 /* In the order that settles ties: name, JSON name, phrase, reason in the scope of a run. */
 #define GOV_DIM_MAP(X)                                                                             \
     X(GOV_STEPS, "steps", "step budget", GOV_REASON_STEPS)                                         \

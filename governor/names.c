@@ -5,6 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 
+unsigned gov_row_by_name(const void *rows, size_t row_bytes, unsigned count, const char *name)
+{
+    unsigned i = 0;
+
+    while (i < count &&
+           strcmp(*(const char *const *)((const char *)rows + i * row_bytes), name) != 0)
+        i++;
+    return i;
+}
+
 static const struct {
     const char *name, *phrase;
     enum gov_reason reason;
@@ -26,11 +36,7 @@ const char *gov_dim_phrase(enum gov_dim dim)
 
 enum gov_dim gov_dim_by_name(const char *name)
 {
-    unsigned dim = 0;
-
-    while (dim < GOV_DIMS && strcmp(dims[dim].name, name) != 0)
-        dim++;
-    return (enum gov_dim)dim;
+    return (enum gov_dim)gov_row_by_name(dims, sizeof dims[0], GOV_DIMS, name);
 }
 
 static const char *const policies[] = {
@@ -46,11 +52,7 @@ const char *gov_policy_name(enum gov_policy policy)
 
 enum gov_policy gov_policy_by_name(const char *name)
 {
-    unsigned policy = 0;
-
-    while (policy < GOV_POLICIES && strcmp(policies[policy], name) != 0)
-        policy++;
-    return (enum gov_policy)policy;
+    return (enum gov_policy)gov_row_by_name(policies, sizeof policies[0], GOV_POLICIES, name);
 }
 
 static const struct {
@@ -74,11 +76,7 @@ const char *gov_scope_phrase(enum gov_scope_kind kind)
 
 enum gov_scope_kind gov_scope_by_name(const char *name)
 {
-    unsigned kind = 0;
-
-    while (kind < GOV_SCOPES && strcmp(scopes[kind].name, name) != 0)
-        kind++;
-    return (enum gov_scope_kind)kind;
+    return (enum gov_scope_kind)gov_row_by_name(scopes, sizeof scopes[0], GOV_SCOPES, name);
 }
 
 static const struct {
@@ -102,11 +100,7 @@ const char *gov_window_phrase(enum gov_window window)
 
 enum gov_window gov_window_by_name(const char *name)
 {
-    unsigned window = 0;
-
-    while (window < GOV_WINDOWS && strcmp(windows[window].name, name) != 0)
-        window++;
-    return (enum gov_window)window;
+    return (enum gov_window)gov_row_by_name(windows, sizeof windows[0], GOV_WINDOWS, name);
 }
 
 const char *gov_whose(enum gov_scope_kind kind, enum gov_window window, char out[GOV_WHOSE_TEXT])

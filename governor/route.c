@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tasks to tiers, tiers to models. */
 #include "governor/route.h"
+#include "governor/governor.h"
 
 #include <string.h>
 
@@ -11,15 +12,6 @@ static const char *const complexities[GOV_LEVELS] = {"L0", "L1", "L2", "L3_plus"
 const uint8_t gov_matrix[GOV_LEVELS][GOV_LEVELS] = {
     {4, 3, 2, 1}, {3, 2, 2, 1}, {2, 2, 1, 0}, {1, 1, 1, 0}};
 
-static unsigned find(const char *const *names, unsigned count, const char *name)
-{
-    unsigned i = 0;
-
-    while (i < count && strcmp(names[i], name) != 0)
-        i++;
-    return i;
-}
-
 const char *gov_tier_name(unsigned tier)
 {
     return tier < GOV_TIERS ? tiers[tier] : "";
@@ -27,7 +19,7 @@ const char *gov_tier_name(unsigned tier)
 
 unsigned gov_tier_by_name(const char *name)
 {
-    return find(tiers, GOV_TIERS, name);
+    return gov_row_by_name(tiers, sizeof tiers[0], GOV_TIERS, name);
 }
 
 const char *gov_risk_name(unsigned level)
@@ -37,7 +29,7 @@ const char *gov_risk_name(unsigned level)
 
 unsigned gov_risk_by_name(const char *name)
 {
-    return find(risks, GOV_LEVELS, name);
+    return gov_row_by_name(risks, sizeof risks[0], GOV_LEVELS, name);
 }
 
 const char *gov_complexity_name(unsigned level)
@@ -47,7 +39,7 @@ const char *gov_complexity_name(unsigned level)
 
 unsigned gov_complexity_by_name(const char *name)
 {
-    return find(complexities, GOV_LEVELS, name);
+    return gov_row_by_name(complexities, sizeof complexities[0], GOV_LEVELS, name);
 }
 
 /* ---- paths -------------------------------------------------------------------------------- */

@@ -200,7 +200,6 @@ bool side_receipt_hash(const json_t *receipt, char out[SIDE_RECEIPT_HASH_TEXT])
     store_sha256(text, strlen(text), hash);
     free(text);
     (void)snprintf(out, SIDE_RECEIPT_HASH_TEXT, "sha256:");
-    for (unsigned i = 0; i < sizeof hash; i++)
-        (void)snprintf(out + 7 + 2 * i, 3, "%02x", hash[i]);
+    store_hex(hash, out + 7);
     return true;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an operator changes about calls that have ended: corrections by hand, and by another price
  * book than the one of their time. */
+#include "sidecar/json.h"
 #include "sidecar/queries.h"
 
 #include <stdio.h>
@@ -124,13 +125,6 @@ static void post_reprice(struct side_query *query, const struct store_call *call
     side_post(query->conn->side, op);
 }
 
-static json_t *usd_json(int64_t pusd)
-{
-    char text[METER_USD_TEXT];
-
-    return pusd >= 0 ? json_string(meter_usd_text(pusd, text)) : json_null();
-}
-
 static json_t *reprice_json(struct side_query *query, const struct store_call *call,
                             const struct store_event events[3])
 {
@@ -154,8 +148,8 @@ static json_t *reprice_json(struct side_query *query, const struct store_call *c
             sizeof used->model);
     return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:s*,s:s*}", "call_id", id, "ts",
                      side_time_text(events[0].head.ts_ns, when), "provider", provider, "model",
-                     model, "from_usd", usd_json(from), "to_usd", usd_json(to), "price_row",
-                     row[0] != '\0' ? row : NULL, "why_not", why);
+                     model, "from_usd", side_usd_json(from), "to_usd", side_usd_json(to),
+                     "price_row", row[0] != '\0' ? row : NULL, "why_not", why);
 }
 
 json_t *side_line_reprice(struct side_query *query, struct store_view *view, bool *more,
@@ -236,8 +230,8 @@ static void on_corrected(struct side *side, struct side_op *op)
         client_uuid_text(op->call_id, id);
         if (op->result == STORE_OK || op->result == STORE_DUPLICATE)
             side_reply_json(query->conn, json_pack("{s:s,s:o,s:o}", "call_id", id, "from_usd",
-                                                   usd_json(corrected->from_pusd), "to_usd",
-                                                   usd_json(corrected->to_pusd)));
+                                                   side_usd_json(corrected->from_pusd), "to_usd",
+                                                   side_usd_json(corrected->to_pusd)));
         if (op->result == STORE_CONFLICT)
             side_conn_done(query->conn, 1,
                            "only what was sent, and has ended, can be charged something else");

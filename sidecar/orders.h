@@ -67,9 +67,6 @@ void side_asked_json(json_t *out, const struct store_event *event);
 void side_order_json(json_t *out, const struct store_event *event);
 const char *side_order_name(const struct store_event *event); /* NULL: another type */
 json_t *side_amounts_json(const int64_t amounts[GOV_DIMS]);
-json_t *side_id_json(const uint8_t id[16]);
-json_t *side_text_json(const char *text, size_t size); /* null for "" */
-json_t *side_when_json(int64_t ts_ns);                 /* null for 0 */
 /* limits.c. What is left of a run's time. */
 int64_t side_wall_left_ms(int64_t limit_ms, const struct store_run *row,
                           const struct store_counter *counter, int64_t now_ns);

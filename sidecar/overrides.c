@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Limits that are raised for a time: an operator's verbs, in the loop. */
+#include "sidecar/json.h"
 #include "sidecar/orders.h"
 
 #include <stdio.h>

@@ -2,6 +2,7 @@
 /* People, in the loop: the questions that are open and when their time is up, and the verbs with
  * which operators answer, extend, pause, stop, reset. What is decided is the writer's (orders.c).
  */
+#include "sidecar/json.h"
 #include "sidecar/orders.h"
 
 #include <stdio.h>

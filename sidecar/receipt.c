@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Receipts: the two public record types of docs/RECEIPTS.md, from a call's records in the chain.
  * The text is canonical (canonical.c), so that the hash in it can be checked by anybody. */
+#include "sidecar/json.h"
 #include "sidecar/side_int.h"
 
 #include <stdio.h>
@@ -11,18 +12,13 @@
 
 /* ---- members ------------------------------------------------------------------------------ */
 
-static void set(json_t *object, const char *name, json_t *value)
-{
-    (void)json_object_set_new(object, name, value);
-}
-
 static void set_ref(json_t *object, const char *name, const char *prefix, const uint8_t id[16])
 {
     char text[100], id_text[37];
 
     client_uuid_text(id, id_text);
     (void)snprintf(text, sizeof text, "%s:%s", prefix, id_text);
-    set(object, name, json_string(text));
+    side_json_set(object, name, json_string(text));
 }
 
 /* The decimal text of an amount, as the nearest double: JSON numbers are no more than that. */
@@ -74,13 +70,15 @@ static void set_estimate(json_t *estimate, const struct store_event *event, int6
     int64_t cost = remaining_of(event, GOV_COST), steps = remaining_of(event, GOV_STEPS),
             tokens = remaining_of(event, GOV_TOKENS);
 
-    set(estimate, "projected_cost_usd", usd_number(hold_pusd));
-    set(estimate, "remaining_budget_usd", cost >= 0 ? usd_number(cost) : json_integer(UNLIMITED));
+    side_json_set(estimate, "projected_cost_usd", usd_number(hold_pusd));
+    side_json_set(estimate, "remaining_budget_usd",
+                  cost >= 0 ? usd_number(cost) : json_integer(UNLIMITED));
     if (required || steps >= 0)
-        set(estimate, "remaining_iterations", count_json(steps >= 0 ? steps : UNLIMITED));
+        side_json_set(estimate, "remaining_iterations", count_json(steps >= 0 ? steps : UNLIMITED));
     if (required || tokens >= 0)
-        set(estimate, "remaining_tokens", count_json(tokens >= 0 ? tokens : UNLIMITED));
-    set(estimate, "estimate_provenance", json_string(hold_pusd >= 0 ? "estimated" : "unavailable"));
+        side_json_set(estimate, "remaining_tokens", count_json(tokens >= 0 ? tokens : UNLIMITED));
+    side_json_set(estimate, "estimate_provenance",
+                  json_string(hold_pusd >= 0 ? "estimated" : "unavailable"));
 }
 
 static bool is_warned(const struct store_event *event)
@@ -102,7 +100,7 @@ static char *sealed(json_t *receipt)
     char hash[SIDE_RECEIPT_HASH_TEXT], *text = NULL;
 
     if (side_receipt_hash(receipt, hash)) {
-        set(receipt, SIDE_RECEIPT_HASH, json_string(hash));
+        side_json_set(receipt, SIDE_RECEIPT_HASH, json_string(hash));
         text = side_canonical_text(receipt);
     }
     json_decref(receipt);
@@ -116,18 +114,19 @@ static void set_admission_head(json_t *receipt, const struct store_event *event)
     char time[32], run_id[37];
 
     client_uuid_text(event->head.run_id, run_id);
-    set(receipt, "schemaVersion", json_string("agentplane.attempt-admission-receipt.v0.1"));
-    set(receipt, "recordType", json_string("AttemptAdmissionReceipt"));
+    side_json_set(receipt, "schemaVersion",
+                  json_string("agentplane.attempt-admission-receipt.v0.1"));
+    side_json_set(receipt, "recordType", json_string("AttemptAdmissionReceipt"));
     set_ref(receipt, "receipt_id", "attempt-admission-receipt", event->head.call_id);
     set_ref(receipt, "attempt_id", "attempt", event->head.call_id);
-    set(receipt, "run_id", json_string(run_id));
+    side_json_set(receipt, "run_id", json_string(run_id));
     set_ref(receipt, "governed_run_contract_ref", "governed-run-contract", event->head.run_id);
     set_ref(receipt, "safety_preflight_ref", "safety-preflight", event->head.call_id);
     set_ref(receipt, "authority_state_ref", "authority-state", event->head.run_id);
-    set(receipt, "authority_decision", json_string("unchanged"));
+    side_json_set(receipt, "authority_decision", json_string("unchanged"));
     set_ref(receipt, "trustops_runtime_action_ref", "runtime-guardrail-decision",
             event->head.call_id);
-    set(receipt, "issued_at", json_string(side_time_text(event->head.ts_ns, time)));
+    side_json_set(receipt, "issued_at", json_string(side_time_text(event->head.ts_ns, time)));
 }
 
 /* The same question again is recorded under the first one's call: its number tells them apart. */
@@ -137,7 +136,7 @@ static void set_again(json_t *receipt, const char *name, const struct store_even
     char id[120];
 
     (void)snprintf(id, sizeof id, "%s:%llu", first, (unsigned long long)event->head.seq);
-    set(receipt, name, json_string(id));
+    side_json_set(receipt, name, json_string(id));
 }
 
 /* Refused because something could not be done, not because of what it would cost; NULL: else. */
@@ -164,20 +163,22 @@ static void set_refused(json_t *receipt, const struct store_refusal *refusal)
 {
     const char *failure = failure_of(refusal);
 
-    set(receipt, "admission_decision", json_string(failure != NULL ? "fail-closed" : "reject"));
+    side_json_set(receipt, "admission_decision",
+                  json_string(failure != NULL ? "fail-closed" : "reject"));
     if (failure != NULL)
-        set(receipt, "fail_closed_reason", json_string(failure));
-    set(receipt, "reason_code", json_string(gov_reason_text((enum gov_reason)refusal->reasons[0])));
-    set(receipt, "safety_preflight_outcome", json_string("block"));
-    set(receipt, "runtime_action", json_string("block"));
+        side_json_set(receipt, "fail_closed_reason", json_string(failure));
+    side_json_set(receipt, "reason_code",
+                  json_string(gov_reason_text((enum gov_reason)refusal->reasons[0])));
+    side_json_set(receipt, "safety_preflight_outcome", json_string("block"));
+    side_json_set(receipt, "runtime_action", json_string("block"));
 }
 
 static void set_admitted(json_t *receipt, bool warned)
 {
-    set(receipt, "admission_decision", json_string("admit"));
-    set(receipt, "reason_code", json_string("admitted"));
-    set(receipt, "safety_preflight_outcome", json_string(warned ? "warn" : "pass"));
-    set(receipt, "runtime_action", json_string(warned ? "warn" : "allow"));
+    side_json_set(receipt, "admission_decision", json_string("admit"));
+    side_json_set(receipt, "reason_code", json_string("admitted"));
+    side_json_set(receipt, "safety_preflight_outcome", json_string(warned ? "warn" : "pass"));
+    side_json_set(receipt, "runtime_action", json_string(warned ? "warn" : "allow"));
 }
 
 /* again: there is an earlier one of this call. */
@@ -189,14 +190,14 @@ static char *admission_text(const struct store_event *event, bool again)
     set_admission_head(receipt, event);
     if (again)
         set_again(receipt, "receipt_id", event);
-    set(receipt, "admitted", json_boolean(admitted));
+    side_json_set(receipt, "admitted", json_boolean(admitted));
     if (admitted)
         set_admitted(receipt, is_warned(event));
     else
         set_refused(receipt, &event->refusal);
     set_estimate(estimate, event,
                  admitted ? estimate_of(&event->admission) : event->refusal.wanted[GOV_COST], true);
-    set(receipt, "budget_estimate", estimate);
+    side_json_set(receipt, "budget_estimate", estimate);
     return sealed(receipt);
 }
 
@@ -228,17 +229,17 @@ static void set_overrun(json_t *receipt, int64_t charged_pusd, int64_t hold_pusd
 {
     bool over = usd_double(charged_pusd) > usd_double(hold_pusd); /* as the numbers say */
 
-    set(receipt, "settlement_status", json_string(over ? "overrun" : "settled"));
-    set(receipt, "overrun",
-        json_pack("{s:b,s:o,s:o,s:s}", "over_budget", over, "estimated_cost_usd",
-                  usd_number(hold_pusd), "actual_cost_usd", usd_number(charged_pusd), "status",
-                  over ? "overrun" : "within_budget"));
+    side_json_set(receipt, "settlement_status", json_string(over ? "overrun" : "settled"));
+    side_json_set(receipt, "overrun",
+                  json_pack("{s:b,s:o,s:o,s:s}", "over_budget", over, "estimated_cost_usd",
+                            usd_number(hold_pusd), "actual_cost_usd", usd_number(charged_pusd),
+                            "status", over ? "overrun" : "within_budget"));
 }
 
 static void set_failed(json_t *receipt, const char *status, const char *why)
 {
-    set(receipt, "settlement_status", json_string(status));
-    set(receipt, "fail_closed_reason", json_string(why));
+    side_json_set(receipt, "settlement_status", json_string(status));
+    side_json_set(receipt, "fail_closed_reason", json_string(why));
 }
 
 /* decided: the record that the hold, or the refusal, stands in. */
@@ -250,17 +251,18 @@ static json_t *settlement_new(const struct store_event *event, const struct stor
 
     client_uuid_text(event->head.run_id, run_id);
     set_estimate(estimate, decided, hold_pusd, false);
-    set(receipt, "schemaVersion", json_string("agentplane.budget-settlement-receipt.v0.1"));
-    set(receipt, "recordType", json_string("BudgetSettlementReceipt"));
+    side_json_set(receipt, "schemaVersion",
+                  json_string("agentplane.budget-settlement-receipt.v0.1"));
+    side_json_set(receipt, "recordType", json_string("BudgetSettlementReceipt"));
     set_ref(receipt, "settlement_id", "budget-settlement", event->head.call_id);
     set_ref(receipt, "attempt_id", "attempt", event->head.call_id);
     set_ref(receipt, "admission_receipt_ref", "attempt-admission-receipt", event->head.call_id);
-    set(receipt, "run_id", json_string(run_id));
-    set(receipt, "settled_at", json_string(side_time_text(event->head.ts_ns, time)));
-    set(receipt, "estimate", estimate);
-    set(receipt, "actuals", actuals_json(used));
-    set(receipt, "settlement_provenance",
-        json_string(meter_provenance_text((enum meter_provenance)used->provenance)));
+    side_json_set(receipt, "run_id", json_string(run_id));
+    side_json_set(receipt, "settled_at", json_string(side_time_text(event->head.ts_ns, time)));
+    side_json_set(receipt, "estimate", estimate);
+    side_json_set(receipt, "actuals", actuals_json(used));
+    side_json_set(receipt, "settlement_provenance",
+                  json_string(meter_provenance_text((enum meter_provenance)used->provenance)));
     set_overrun(receipt, used->charged_pusd, hold_pusd);
     return receipt;
 }
@@ -271,7 +273,8 @@ static char *settlement_text(const struct store_event *event, const struct store
     json_t *receipt = settlement_new(event, admission, estimate_of(&admission->admission), used);
 
     if (used->end == STORE_UNKNOWN) {
-        set(receipt, "settlement_provenance", json_string(meter_provenance_text(METER_MISSING)));
+        side_json_set(receipt, "settlement_provenance",
+                      json_string(meter_provenance_text(METER_MISSING)));
         set_failed(receipt, "missing_actuals",
                    "what was used is not known; the whole hold was charged");
     } else if (used->usage_invalid) {

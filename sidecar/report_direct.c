@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The names of events; directives, what changes them, and what routing chose, as JSON. */
+#include "sidecar/json.h"
 #include "sidecar/side_direct.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define NS_PER_MS INT64_C(1000000)
-
-static void set(json_t *object, const char *name, json_t *value)
-{
-    (void)json_object_set_new(object, name, value);
-}
-
-static json_t *text_json(const char *text, size_t size)
-{
-    size_t length = strnlen(text, size);
-
-    return length > 0 ? json_stringn(text, length) : json_null();
-}
-#define TEXT_JSON(field) text_json(field, sizeof(field))
 
 static json_t *ms_json(int64_t ms)
 {
@@ -49,17 +37,7 @@ static json_t *names_json(const char *names, size_t size, unsigned count)
 
     for (unsigned i = 0; i < count; i++)
         if (names[i * size] != '\0')
-            (void)json_array_append_new(list, text_json(names + i * size, size));
-    return list;
-}
-
-static json_t *reasons_json(const uint16_t *reasons, unsigned count)
-{
-    json_t *list = json_array();
-
-    for (unsigned i = 0; i < count && i < GOV_CODES_MAX; i++)
-        (void)json_array_append_new(list,
-                                    json_string(gov_reason_text((enum gov_reason)reasons[i])));
+            (void)json_array_append_new(list, side_text_json(names + i * size, size));
     return list;
 }
 
@@ -93,72 +71,75 @@ json_t *side_admitted_json(const struct store_admission *admission)
 
 static void transition_json(json_t *out, const struct store_transition *transition)
 {
-    set(out, "severity", json_string(gov_severity_name((enum gov_severity)transition->severity)));
-    set(out, "profile", json_string(gov_quality_name((enum gov_quality)transition->quality)));
-    set(out, "manual", json_boolean(transition->by_hand));
-    set(out, "actions", actions_json(transition->actions));
-    set(out, "blocked_providers",
-        names_json(transition->blocked[0], GOV_PROVIDER_TEXT, transition->blocked_count));
-    set(out, "blocked_models",
-        names_json(transition->models[0], sizeof transition->models[0],
-                   sizeof transition->models / sizeof transition->models[0]));
-    set(out, "pacing_delay_ms", json_integer((json_int_t)transition->pacing_ms));
-    set(out, "reasons", reasons_json(transition->reasons, transition->reason_count));
-    set(out, "reason",
-        transition->reason[0] != '\0' ? TEXT_JSON(transition->reason)
-        : transition->reason_count > 0
-            ? json_string(gov_reason_text((enum gov_reason)transition->reasons[0]))
-            : json_null());
-    set(out, "actor", TEXT_JSON(transition->actor));
+    side_json_set(out, "severity",
+                  json_string(gov_severity_name((enum gov_severity)transition->severity)));
+    side_json_set(out, "profile",
+                  json_string(gov_quality_name((enum gov_quality)transition->quality)));
+    side_json_set(out, "manual", json_boolean(transition->by_hand));
+    side_json_set(out, "actions", actions_json(transition->actions));
+    side_json_set(out, "blocked_providers",
+                  names_json(transition->blocked[0], GOV_PROVIDER_TEXT, transition->blocked_count));
+    side_json_set(out, "blocked_models",
+                  names_json(transition->models[0], sizeof transition->models[0],
+                             sizeof transition->models / sizeof transition->models[0]));
+    side_json_set(out, "pacing_delay_ms", json_integer((json_int_t)transition->pacing_ms));
+    side_json_set(out, "reasons", side_reasons_json(transition->reasons, transition->reason_count));
+    side_json_set(out, "reason",
+                  transition->reason[0] != '\0' ? TEXT_JSON(transition->reason)
+                  : transition->reason_count > 0
+                      ? json_string(gov_reason_text((enum gov_reason)transition->reasons[0]))
+                      : json_null());
+    side_json_set(out, "actor", TEXT_JSON(transition->actor));
 }
 
 static void cooldown_json(json_t *out, const struct store_cooldown *cooldown)
 {
-    set(out, "provider", TEXT_JSON(cooldown->provider));
-    set(out, "until", ms_json(cooldown->until_ns / NS_PER_MS));
-    set(out, "cause",
-        cooldown->status > 0          ? json_sprintf("HTTP %d", cooldown->status)
-        : cooldown->reason[0] != '\0' ? TEXT_JSON(cooldown->reason)
-                                      : json_string("by hand"));
-    set(out, "actor", TEXT_JSON(cooldown->actor));
+    side_json_set(out, "provider", TEXT_JSON(cooldown->provider));
+    side_json_set(out, "until", ms_json(cooldown->until_ns / NS_PER_MS));
+    side_json_set(out, "cause",
+                  cooldown->status > 0          ? json_sprintf("HTTP %d", cooldown->status)
+                  : cooldown->reason[0] != '\0' ? TEXT_JSON(cooldown->reason)
+                                                : json_string("by hand"));
+    side_json_set(out, "actor", TEXT_JSON(cooldown->actor));
 }
 
 /* ---- routing ------------------------------------------------------------------------------ */
 
 static void selected_json(json_t *out, const struct store_selected *selected)
 {
-    set(out, "task_id", TEXT_JSON(selected->task_id));
-    set(out, "agent", TEXT_JSON(selected->agent));
-    set(out, "tier", json_string(gov_tier_name(selected->tier)));
-    set(out, "tier_selected", json_string(gov_tier_name(selected->tier)));
-    set(out, "risk", json_string(gov_risk_name(selected->risk)));
-    set(out, "risk_level", json_string(gov_risk_name(selected->risk)));
-    set(out, "complexity", json_string(gov_complexity_name(selected->complexity)));
-    set(out, "complexity_level", json_string(gov_complexity_name(selected->complexity)));
-    set(out, "governance_impact", json_boolean(selected->governance));
-    set(out, "governance_reason", TEXT_JSON(selected->governance_reason));
-    set(out, "reason", TEXT_JSON(selected->reason));
-    set(out, "requires_approval", json_boolean(selected->requires_approval));
-    set(out, "classifier_chain", TEXT_JSON(selected->chain));
-    set(out, "model", TEXT_JSON(selected->model));
-    set(out, "requested_model", TEXT_JSON(selected->requested));
-    set(out, "actor", TEXT_JSON(selected->actor));
-    set(out, "why", TEXT_JSON(selected->why));
+    side_json_set(out, "task_id", TEXT_JSON(selected->task_id));
+    side_json_set(out, "agent", TEXT_JSON(selected->agent));
+    side_json_set(out, "tier", json_string(gov_tier_name(selected->tier)));
+    side_json_set(out, "tier_selected", json_string(gov_tier_name(selected->tier)));
+    side_json_set(out, "risk", json_string(gov_risk_name(selected->risk)));
+    side_json_set(out, "risk_level", json_string(gov_risk_name(selected->risk)));
+    side_json_set(out, "complexity", json_string(gov_complexity_name(selected->complexity)));
+    side_json_set(out, "complexity_level", json_string(gov_complexity_name(selected->complexity)));
+    side_json_set(out, "governance_impact", json_boolean(selected->governance));
+    side_json_set(out, "governance_reason", TEXT_JSON(selected->governance_reason));
+    side_json_set(out, "reason", TEXT_JSON(selected->reason));
+    side_json_set(out, "requires_approval", json_boolean(selected->requires_approval));
+    side_json_set(out, "classifier_chain", TEXT_JSON(selected->chain));
+    side_json_set(out, "model", TEXT_JSON(selected->model));
+    side_json_set(out, "requested_model", TEXT_JSON(selected->requested));
+    side_json_set(out, "actor", TEXT_JSON(selected->actor));
+    side_json_set(out, "why", TEXT_JSON(selected->why));
 }
 
 static void breach_json(json_t *out, const struct store_threshold *breach)
 {
     enum gov_dim dim = (enum gov_dim)breach->dim;
 
-    set(out, "limit_type",
-        json_sprintf("%s_%s",
-                     breach->key.window != GOV_WHOLE && breach->key.kind == GOV_GLOBAL
-                         ? gov_window_name((enum gov_window)breach->key.window)
-                         : gov_scope_name((enum gov_scope_kind)breach->key.kind),
-                     dim == GOV_COST ? "usd" : gov_dim_name(dim)));
-    set(out, "spent", side_amount_json(dim, breach->consumed));
-    set(out, "limit", side_amount_json(dim, breach->limit));
-    set(out, "action", json_string(breach->percent == STORE_DOWNGRADED ? "downgrade" : "deny"));
+    side_json_set(out, "limit_type",
+                  json_sprintf("%s_%s",
+                               breach->key.window != GOV_WHOLE && breach->key.kind == GOV_GLOBAL
+                                   ? gov_window_name((enum gov_window)breach->key.window)
+                                   : gov_scope_name((enum gov_scope_kind)breach->key.kind),
+                               dim == GOV_COST ? "usd" : gov_dim_name(dim)));
+    side_json_set(out, "spent", side_amount_json(dim, breach->consumed));
+    side_json_set(out, "limit", side_amount_json(dim, breach->limit));
+    side_json_set(out, "action",
+                  json_string(breach->percent == STORE_DOWNGRADED ? "downgrade" : "deny"));
 }
 
 void side_directed_json(json_t *out, const struct store_event *event)

@@ -1,38 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What people decide and are asked, as JSON with the names of the contract. */
+#include "sidecar/json.h"
 #include "sidecar/orders.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static void set(json_t *object, const char *name, json_t *value)
-{
-    (void)json_object_set_new(object, name, value);
-}
-
-/* Stored text, which ends at its field's end at the latest. "" is null. */
-json_t *side_text_json(const char *text, size_t size)
-{
-    size_t length = strnlen(text, size);
-
-    return length > 0 ? json_stringn(text, length) : json_null();
-}
-#define TEXT_JSON(field) side_text_json(field, sizeof(field))
-
-json_t *side_id_json(const uint8_t id[16])
-{
-    char text[37];
-
-    client_uuid_text(id, text);
-    return json_string(text);
-}
-
-json_t *side_when_json(int64_t ts_ns)
-{
-    char text[32];
-
-    return ts_ns > 0 ? json_string(side_time_text(ts_ns, text)) : json_null();
-}
 
 json_t *side_amounts_json(const int64_t amounts[GOV_DIMS])
 {
@@ -40,8 +12,8 @@ json_t *side_amounts_json(const int64_t amounts[GOV_DIMS])
 
     for (unsigned dim = 0; dim < GOV_DIMS; dim++)
         if (amounts[dim] > 0)
-            set(map, gov_dim_name((enum gov_dim)dim),
-                side_amount_json((enum gov_dim)dim, amounts[dim]));
+            side_json_set(map, gov_dim_name((enum gov_dim)dim),
+                          side_amount_json((enum gov_dim)dim, amounts[dim]));
     return map;
 }
 
@@ -55,13 +27,13 @@ void side_asked_json(json_t *out, const struct store_event *event)
     const struct store_asked *asked = &event->asked;
     enum gov_dim dim = asked->dim < GOV_DIMS ? (enum gov_dim)asked->dim : GOV_STEPS;
 
-    set(out, "checkpoint_id", side_id_json(asked->checkpoint_id));
-    set(out, "exhausted_dimension", json_string(gov_dim_name(dim)));
-    set(out, "scope", scope_json(&asked->key));
-    set(out, "consumed", side_amount_json(dim, asked->consumed[dim]));
-    set(out, "limits", side_amounts_json(asked->limit));
-    set(out, "suggested_extension", side_amounts_json(asked->suggested));
-    set(out, "expires_at", side_when_json(asked->expires_ns));
+    side_json_set(out, "checkpoint_id", side_id_json(asked->checkpoint_id));
+    side_json_set(out, "exhausted_dimension", json_string(gov_dim_name(dim)));
+    side_json_set(out, "scope", scope_json(&asked->key));
+    side_json_set(out, "consumed", side_amount_json(dim, asked->consumed[dim]));
+    side_json_set(out, "limits", side_amounts_json(asked->limit));
+    side_json_set(out, "suggested_extension", side_amounts_json(asked->suggested));
+    side_json_set(out, "expires_at", side_when_json(asked->expires_ns));
 }
 
 static json_t *checkpoint_json(const uint8_t id[16])
@@ -78,27 +50,28 @@ static void answered_json(json_t *out, const struct store_answered *answered)
                                         [STORE_TIMED_OUT] = "timed_out",
                                         [STORE_WITHDRAWN] = "withdrawn"};
 
-    set(out, "checkpoint_id", side_id_json(answered->checkpoint_id));
-    set(out, "decision",
+    side_json_set(out, "checkpoint_id", side_id_json(answered->checkpoint_id));
+    side_json_set(
+        out, "decision",
         json_string(answered->answer <= STORE_WITHDRAWN ? words[answered->answer] : NULL));
-    set(out, "dimension", json_string(gov_dim_name((enum gov_dim)answered->dim)));
-    set(out, "additional", json_null());
-    set(out, "approved_by", json_null());
-    set(out, "actor", TEXT_JSON(answered->actor));
-    set(out, "reason", TEXT_JSON(answered->reason));
+    side_json_set(out, "dimension", json_string(gov_dim_name((enum gov_dim)answered->dim)));
+    side_json_set(out, "additional", json_null());
+    side_json_set(out, "approved_by", json_null());
+    side_json_set(out, "actor", TEXT_JSON(answered->actor));
+    side_json_set(out, "reason", TEXT_JSON(answered->reason));
 }
 
 static void extended_json(json_t *out, const struct store_extended *extended)
 {
     enum gov_dim dim = extended->dim < GOV_DIMS ? (enum gov_dim)extended->dim : GOV_STEPS;
 
-    set(out, "checkpoint_id", checkpoint_json(extended->checkpoint_id));
-    set(out, "dimension", json_string(gov_dim_name(dim)));
-    set(out, "scope", scope_json(&extended->key));
-    set(out, "additional", side_amount_json(dim, extended->additional));
-    set(out, "limit", side_amount_json(dim, extended->limit));
-    set(out, "approved_by", TEXT_JSON(extended->actor));
-    set(out, "reason", TEXT_JSON(extended->reason));
+    side_json_set(out, "checkpoint_id", checkpoint_json(extended->checkpoint_id));
+    side_json_set(out, "dimension", json_string(gov_dim_name(dim)));
+    side_json_set(out, "scope", scope_json(&extended->key));
+    side_json_set(out, "additional", side_amount_json(dim, extended->additional));
+    side_json_set(out, "limit", side_amount_json(dim, extended->limit));
+    side_json_set(out, "approved_by", TEXT_JSON(extended->actor));
+    side_json_set(out, "reason", TEXT_JSON(extended->reason));
 }
 
 static void turned_json(json_t *out, const struct store_event *event)
@@ -109,14 +82,14 @@ static void turned_json(json_t *out, const struct store_event *event)
     for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
         const char *name = gov_dim_name((enum gov_dim)dim);
 
-        set(spent, name, side_amount_json((enum gov_dim)dim, turned->spent[dim]));
-        set(held, name, side_amount_json((enum gov_dim)dim, turned->held[dim]));
+        side_json_set(spent, name, side_amount_json((enum gov_dim)dim, turned->spent[dim]));
+        side_json_set(held, name, side_amount_json((enum gov_dim)dim, turned->held[dim]));
     }
-    set(out, "scope", scope_json(&turned->key));
-    set(out, "reason", TEXT_JSON(turned->reason));
-    set(out, "actor", TEXT_JSON(turned->actor));
-    set(out, "at", side_when_json(event->head.ts_ns));
-    set(out, "counters", json_pack("{s:o,s:o}", "spent", spent, "held", held));
+    side_json_set(out, "scope", scope_json(&turned->key));
+    side_json_set(out, "reason", TEXT_JSON(turned->reason));
+    side_json_set(out, "actor", TEXT_JSON(turned->actor));
+    side_json_set(out, "at", side_when_json(event->head.ts_ns));
+    side_json_set(out, "counters", json_pack("{s:o,s:o}", "spent", spent, "held", held));
 }
 
 static void override_json(json_t *out, const struct store_override *override)
@@ -124,14 +97,15 @@ static void override_json(json_t *out, const struct store_override *override)
     static const char *const words[] = {
         [STORE_ADDED] = "added", [STORE_REVOKED] = "revoked", [STORE_EXPIRED] = "expired"};
 
-    set(out, "override_id", side_id_json(override->id));
-    set(out, "what", json_string(override->word <= STORE_EXPIRED ? words[override->word] : NULL));
-    set(out, "scope", scope_json(&override->key));
-    set(out, "delta", side_amounts_json(override->delta));
-    set(out, "expires_at", side_when_json(override->expires_ns));
-    set(out, "actor", TEXT_JSON(override->actor));
-    set(out, "reason", TEXT_JSON(override->reason));
-    set(out, "effective", side_amounts_json(override->effective));
+    side_json_set(out, "override_id", side_id_json(override->id));
+    side_json_set(out, "what",
+                  json_string(override->word <= STORE_EXPIRED ? words[override->word] : NULL));
+    side_json_set(out, "scope", scope_json(&override->key));
+    side_json_set(out, "delta", side_amounts_json(override->delta));
+    side_json_set(out, "expires_at", side_when_json(override->expires_ns));
+    side_json_set(out, "actor", TEXT_JSON(override->actor));
+    side_json_set(out, "reason", TEXT_JSON(override->reason));
+    side_json_set(out, "effective", side_amounts_json(override->effective));
 }
 
 void side_order_json(json_t *out, const struct store_event *event)

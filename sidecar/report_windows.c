@@ -1,23 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the windows stand that a run has limits on, and what belongs to them, as JSON. */
+#include "sidecar/json.h"
 #include "sidecar/side_int.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define NS_PER_S INT64_C(1000000000)
-
-static json_t *time_json(int64_t ts_ns)
-{
-    char text[32];
-
-    return json_string(side_time_text(ts_ns, text));
-}
-
-static void set(json_t *object, const char *name, json_t *value)
-{
-    (void)json_object_set_new(object, name, value);
-}
 
 /* ---- now ---------------------------------------------------------------------------------- */
 
@@ -67,23 +56,25 @@ static json_t *window_json(struct store_view *view, const struct store_scope_see
         enum gov_dim name = (enum gov_dim)dim;
         int64_t left = seen->limit[dim] - sum.charged[dim] - sum.held[dim];
 
-        set(spent, gov_dim_name(name), side_amount_json(name, sum.charged[dim]));
-        set(held, gov_dim_name(name), side_amount_json(name, sum.held[dim]));
+        side_json_set(spent, gov_dim_name(name), side_amount_json(name, sum.charged[dim]));
+        side_json_set(held, gov_dim_name(name), side_amount_json(name, sum.held[dim]));
         if (seen->limit[dim] == 0)
             continue;
-        set(limits, gov_dim_name(name), side_amount_json(name, seen->limit[dim]));
-        set(remaining, gov_dim_name(name), side_amount_json(name, left > 0 ? left : 0));
+        side_json_set(limits, gov_dim_name(name), side_amount_json(name, seen->limit[dim]));
+        side_json_set(remaining, gov_dim_name(name), side_amount_json(name, left > 0 ? left : 0));
     }
-    set(out, "scope", scope_json(key, sum.name));
-    set(out, "window", json_string(gov_window_name((enum gov_window)key->window)));
-    set(out, "duration_s", key->duration_s > 0 ? json_integer(key->duration_s) : json_null());
-    set(out, "starts_at",
-        key->window == GOV_ROLLING ? json_null() : time_json(key->start_s * NS_PER_S));
-    set(out, "resets_at", time_json(end_s * NS_PER_S));
-    set(out, "limits", limits);
-    set(out, "spent", spent);
-    set(out, "held", held);
-    set(out, "remaining", remaining);
+    side_json_set(out, "scope", scope_json(key, sum.name));
+    side_json_set(out, "window", json_string(gov_window_name((enum gov_window)key->window)));
+    side_json_set(out, "duration_s",
+                  key->duration_s > 0 ? json_integer(key->duration_s) : json_null());
+    side_json_set(out, "starts_at",
+                  key->window == GOV_ROLLING ? json_null()
+                                             : side_when_json(key->start_s * NS_PER_S));
+    side_json_set(out, "resets_at", side_when_json(end_s * NS_PER_S));
+    side_json_set(out, "limits", limits);
+    side_json_set(out, "spent", spent);
+    side_json_set(out, "held", held);
+    side_json_set(out, "remaining", remaining);
     return out;
 }
 
@@ -118,25 +109,26 @@ void side_begun_json(json_t *out, const struct store_begun *begun)
     json_t *charged = json_object();
 
     for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++)
-        set(charged, gov_dim_name((enum gov_dim)dim),
-            side_amount_json((enum gov_dim)dim, begun->charged[dim]));
-    set(out, "scope", scope_json(&begun->key, begun->name));
-    set(out, "window", json_string(gov_window_name((enum gov_window)begun->key.window)));
-    set(out, "starts_at", time_json(begun->key.start_s * NS_PER_S));
-    set(out, "ends_at", time_json(begun->end_s * NS_PER_S));
-    set(out, "charged", charged);
+        side_json_set(charged, gov_dim_name((enum gov_dim)dim),
+                      side_amount_json((enum gov_dim)dim, begun->charged[dim]));
+    side_json_set(out, "scope", scope_json(&begun->key, begun->name));
+    side_json_set(out, "window", json_string(gov_window_name((enum gov_window)begun->key.window)));
+    side_json_set(out, "starts_at", side_when_json(begun->key.start_s * NS_PER_S));
+    side_json_set(out, "ends_at", side_when_json(begun->end_s * NS_PER_S));
+    side_json_set(out, "charged", charged);
 }
 
 /* ---- what else is recorded of them --------------------------------------------------------- */
 
 void side_clock_json(json_t *out, const struct store_clock *clock)
 {
-    set(out, "word", json_string(clock->word == STORE_CLOCK_ACCEPTED ? "accepted" : "jumped"));
-    set(out, "expected", time_json(clock->expected_ns));
-    set(out, "found", time_json(clock->found_ns));
-    set(out, "reason",
-        clock->reason[0] != '\0' ? json_sprintf("%.191s", clock->reason) : json_null());
-    set(out, "actor", json_sprintf("%.31s", clock->actor));
+    side_json_set(out, "word",
+                  json_string(clock->word == STORE_CLOCK_ACCEPTED ? "accepted" : "jumped"));
+    side_json_set(out, "expected", side_when_json(clock->expected_ns));
+    side_json_set(out, "found", side_when_json(clock->found_ns));
+    side_json_set(out, "reason",
+                  clock->reason[0] != '\0' ? json_sprintf("%.191s", clock->reason) : json_null());
+    side_json_set(out, "actor", json_sprintf("%.31s", clock->actor));
 }
 
 json_t *side_labels_json(const struct store_allocation *allocation)

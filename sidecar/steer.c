@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Profiles and cooldowns, in the loop: what a provider's answer says of them, what an operator asks
  * and wants. */
+#include "sidecar/json.h"
 #include "sidecar/side_direct.h"
 #include "store/window.h"
 
@@ -112,13 +113,6 @@ void side_begin_profile_set(struct side_query *query, struct store_view *view)
     side_post(query->conn->side, op);
 }
 
-static json_t *time_json(int64_t ts_ns)
-{
-    char text[32];
-
-    return json_string(side_time_text(ts_ns, text));
-}
-
 void side_begin_cooldowns(struct side_query *query, struct store_view *view)
 {
     int64_t now_ns = side_now_ns();
@@ -130,7 +124,7 @@ void side_begin_cooldowns(struct side_query *query, struct store_view *view)
             side_reply_json(
                 query->conn,
                 json_pack("{s:s,s:o,s:I}", "provider", direct.cooldowns[i].provider, "until",
-                          time_json(direct.cooldowns[i].until_ns), "remaining_ms",
+                          side_when_json(direct.cooldowns[i].until_ns), "remaining_ms",
                           (json_int_t)((direct.cooldowns[i].until_ns - now_ns) / NS_PER_MS)));
     side_conn_done(query->conn, err == STORE_OK || err == STORE_NOT_FOUND ? 0 : 3,
                    err == STORE_OK || err == STORE_NOT_FOUND ? NULL : store_strerror(err));

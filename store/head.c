@@ -12,7 +12,7 @@
 
 #define HEAD_MOST 128
 
-void store_hex(const uint8_t hash[32], char out[65])
+void store_hex(const uint8_t hash[32], char out[STORE_HEX_TEXT])
 {
     for (unsigned i = 0; i < 32; i++)
         (void)snprintf(out + 2 * i, 3, "%02x", hash[i]);

@@ -593,6 +593,8 @@ void store_hash_add(struct store_hash *hash, const void *bytes, size_t count);
 void store_hash_end(struct store_hash *hash, uint8_t out[32]);
 void store_scope_all(struct store_scope_key *out); /* everything on this ledger */
 void store_sha256(const void *bytes, size_t count, uint8_t out[32]);
+#define STORE_HEX_TEXT 65u /* a hash as text */
+void store_hex(const uint8_t hash[32], char out[STORE_HEX_TEXT]);
 int64_t store_spent(const struct store_counter *counter, enum gov_dim dim);
 
 #endif

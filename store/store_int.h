@@ -110,7 +110,6 @@ void store_forget_pages(const struct store *store);
 enum store_err store_map_grow(struct store *store);
 
 /* head.c */
-void store_hex(const uint8_t hash[32], char out[65]);
 void store_head_read(struct store *store);
 bool store_head_write(const char *home, uint64_t seq, const uint8_t head[32]);
 void store_head_keep(struct store *store);
