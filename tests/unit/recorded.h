@@ -9,6 +9,7 @@
 
 #include "meter/meter_int.h"
 #include "tests/unit/guard.h"
+#include "tests/unit/words.h"
 
 struct recorded {
     json_t *root;
@@ -169,20 +170,6 @@ static inline const char *usage_text(const struct meter_usage *u, char *out, siz
                       (unsigned long long)u->parts[i].tokens[METER_OUTPUT]);
     (void)snprintf(out + n, room - (size_t)n, " ");
     return out;
-}
-
-/* Every word of want stands in the text. */
-static inline bool words_in(const char *text, const char *want)
-{
-    char words[512], *save = NULL, probe[256];
-    bool all = true;
-
-    (void)snprintf(words, sizeof words, "%s", want);
-    for (char *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-        (void)snprintf(probe, sizeof probe, " %s ", word);
-        all &= strstr(text, probe) != NULL;
-    }
-    return all;
 }
 
 #endif

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/requests.h"
+#include "tests/unit/words.h"
 
 #define SPEAK    "/v1/audio/transcriptions"
 #define EDIT     "/v1/images/edits"
@@ -65,20 +66,6 @@ static void summary_write(const struct meter_request *r, char *out, size_t room)
                    (unsigned long long)line_of(r, "audio and video"),
                    (unsigned long long)line_of(r, "bytes that are not UTF-8"), r->rewritable,
                    r->ask_text != NULL, r->seconds_open);
-}
-
-/* Every word of want stands in the summary. */
-static bool summary_has(const char *summary, const char *want)
-{
-    char words[256], *save = NULL, probe[160];
-    bool all = true;
-
-    (void)snprintf(words, sizeof words, "%s", want);
-    for (char *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-        (void)snprintf(probe, sizeof probe, " %s ", word);
-        all &= strstr(summary, probe) != NULL;
-    }
-    return all;
 }
 
 /* ---- what is read ------------------------------------------------------------------------- */
@@ -233,7 +220,7 @@ static void reads_what_decides_the_cost(void **state)
         if (err != METER_OK)
             fail_msg("%s: %s: %s", forms[i].why, meter_strerror(err), error.text);
         summary_write(&request, summary, sizeof summary);
-        if (!summary_has(summary, forms[i].want))
+        if (!words_in(summary, forms[i].want))
             fail_msg("%s: want \"%s\", got \"%s\"", forms[i].why, forms[i].want, summary);
     }
 }

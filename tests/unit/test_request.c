@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/requests.h"
+#include "tests/unit/words.h"
 
 /* ---- fields ------------------------------------------------------------------------------- */
 
@@ -26,20 +27,6 @@ static void summary_write(const struct meter_request *r, char *out, size_t room)
         (unsigned long long)(r->counts[METER_WEB_SEARCHES] + r->counts[METER_FILE_SEARCHES]),
         r->rewritable, r->unbounded, (unsigned long long)r->counts[METER_IMAGES],
         (unsigned long long)r->counts[METER_PAGES]);
-}
-
-/* Every word of want stands in the summary. */
-static bool summary_has(const char *summary, const char *want)
-{
-    char words[256], *save = NULL, probe[128];
-    bool all = true;
-
-    (void)snprintf(words, sizeof words, "%s", want);
-    for (char *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-        (void)snprintf(probe, sizeof probe, " %s ", word);
-        all &= strstr(summary, probe) != NULL;
-    }
-    return all;
 }
 
 static const struct {
@@ -263,7 +250,7 @@ static void reads_the_fields_that_decide_cost(void **state)
         if (err != METER_OK)
             fail_msg("%s: %s: %s", fields[i].why, meter_strerror(err), error.text);
         summary_write(&request, summary, sizeof summary);
-        if (!summary_has(summary, fields[i].want))
+        if (!words_in(summary, fields[i].want))
             fail_msg("%s: want \"%s\", got \"%s\"", fields[i].why, fields[i].want, summary);
     }
 }
@@ -316,7 +303,7 @@ static void reads_what_holds_at_one_provider(void **state)
                                  strlen(hosts[i].body), &request, NULL),
                          METER_OK);
         summary_write(&request, summary, sizeof summary);
-        if (!summary_has(summary, hosts[i].want))
+        if (!words_in(summary, hosts[i].want))
             fail_msg("%s: want \"%s\", got \"%s\"", hosts[i].why, hosts[i].want, summary);
     }
 }
