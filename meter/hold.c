@@ -6,43 +6,31 @@
 #define NO_SUM        (~(meter_wide)0)
 #define CLOCK_S       60 /* how far the provider's clock may be from ours */
 
-static uint64_t dearest(uint64_t a, uint64_t b)
-{
-    if (b == METER_NO_RATE)
-        return a;
-    return a == METER_NO_RATE || b > a ? b : a;
-}
-
 /* Tiers are cliffs, up or down: the dearer of the smallest prompt and this one, at the tier that
  * may be served and at the standard one. So are hours: what is sent now may count as of a minute
  * earlier or later. */
 static void rates_bound(const struct meter_price *price, const struct meter_request *request,
                         uint64_t prompt_tokens, struct meter_rates *out)
 {
-    const struct {
-        uint64_t prompt;
-        enum meter_tier tier;
-    } cases[] = {{0, METER_TIER_STANDARD}, {prompt_tokens, METER_TIER_STANDARD},
-                 {0, request->tier},       {prompt_tokens, request->tier},
-                 {0, request->tier_open},  {prompt_tokens, request->tier_open}};
+    const enum meter_tier tiers[] = {METER_TIER_STANDARD, request->tier, request->tier_open};
+    const uint64_t prompts[] = {0, prompt_tokens};
     static const int64_t clocks[] = {0, -CLOCK_S, CLOCK_S};
+    struct meter_price_key key = {.regional = request->regional || request->regional_open};
+    struct meter_rates rates;
+    const char *name;
 
-    for (size_t i = 0; i < COUNT_OF(cases) * COUNT_OF(clocks); i++) {
-        const struct meter_price_key key = {cases[i % COUNT_OF(cases)].prompt,
-                                            cases[i % COUNT_OF(cases)].tier,
-                                            request->regional || request->regional_open,
-                                            price->when_s + clocks[i / COUNT_OF(cases)]};
-        struct meter_rates rates;
-        const char *name;
-
-        meter_price_rates(price, &key, &rates, &name);
-        if (i == 0)
-            *out = rates;
-        for (unsigned b = 0; b < METER_BUCKETS; b++)
-            out->token[b] = dearest(out->token[b], rates.token[b]);
-        for (unsigned c = 0; c < METER_COUNTS; c++)
-            out->count[c] = dearest(out->count[c], rates.count[c]);
-    }
+    key.when_s = price->when_s;
+    meter_price_rates(price, &key, out, &name);
+    for (size_t t = 0; t < COUNT_OF(tiers); t++)
+        for (size_t i = 0; i < COUNT_OF(prompts) * COUNT_OF(clocks); i++) {
+            if (t > 0 && tiers[t] == METER_TIER_STANDARD)
+                break;
+            key.tier = tiers[t];
+            key.prompt_tokens = prompts[i % COUNT_OF(prompts)];
+            key.when_s = price->when_s + clocks[i / COUNT_OF(prompts)];
+            meter_price_rates(price, &key, &rates, &name);
+            price_rates_raise(out, &rates);
+        }
 }
 
 /* factor quarters of a rate, rounded up, where the row has none of its own. */
@@ -61,20 +49,22 @@ static uint64_t input_rate(const struct meter_request *request, const struct met
 {
     uint64_t input = rates->token[METER_INPUT], rate = input;
 
-    rate = dearest(rate, rates->token[METER_CACHE_READ]);
-    rate = dearest(rate, rates->token[METER_IMAGE_IN]);
+    rate = price_dearer(rate, rates->token[METER_CACHE_READ]);
+    rate = price_dearer(rate, rates->token[METER_IMAGE_IN]);
     if (request->cache_write_5m)
-        rate = dearest(rate, write_rate(request, rates->token[METER_CACHE_WRITE_5M], input, 5));
+        rate =
+            price_dearer(rate, write_rate(request, rates->token[METER_CACHE_WRITE_5M], input, 5));
     if (request->cache_write_1h)
-        rate = dearest(rate, write_rate(request, rates->token[METER_CACHE_WRITE_1H], input, 8));
+        rate =
+            price_dearer(rate, write_rate(request, rates->token[METER_CACHE_WRITE_1H], input, 8));
     return rate;
 }
 
 static uint64_t output_rate(const struct meter_rates *rates)
 {
-    uint64_t rate = dearest(rates->token[METER_OUTPUT], rates->token[METER_AUDIO_OUT]);
+    uint64_t rate = price_dearer(rates->token[METER_OUTPUT], rates->token[METER_AUDIO_OUT]);
 
-    return dearest(rate, rates->token[METER_IMAGE_OUT]);
+    return price_dearer(rate, rates->token[METER_IMAGE_OUT]);
 }
 
 static void sum_add(meter_wide *sum, uint64_t count, uint64_t rate)
@@ -149,7 +139,7 @@ static void line_price(const struct meter_request *request, const struct meter_p
         audio = out->input_tokens;
     out->priced = true;
     sum_add(&out->input_fusd, out->input_tokens - audio, rate);
-    sum_add(&out->input_fusd, audio, dearest(rate, rates.token[METER_AUDIO_IN]));
+    sum_add(&out->input_fusd, audio, price_dearer(rate, rates.token[METER_AUDIO_IN]));
     out->output_rate = output_rate(&rates);
     if (whole && out->output_rate == METER_NO_RATE)
         out->output_rate = 0;

@@ -85,15 +85,14 @@ static uint64_t rate_or_default(const struct meter_rates *rates, unsigned bucket
     }
 }
 
-static uint64_t dearer(uint64_t a, uint64_t b)
+uint64_t price_dearer(uint64_t a, uint64_t b)
 {
     if (a == METER_NO_RATE)
         return b;
     return b == METER_NO_RATE || a > b ? a : b;
 }
 
-/* Each rate of *rates becomes the dearer of the two. */
-static void rates_raise(struct meter_rates *rates, const struct meter_rates *other)
+void price_rates_raise(struct meter_rates *rates, const struct meter_rates *other)
 {
     struct meter_rates before = *rates;
 
@@ -101,10 +100,10 @@ static void rates_raise(struct meter_rates *rates, const struct meter_rates *oth
         if (before.token[bucket] == METER_NO_RATE && other->token[bucket] == METER_NO_RATE)
             continue;
         rates->token[bucket] =
-            dearer(rate_or_default(&before, bucket), rate_or_default(other, bucket));
+            price_dearer(rate_or_default(&before, bucket), rate_or_default(other, bucket));
     }
     for (unsigned count = 0; count < METER_COUNTS; count++)
-        rates->count[count] = dearer(before.count[count], other->count[count]);
+        rates->count[count] = price_dearer(before.count[count], other->count[count]);
 }
 
 /* 6/5 of a rate, rounded up. */
@@ -198,7 +197,7 @@ static void cap_raise(struct meter_price *cap, const struct price_name *name)
         struct meter_rates rates;
 
         price_row_rates(cap->book, &rows[i], &rates);
-        rates_raise(&cap->most, &rates);
+        price_rates_raise(&cap->most, &rates);
         cap->context_tokens = larger(cap->context_tokens, rows[i].context_tokens);
         cap->output_tokens = larger(cap->output_tokens, rows[i].output_tokens);
         cap->hidden_tokens_per_second =
@@ -258,7 +257,7 @@ static void service_read(const struct meter_price *price, const struct meter_pri
         if (rows[i].tier != tier || !row_applies(price, &rows[i], key))
             continue;
         price_row_rates(price->book, &rows[i], &rates);
-        rates_raise(&out->rates, &rates);
+        price_rates_raise(&out->rates, &rates);
         out->listed = true;
         out->prompt_from = rows[i].prompt_from; /* they are sorted by it */
         regional |= rows[i].regional;
@@ -281,14 +280,14 @@ static void rates_dearest(const struct meter_price *price, const struct meter_pr
                           const struct service *listed, struct meter_rates *out)
 {
     if (listed->listed) {
-        rates_raise(out, &listed->rates);
+        price_rates_raise(out, &listed->rates);
         return;
     }
     for (unsigned tier = 0; tier < METER_TIERS; tier++) {
         struct service service;
 
         service_read(price, key, (enum meter_tier)tier, &service);
-        rates_raise(out, &service.rates);
+        price_rates_raise(out, &service.rates);
     }
 }
 

@@ -191,4 +191,8 @@ enum money_text money_parse(const char *text, size_t bytes, unsigned scale, uint
  */
 const char *money_text_of(uint64_t value, unsigned scale, char *out);
 
+/* price.c: the dearer of two rates, of which any may be METER_NO_RATE; of each rate of two. */
+uint64_t price_dearer(uint64_t a, uint64_t b);
+void price_rates_raise(struct meter_rates *rates, const struct meter_rates *other);
+
 #endif
