@@ -25,14 +25,16 @@ static int64_t add_sat(int64_t a, int64_t b)
     return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
 }
 
-/* An override raises a limit to twice what was given, at most. */
+/* An override raises a limit to twice what was given, at most; nothing raises it above a ceiling.
+ */
 void side_scope_limits(const struct store_override *overrides, unsigned count,
                        const struct store_scope_key *key, const char *session,
-                       const struct store_counter *counter, int64_t now_ns,
-                       struct gov_limit limits[GOV_DIMS])
+                       const struct gov_limit *ceilings, const struct store_counter *counter,
+                       int64_t now_ns, struct gov_limit limits[GOV_DIMS])
 {
     for (unsigned dim = 0; dim < GOV_DIMS; dim++) {
         int64_t given = limits[dim].amount, extended, raised;
+        int64_t ceiling = ceilings != NULL ? ceilings[dim].amount : 0;
 
         if (given <= 0)
             continue;
@@ -44,10 +46,13 @@ void side_scope_limits(const struct store_override *overrides, unsigned count,
         if (raised > add_sat(given, given))
             raised = add_sat(given, given);
         limits[dim].amount = raised > extended ? raised : extended;
+        if (ceiling > 0 && limits[dim].amount > ceiling)
+            limits[dim].amount = ceiling;
     }
 }
 
-void side_limits_now(struct store_view *view, const struct store_run *run, int64_t limits[GOV_DIMS])
+void side_limits_now(struct store_view *view, const struct store_run *run,
+                     const struct gov_limit *ceilings, int64_t limits[GOV_DIMS])
 {
     struct store_override *overrides = calloc(SIDE_OVERRIDES, sizeof *overrides);
     struct gov_limit now[GOV_DIMS];
@@ -63,8 +68,8 @@ void side_limits_now(struct store_view *view, const struct store_run *run, int64
         now[dim].amount = run->allocation.limits[dim];
     store_scope_run(&key, run->run_id);
     (void)store_view_counter(view, &key, &counter);
-    side_scope_limits(overrides, count, &key, run->allocation.session, &counter, side_now_ns(),
-                      now);
+    side_scope_limits(overrides, count, &key, run->allocation.session, ceilings, &counter,
+                      side_now_ns(), now);
     for (unsigned dim = 0; dim < GOV_DIMS; dim++)
         limits[dim] = now[dim].amount;
     free(overrides);

@@ -59,8 +59,8 @@ void side_notice_state(struct side_book *book, struct side_op *op, const struct 
     store_scope_run(&key, run->id);
     (void)store_counter_get(book->store, &key, &counter);
     memcpy(limits, run->spec.limits, sizeof limits);
-    side_scope_limits(book->overrides, book->override_count, &key, side_run_session(run), &counter,
-                      now_ns, limits);
+    side_scope_limits(book->overrides, book->override_count, &key, side_run_session(run),
+                      run->spec.ceilings, &counter, now_ns, limits);
     notice.state = (enum gov_state)row.state;
     notice.by_hand = row.paused_by_hand != 0;
     notice.asked_seq = row.asked_seq;
@@ -178,8 +178,10 @@ enum store_err side_withdraw(struct side_book *book, struct side_op *op, const s
 }
 
 /* What is to be added, checked before anything is written. STORE_OVER: dim_wrong, or no sum. */
-static enum store_err amounts_check(struct side_op *op, const int64_t limits[GOV_DIMS])
+static enum store_err amounts_check(struct side_op *op, const int64_t limits[GOV_DIMS], bool of_run)
 {
+    const struct gov_limit *ceilings = op->run->spec.ceilings;
+
     op->dim_wrong = GOV_DIMS;
     for (unsigned dim = 0; dim < GOV_DIMS; dim++) {
         int64_t sum;
@@ -189,6 +191,12 @@ static enum store_err amounts_check(struct side_op *op, const int64_t limits[GOV
         if (op->amounts[dim] < 0 || (op->amounts[dim] > 0 && limits[dim] <= 0) ||
             __builtin_add_overflow(op->amounts[dim], limits[dim], &sum))
             return STORE_OVER;
+        if (op->amounts[dim] > 0 && of_run && ceilings[dim].amount > 0 &&
+            sum > ceilings[dim].amount) {
+            op->dim_wrong = (enum gov_dim)dim;
+            op->ceiling = ceilings[dim].amount;
+            return STORE_OVER;
+        }
     }
     return STORE_OK;
 }
@@ -262,7 +270,7 @@ static enum store_err approve(struct side_book *book, struct side_op *op,
     memcpy(extending.checkpoint_id, asked->checkpoint_id, sizeof extending.checkpoint_id);
     if (!any_amount(op))
         memcpy(op->amounts, asked->suggested, sizeof op->amounts);
-    err = amounts_check(op, asked->limit);
+    err = amounts_check(op, asked->limit, extending.key.kind == GOV_RUN);
     if (err == STORE_OK)
         err = store_turn(book->store, &op->event);
     if (err == STORE_OK)
@@ -320,7 +328,7 @@ static enum store_err extend(struct side_book *book, struct side_op *op)
                           ? INT64_MAX
                       : row.allocation.limits[dim] > 0 ? limits[dim]
                                                        : 0;
-    err = amounts_check(op, limits);
+    err = amounts_check(op, limits, true);
     if (err == STORE_OK)
         err = extend_all(book, op, &extending);
     if (err == STORE_OK && row.asked_seq != 0) {

@@ -26,11 +26,11 @@ void side_resume_fill(const struct side *side, const struct store_run *row, stru
 void side_resume_tell(struct side *side, const struct side_run *run, json_t *answer);
 
 /* limits.c. A scope's limits at this moment: as they were given, extended, overridden. session: a
- * run's. */
+ * run's. ceilings: what nothing raises them above; NULL: none. */
 void side_scope_limits(const struct store_override *overrides, unsigned count,
                        const struct store_scope_key *key, const char *session,
-                       const struct store_counter *counter, int64_t now_ns,
-                       struct gov_limit limits[GOV_DIMS]);
+                       const struct gov_limit *ceilings, const struct store_counter *counter,
+                       int64_t now_ns, struct gov_limit limits[GOV_DIMS]);
 
 /* orders.c: what people decide, and what they are asked, in the writer. The person whom a call
  * waits for is asked, once for all calls of the run. Nobody waits for it any more: op has notices.
@@ -72,6 +72,6 @@ int64_t side_wall_left_ms(int64_t limit_ms, const struct store_run *row,
                           const struct store_counter *counter, int64_t now_ns);
 /* limits.c. A run's limits at this moment; 0: none. */
 void side_limits_now(struct store_view *view, const struct store_run *run,
-                     int64_t limits[GOV_DIMS]);
+                     const struct gov_limit *ceilings, int64_t limits[GOV_DIMS]);
 
 #endif

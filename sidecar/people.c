@@ -110,6 +110,8 @@ json_t *side_state_json(struct side *side, const struct side_notice *notice)
         json_pack("{s:s,s:s,s:b,s:I}", "notice", "state", "state", gov_state_name(notice->state),
                   "by_hand", notice->by_hand, "left_ms", (json_int_t)notice->left_ms);
 
+    (void)json_object_set_new(out, "limits", side_amounts_json(notice->limits));
+
     if (asked != NULL && notice->asked_seq != 0 && event_read(side, notice->asked_seq, asked))
         (void)json_object_set_new(out, "question", question_json(side, notice->run, asked));
     free(asked);
@@ -130,7 +132,7 @@ void side_run_tell(struct side *side, struct side_run *run)
     if (run->launcher == NULL || store_view_open(side->store, &view) != STORE_OK)
         return;
     if (store_view_run(view, run->id, &row) == STORE_OK) {
-        side_limits_now(view, &row, notice.limits);
+        side_limits_now(view, &row, run->spec.ceilings, notice.limits);
         store_scope_run(&key, run->id);
         (void)store_view_counter(view, &key, &counter);
         notice.state = (enum gov_state)row.state;
@@ -208,16 +210,19 @@ static bool amounts_read(struct side_query *query, const char *name, int64_t amo
     return true;
 }
 
-static void amounts_fail(struct side_query *query, const struct side_op *op, const char *beyond)
+static void amounts_fail(struct side_query *query, const struct side_op *op)
 {
-    char why[200];
+    char why[200], most[SIDE_AMOUNT_TEXT];
 
-    if (op->dim_wrong != GOV_DIMS && op->amounts[op->dim_wrong] > 0 && beyond == NULL)
+    if (op->ceiling > 0)
+        (void)snprintf(why, sizeof why, "%s: the ceiling of the system's configuration is %s",
+                       gov_dim_name(op->dim_wrong),
+                       side_amount_text(op->dim_wrong, op->ceiling, most));
+    else if (op->dim_wrong != GOV_DIMS && op->amounts[op->dim_wrong] > 0)
         (void)snprintf(why, sizeof why, "%s has no limit there, so nothing can be added to it",
                        gov_dim_name(op->dim_wrong));
     else
-        (void)snprintf(why, sizeof why, "%s",
-                       beyond != NULL ? beyond : "the sum is more than the ledger can hold");
+        (void)snprintf(why, sizeof why, "the sum is more than the ledger can hold");
     query_fail(query, 2, why);
 }
 
@@ -332,7 +337,7 @@ static void answered_fail(struct side *side, struct side_query *query, const str
     char why[300] = "that question is not open any more";
 
     if (op->result == STORE_OVER) {
-        amounts_fail(query, op, NULL);
+        amounts_fail(query, op);
     } else if (op->result != STORE_CONFLICT) {
         query_fail(query, 3, store_strerror(op->result));
     } else if (asked != NULL && store_view_open(side->store, &view) == STORE_OK) {
@@ -408,7 +413,7 @@ static void run_reply(struct side *side, struct side_query *query, const struct 
     if (store_view_open(side->store, &view) != STORE_OK)
         return;
     if (store_view_run(view, op->run->id, &row) == STORE_OK) {
-        side_limits_now(view, &row, limits);
+        side_limits_now(view, &row, op->run->spec.ceilings, limits);
         side_reply_json(query->conn, json_pack("{s:s,s:s,s:s,s:o}", "run_id", op->run->id_text,
                                                "was", gov_state_name(op->state), "state",
                                                gov_state_name((enum gov_state)row.state), "limits",
@@ -427,7 +432,7 @@ static void on_extended(struct side *side, struct side_op *op)
         if (op->result == STORE_OK)
             run_reply(side, query, op);
         else if (op->result == STORE_OVER)
-            amounts_fail(query, op, NULL);
+            amounts_fail(query, op);
         else
             query_fail(query, 3, store_strerror(op->result));
         query_step(query);

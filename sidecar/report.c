@@ -509,7 +509,7 @@ json_t *side_run_json(struct store_view *view, const struct store_run *run,
     side_json_set(out, "argv0", TEXT_JSON(run->allocation.argv0));
     side_json_set(out, "started_at", side_when_json(run->started_ns));
     side_json_set(out, "ended_at", side_when_json(run->ended_ns));
-    side_limits_now(view, run, limits);
+    side_limits_now(view, run, lives != NULL ? lives->spec.ceilings : NULL, limits);
     side_json_set(out, "limits", side_amounts_json(limits));
     amounts_json(out, run, limits, &counter);
     side_json_set(out, "calls",

@@ -224,8 +224,8 @@ enum store_err side_scopes_read(struct side_book *book, struct side_scopes *scop
         if (err != STORE_OK && err != STORE_NOT_FOUND)
             return err;
         side_scope_limits(book->overrides, book->override_count, &scopes->keys[i],
-                          run != NULL ? side_run_session(run) : "", &counter, now_ns,
-                          scope->limits);
+                          run != NULL ? side_run_session(run) : "",
+                          run != NULL ? run->spec.ceilings : NULL, &counter, now_ns, scope->limits);
         counter_add(scope, &counter);
         if (run == NULL)
             continue;

@@ -282,7 +282,8 @@ struct side_op {
     uint8_t request_hash[32];
     /* SIDE_OP_ANSWER, SIDE_OP_EXTEND: to be added; 0: nothing; all 0: what was suggested */
     int64_t amounts[GOV_DIMS];
-    enum gov_dim dim_wrong; /* of amounts: it has no limit; GOV_DIMS: none */
+    enum gov_dim dim_wrong; /* of amounts: it has no limit, or a ceiling; GOV_DIMS: none */
+    int64_t ceiling;        /* ... this one; 0: none */
     /* SIDE_OP_RUN_CLOSE; SIDE_OP_TURN, SIDE_OP_EXTEND: as it was before */
     enum gov_state state;
     int64_t exit;

@@ -63,19 +63,19 @@ json_t *side_spec_json(const struct side_spec *spec)
     for (unsigned i = 0; i < SIDE_PERCENTS; i++)
         (void)json_array_append_new(percents, json_integer(spec->percents[i]));
     return json_pack(
-        "{s:s,s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:i,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,"
+        "{s:s,s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:i,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,"
         "s:s,s:i,s:s,s:o}",
         "routing", spec->routing, "quality", side_quality_json(&spec->quality), /* */
         "limits", limits_json(spec->limits), "session_limits", limits_json(spec->session_limits),
-        "percents", percents, "bare", spec->bare, "meter_only", spec->meter_only, "clamp",
-        spec->clamp, "ask_usage", spec->ask_usage, "refuse_curl", spec->refuse_curl, "on_exhausted",
-        (int)spec->on_exhausted, "busy_wait_ms", (json_int_t)spec->busy_wait_ms,
-        "approval_timeout_ms", (json_int_t)spec->approval_timeout_ms, "policy", spec->policy,
-        "session", spec->session, "task", spec->task, "agent", spec->agent, "labels", spec->labels,
-        "timezone", spec->timezone, "windows", windows_json(spec), "providers",
-        providers_json(spec), "price_file", spec->price_file, "unknown_model",
-        (int)spec->unknown_model, "unknown_row", spec->unknown_row, "keeping",
-        keeping_json(&spec->keeping));
+        "ceilings", limits_json(spec->ceilings), "percents", percents, "bare", spec->bare,
+        "meter_only", spec->meter_only, "clamp", spec->clamp, "ask_usage", spec->ask_usage,
+        "refuse_curl", spec->refuse_curl, "on_exhausted", (int)spec->on_exhausted, "busy_wait_ms",
+        (json_int_t)spec->busy_wait_ms, "approval_timeout_ms",
+        (json_int_t)spec->approval_timeout_ms, "policy", spec->policy, "session", spec->session,
+        "task", spec->task, "agent", spec->agent, "labels", spec->labels, "timezone",
+        spec->timezone, "windows", windows_json(spec), "providers", providers_json(spec),
+        "price_file", spec->price_file, "unknown_model", (int)spec->unknown_model, "unknown_row",
+        spec->unknown_row, "keeping", keeping_json(&spec->keeping));
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
@@ -236,6 +236,7 @@ bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_err
         spec->limits[dim].policy = GOV_HARD_STOP;
     if (!limits_read(json_object_get(json, "limits"), spec->limits) ||
         !limits_read(json_object_get(json, "session_limits"), spec->session_limits) ||
+        !limits_read(json_object_get(json, "ceilings"), spec->ceilings) ||
         !percents_read(json_object_get(json, "percents"), spec) || !texts_read(json, spec) ||
         !windows_read(json_object_get(json, "windows"), spec) ||
         !providers_read(json_object_get(json, "providers"), spec) ||
