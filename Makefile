@@ -124,9 +124,12 @@ $(B)/tests/%: $(B)/tests/unit/%.o $(ARCHIVES)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
 $(B)/tests/test_strip: $(B)/shim/strip.o
 
-.PHONY: test
-test: $(UNIT) ## the unit tests of this flavour
-	@for t in $(UNIT); do echo "== $$t"; $$t || exit 1; done
+RUNS      := $(UNIT:%=run-%)
+.PHONY: test test-threads $(RUNS)
+test: $(RUNS) ## the unit tests of this flavour
+test-threads: $(patsubst tests/unit/%.c,run-$(B)/tests/%,$(shell grep -l pthread_create tests/unit/test_*.c))
+$(RUNS): run-%: %
+	@echo "== $<"; $<
 
 # The shim's code in a program of its own, for the sanitizers.
 $(B)/host: $(call objects,$(wildcard tests/host/*.c) $(filter %.c,$(SRC_shim)))
@@ -206,13 +209,12 @@ check-build: # both compilers, warnings are errors; what is preloaded needs libc
 	$(SELF) -j2 FLAVOUR=asan all replay build/asan/host build/asan/fuzz/peer $(UNIT:$(B)/%=build/asan/%)
 	tests/exports $(B)/libflyball.so
 check-unit:
-	$(SELF) test
-	$(SELF) FLAVOUR=asan test
+	$(SELF) -j2 -O test
+	$(SELF) -j2 -O FLAVOUR=asan test
 	@test "$$($(B)/tests/test_determinism --digest 2>/dev/null)" = \
 	  "$$(build/asan/tests/test_determinism --digest 2>/dev/null)" || \
 	  { echo "gcc's and clang's governors decide differently"; exit 1; }
-	$(SELF) -j2 FLAVOUR=tsan all replay build/tsan/host $(UNIT:$(B)/%=build/tsan/%)
-	$(SELF) FLAVOUR=tsan test
+	$(SELF) -j2 -O FLAVOUR=tsan test-threads # the others have one thread
 check-corpus: all
 	tests/corpus_check $(B)/flyball
 	tests/bounds_check $(B)/flyball
@@ -224,9 +226,9 @@ check-prices:
 	prices/build --check
 check-double: replay-test
 check-host: # the shim's code, and the sidecar it speaks to, under each sanitizer and valgrind
-	$(SELF) host
-	$(SELF) FLAVOUR=asan host
-	$(SELF) FLAVOUR=tsan host
+	$(SELF) -j2 host
+	$(SELF) -j2 FLAVOUR=asan host
+	$(SELF) -j2 FLAVOUR=tsan host
 	tests/host/run $(B) valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite
 check-e2e: e2e
 check-routing: verify-routing
