@@ -419,8 +419,7 @@ static void bill_broken(struct making *making)
     const struct meter_usage *usage = making->settling->usage;
     bool hidden = is_hidden(making);
 
-    /* Tools at the provider make rounds of input, of which no count of a broken answer tells. */
-    if (making->settling->request->server_tools || is_wordless(making->settling)) {
+    if (making->settling->request->hold_if_broken || is_wordless(making->settling)) {
         bill_hold(making);
         return;
     }

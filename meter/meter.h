@@ -183,7 +183,9 @@ struct meter_request {
     bool cap_of_text;  /* the output cap does not count reasoning: a model that reasons may go on */
     bool regional;     /* served in a region of the caller's choice: dearer with some providers */
     bool regional_open; /* ... unless the account's default says otherwise: held as if it did */
-    bool server_tools;  /* tools run at the provider: rounds of input that no count tells */
+    /* A part of its answer does not tell what it costs: tools run at the provider, generation goes
+     * on without the caller, or makes sound or pictures. Broken off it is charged its hold. */
+    bool hold_if_broken;
     /* Where the output cap stands in the body: [cap_at, cap_at + cap_bytes) is the number;
      * cap_bytes 0: it may be inserted at cap_at with cap_prefix before and cap_suffix after the
      * number. rewritable false: neither. */

@@ -207,6 +207,11 @@ static void tier_end(struct request_read *read, const struct scan_value *value)
         read->out->tier = tier;
 }
 
+static void background_end(struct request_read *read, const struct scan_value *value)
+{
+    read->out->hold_if_broken |= request_given(value);
+}
+
 static void speed_end(struct request_read *read, const struct scan_value *value)
 {
     if (request_given(value) && !scan_string_is(value, "standard"))
@@ -472,6 +477,7 @@ static const struct {
     [REQUEST_STREAM] = {NULL, stream_end},
     [REQUEST_AGENT] = {NULL, agent_end},
     [REQUEST_STREAM_OFF] = {NULL, stream_off_end},
+    [REQUEST_BACKGROUND] = {NULL, background_end},
     [REQUEST_CAP_OR_NONE] = {NULL, cap_or_none_end},
     [REQUEST_CAP] = {NULL, cap_end},
     [REQUEST_CAP_OLD] = {NULL, cap_old_end},

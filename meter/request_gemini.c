@@ -167,9 +167,10 @@ static const struct scan_path interactions_paths[] = {
     CONTENT("input[].content"),
 };
 
-/* An agent does as many steps as it likes. */
+/* An agent does as many steps as it likes. What is made is kept, and goes on without the caller. */
 static void interactions_finish(struct request_read *read)
 {
+    read->out->hold_if_broken = true;
     read->out->unbounded |= read->agent;
 }
 

@@ -66,10 +66,10 @@ static void trait_add(struct request_read *read, enum trait trait, uint64_t sear
     case SEARCHES:
         if (read->search_uses[METER_WEB_SEARCHES] < searches)
             read->search_uses[METER_WEB_SEARCHES] = searches;
-        out->context_window = out->server_tools = true;
+        out->context_window = out->hold_if_broken = true;
         break;
     case GOES_ON:
-        out->unbounded = out->server_tools = true;
+        out->unbounded = out->hold_if_broken = true;
         break;
     case READS:
         out->context_window = true;

@@ -163,6 +163,7 @@ static const struct scan_path runs_paths[] = {
 static void runs_finish(struct request_read *read)
 {
     read->out->unbounded |= !read->tools_said;
+    read->out->hold_if_broken = true; /* it goes on without the caller */
     read->out->context_window = read->input_cap == 0;
 }
 
@@ -190,6 +191,7 @@ static const struct scan_path responses_paths[] = {
     {"", SCAN_BEGIN, REQUEST_ROOT},
     {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
     {"stream", SCAN_END, REQUEST_STREAM},
+    {"background", SCAN_END, REQUEST_BACKGROUND},
     {"max_output_tokens", SCAN_END, REQUEST_CAP},
     {"service_tier", SCAN_END, REQUEST_TIER},
     {"max_tool_calls", SCAN_END, REQUEST_ALL_USES},

@@ -92,7 +92,7 @@ void request_tool_uses_end(struct request_read *read, const struct scan_value *v
 
 void request_searches(struct request_read *read, enum meter_count which, uint64_t uses)
 {
-    read->out->context_window = read->out->server_tools = true;
+    read->out->context_window = read->out->hold_if_broken = true;
     read->search_uses[which] = meter_add(read->search_uses[which], uses);
 }
 
@@ -103,7 +103,7 @@ void request_tool_end(struct request_read *read, const struct scan_value *value)
     request_json_end(read, value);
     read->tools++;
     read->out->context_window |= read->tool_server;
-    read->out->server_tools |= read->tool_server;
+    read->out->hold_if_broken |= read->tool_server;
     if (read->tool_search < METER_COUNTS)
         request_searches(read, read->tool_search, read->tool_uses != 0 ? read->tool_uses : calls);
 }

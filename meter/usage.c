@@ -71,10 +71,11 @@ static bool is_billed(const struct answer *answer, const struct answer_adapter *
 
     if (state->request->kind == METER_READ_ONLY || adapter->later)
         return false;
-    if (usage->usage_seen || (usage->output_begun && !polled))
+    if (polled) /* what it reports before the end is not all */
+        return usage->usage_seen && state->complete;
+    if (usage->usage_seen || usage->output_begun)
         return true;
-    if (polled || (answer->unbilled && !answer->made) ||
-        (state->status >= 300 && state->status < 500))
+    if ((answer->unbilled && !answer->made) || (state->status >= 300 && state->status < 500))
         return false;
     return state->status < 500 || (!answer->error && may_be_billed(state->status));
 }

@@ -145,7 +145,7 @@ static void admission_fill(struct side_call *call, const struct meter_price *pri
         (request->cache_write_5m ? STORE_WRITES_5M : 0) |
         (request->cache_write_1h ? STORE_WRITES_1H : 0) | (request->regional ? STORE_REGIONAL : 0) |
         (request->context_window ? STORE_REFERS : 0) |
-        (request->server_tools ? STORE_SERVER_TOOLS : 0);
+        (request->hold_if_broken ? STORE_HOLD_IF_BROKEN : 0);
 }
 
 /* ---- other models ------------------------------------------------------------------------- */

@@ -32,7 +32,7 @@ void side_request_restore(struct meter_request *request, const struct store_admi
     request->cache_write_1h = (admission->flags & STORE_WRITES_1H) != 0;
     request->regional = (admission->flags & STORE_REGIONAL) != 0;
     request->context_window = (admission->flags & STORE_REFERS) != 0;
-    request->server_tools = (admission->flags & STORE_SERVER_TOOLS) != 0;
+    request->hold_if_broken = (admission->flags & STORE_HOLD_IF_BROKEN) != 0;
     request->estimated_input_tokens = admission->input_tokens;
 }
 

@@ -191,10 +191,10 @@ enum store_call_flag {
     STORE_WARNED = 1 << 4,    /* a limit's ratio was at 80 % or above */
     STORE_WRITES_5M = 1 << 5, /* the request may write to a cache */
     STORE_WRITES_1H = 1 << 6,
-    STORE_COUNTED = 1 << 7,  /* what it reported was counted before, with another call */
-    STORE_REGIONAL = 1 << 8, /* served in a region of the caller's choice */
-    STORE_REFERS = 1 << 10,  /* to content that the body does not carry */
-    STORE_SERVER_TOOLS = 1 << 11,
+    STORE_COUNTED = 1 << 7,         /* what it reported was counted before, with another call */
+    STORE_REGIONAL = 1 << 8,        /* served in a region of the caller's choice */
+    STORE_REFERS = 1 << 10,         /* to content that the body does not carry */
+    STORE_HOLD_IF_BROKEN = 1 << 11, /* a part of its answer does not tell what it costs */
     STORE_MADE = 1 << 9, /* this call made the object: it is charged, whoever reported it */
 };
 

@@ -309,9 +309,9 @@ static void refers(struct meter_request *request)
     request->context_window = true;
 }
 
-static void server_tools(struct meter_request *request)
+static void broken_tells_nothing(struct meter_request *request)
 {
-    request->context_window = request->server_tools = true;
+    request->context_window = request->hold_if_broken = true;
 }
 
 static void at_azure(struct meter_request *request)
@@ -351,10 +351,10 @@ static const struct {
      METER_MEASURED},
     {"... the input alone not reported", "gpt-4o", METER_END_WHOLE, refers, no_input,
      3000 * 5 / 2 + 2000, METER_ESTIMATED},
-    {"tools at the provider", "gpt-4o", METER_END_WHOLE, server_tools, nothing, 4000,
+    {"tools at the provider", "gpt-4o", METER_END_WHOLE, broken_tells_nothing, nothing, 4000,
      METER_PROVIDER_REPORTED},
-    {"... broken off after the input of the first round", "gpt-4o", METER_END_BROKEN, server_tools,
-     start_alone, 50000, METER_MISSING},
+    {"... broken off after the input of the first round", "gpt-4o", METER_END_BROKEN,
+     broken_tells_nothing, start_alone, 50000, METER_MISSING},
     {"a deployment that serves what has no price", "gpt-4o", METER_END_WHOLE, at_azure,
      served_elsewhere, 50000, METER_PROVIDER_REPORTED},
     {"... elsewhere the price of what was asked for", "gpt-4o", METER_END_WHOLE, refers,

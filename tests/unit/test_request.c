@@ -20,12 +20,12 @@ static void summary_write(const struct meter_request *r, char *out, size_t room)
     (void)snprintf(
         out, room,
         " m=%s stream=%d window=%d w5=%d w1=%d tier=%s cap=%lld budget=%lld n=%llu "
-        "search=%llu set=%d open=%d images=%llu pages=%llu ",
+        "search=%llu set=%d open=%d hold=%d images=%llu pages=%llu ",
         r->model, r->stream, r->context_window || r->input_tokens >= METER_ANY_WINDOW,
         r->cache_write_5m, r->cache_write_1h, tiers[r->tier], (long long)r->output_cap,
         (long long)r->thinking_budget, (unsigned long long)r->choices,
         (unsigned long long)(r->counts[METER_WEB_SEARCHES] + r->counts[METER_FILE_SEARCHES]),
-        r->rewritable, r->unbounded, (unsigned long long)r->counts[METER_IMAGES],
+        r->rewritable, r->unbounded, r->hold_if_broken, (unsigned long long)r->counts[METER_IMAGES],
         (unsigned long long)r->counts[METER_PAGES]);
 }
 
@@ -51,6 +51,13 @@ static const struct {
     {"a prediction", CHAT, "{\"model\":\"m\",\"prediction\":{\"content\":\"x\"}}", "set=0"},
     {"the same model twice", CHAT, "{\"model\":\"m\",\"model\":\"m\"}", "m=m"},
     {"stream twice", CHAT, "{\"stream\":true,\"stream\":false}", "stream=1"},
+    {"a response in the background", RESP, "{\"background\":true}", "hold=1"},
+    {"... or so it may be", RESP, "{\"background\":false,\"background\":1}", "hold=1"},
+    {"... or not", RESP, "{\"background\":false}", "hold=0"},
+    {"a run, which goes on without the caller", "/v1/threads/t/runs", "{}", "hold=1"},
+    {"an interaction, which does", "/v1beta/interactions", "{}", "hold=1"},
+    {"a chat, which does not", CHAT, "{}", "hold=0"},
+    {"a tool's rounds of input", RESP, "{\"tools\":[{\"type\":\"mcp\"}]}", "hold=1"},
     {"n twice", CHAT, "{\"n\":4,\"n\":1}", "n=4"},
     {"n null", CHAT, "{\"n\":null}", "n=1"},
     {"tier auto", CHAT, "{\"service_tier\":\"auto\"}", "tier=priority"},

@@ -191,6 +191,7 @@ static void counts_an_event_only_when_it_is_whole(void **state)
 #define MESS "/v1/messages"
 #define GEMI "/v1beta/models/gemini-2.5-flash:generateContent"
 #define GSTR "/v1beta/models/gemini-2.5-flash:streamGenerateContent"
+#define POLL "/v1/responses/r"
 #define START                                                                                      \
     "data: "                                                                                       \
     "{\"type\":\"message_start\",\"message\":{\"model\":\"c\",\"usage\":{\"input_tokens\":9,"      \
@@ -359,6 +360,15 @@ static const struct {
      "error=1 billable=1 reasoned=1"},
     {"a response in the queue", RESP, 200, "{\"model\":\"m\",\"status\":\"queued\",\"usage\":null}",
      "complete=0 billable=1 model=m"},
+    {"a poll of one that is made still", POLL, 200,
+     "{\"status\":\"in_progress\",\"usage\":{\"input_tokens\":5,\"output_tokens\":1}}",
+     "complete=0 billable=0 in=5"},
+    {"... that is done", POLL, 200,
+     "{\"status\":\"completed\",\"usage\":{\"input_tokens\":5,\"output_tokens\":1}}",
+     "complete=1 billable=1"},
+    {"... of half its events", POLL, 200,
+     "data: {\"response\":{\"id\":\"r\",\"usage\":{\"input_tokens\":5}}}\n\n",
+     "complete=0 billable=0 in=5"},
     {"an event stream for one document", GEMI, 200,
      "data: {\"candidates\":[{\"finishReason\":\"STOP\"}],\"usageMetadata\":{"
      "\"promptTokenCount\":4}}\r\n\r\n",
@@ -462,7 +472,8 @@ static const struct {
 static void usage_of(const char *path, int status, const char *body, size_t cut,
                      struct meter_usage *out)
 {
-    struct meter_target target = {.method = "POST", .host = "x", .path = path};
+    const char *method = strcmp(path, POLL) == 0 ? "GET" : "POST";
+    struct meter_target target = {.method = method, .host = "x", .path = path};
     struct meter_response response = {.status = status};
     struct meter_request request;
     struct meter_stream *stream;
