@@ -186,6 +186,9 @@ void answer_openai_buckets(const struct answer *answer, const struct meter_reque
 /* anthropic.c: input, cache reads and cache writes beside each other. */
 void answer_anthropic_buckets(const struct answer *answer, const struct meter_request *request,
                               struct meter_usage *usage);
+/* Some count was reported, and not a row of zeros beside an answer: those are seen, and no answer
+ * was made from nothing. */
+bool answer_counted(const struct answer *answer);
 /* What a stream knows beside what the answer said. */
 struct answer_state {
     const struct meter_request *request;

@@ -38,7 +38,6 @@ enum request_field {
     REQUEST_MODELS,  /* several models, of which one will be served */
     REQUEST_OPTIONS, /* stream_options */
     REQUEST_ASKED,   /* ... include_usage */
-    REQUEST_STREAM_OFF,  /* on, unless it says otherwise */
     REQUEST_CAP_OR_NONE, /* a cap; below zero: none */
     REQUEST_PROMPT,  /* one of several prompts in one request */
     REQUEST_NUMBERS, /* text as numbers of tokens */
@@ -136,7 +135,7 @@ struct request_read {
     uint64_t predicted_bytes;
     bool thinking_said, thinking;
     bool elsewhere; /* what the body does not carry may be sound */
-    bool agent, model_open, noted, choices_said, tier_said, tools_said;
+    bool agent, model_open, noted, choices_said, tier_said, tools_said, stream_said;
     uint64_t characters;           /* spoken */
     uint64_t files, file_bytes;    /* of a form */
     struct meter_outline *outline; /* NULL: not wanted */

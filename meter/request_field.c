@@ -84,16 +84,14 @@ static void agent_end(struct request_read *read, const struct scan_value *value)
     model_end(read, value);
 }
 
+/* Of anything but one plain true nobody knows what will come; a path that says so is not asked. */
 static void stream_end(struct request_read *read, const struct scan_value *value)
 {
-    request_mark(read, value);
-    read->out->stream |= request_given(value);
-}
+    bool by_path = read->out->api != NULL && read->out->api->streams;
 
-/* Streams unless it is told not to. */
-static void stream_off_end(struct request_read *read, const struct scan_value *value)
-{
-    read->out->stream = request_given(value);
+    request_mark(read, value);
+    read->out->stream = by_path || (value->type == SCAN_TRUE && !read->stream_said);
+    read->stream_said = true;
 }
 
 bool request_count_read(const struct request_read *read, const struct scan_value *value,
@@ -476,7 +474,6 @@ static const struct {
     [REQUEST_MODEL] = {NULL, model_end},
     [REQUEST_STREAM] = {NULL, stream_end},
     [REQUEST_AGENT] = {NULL, agent_end},
-    [REQUEST_STREAM_OFF] = {NULL, stream_off_end},
     [REQUEST_BACKGROUND] = {NULL, background_end},
     [REQUEST_CAP_OR_NONE] = {NULL, cap_or_none_end},
     [REQUEST_CAP] = {NULL, cap_end},

@@ -199,7 +199,7 @@ const struct request_reader request_cohere = {
 static const struct scan_path ollama_paths[] = {
     {"", SCAN_BEGIN, REQUEST_ROOT},
     {"model", SCAN_END | SCAN_MUTE, REQUEST_MODEL},
-    {"stream", SCAN_END, REQUEST_STREAM_OFF},
+    {"stream", SCAN_END, REQUEST_STREAM},
     {"options", SCAN_BEGIN | SCAN_END, REQUEST_CONFIG},
     {"options.num_predict", SCAN_END, REQUEST_CAP_OR_NONE},
     {"images[]", SCAN_END | SCAN_MUTE, REQUEST_IMAGE_DATA},

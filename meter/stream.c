@@ -341,15 +341,17 @@ void meter_stream_free(struct meter_stream *stream)
 
 /* ---- the record --------------------------------------------------------------------------- */
 
-/* Of lines of documents one has to be the last by its own word. */
-static bool json_is_complete(const struct meter_stream *stream)
+/* Of lines of documents one has to be the last by its own word. One without figures may be the
+ * first of them, whatever was asked for, until no more can come. */
+static bool json_is_complete(const struct meter_stream *stream, bool whole)
 {
     const struct answer *answer = &stream->reader.answer;
-    bool many = !stream->array && (answer->documents > 1 || stream->request->stream);
+    bool many = answer->documents > 1 || stream->request->stream;
+    bool complete = scan_complete(&stream->scan);
 
-    if (many && stream->reader.adapter->lines_end)
-        return answer->ended;
-    return scan_complete(&stream->scan);
+    if (stream->array || !stream->reader.adapter->lines_end)
+        return complete;
+    return answer->ended || (!many && complete && (whole || answer_counted(answer)));
 }
 
 static bool is_complete(const struct meter_stream *stream, bool whole)
@@ -359,7 +361,7 @@ static bool is_complete(const struct meter_stream *stream, bool whole)
     if (stream->nomem || answer->pending)
         return false;
     if (stream->framing == FRAMING_JSON)
-        return json_is_complete(stream);
+        return json_is_complete(stream, whole);
     if (stream->reader.adapter == &answer_unknown || stream->reader.adapter->opaque)
         return whole;
     if (stream->framing == FRAMING_FRAMES && !frames_whole(&stream->wrapped->frames))

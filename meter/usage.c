@@ -174,9 +174,7 @@ static void cost_fill(const struct answer *answer, const struct meter_request *r
                                                   : cost_kind(request, pusd, out->usage_seen);
 }
 
-/* Some count was reported, and not a row of zeros beside an answer: those are seen, and no answer
- * was made from nothing. */
-static bool counts_seen(const struct answer *answer)
+bool answer_counted(const struct answer *answer)
 {
     bool any = false;
 
@@ -207,7 +205,7 @@ void answer_usage(const struct answer *answer, const struct answer_adapter *adap
 
     memset(out, 0, sizeof *out);
     reported_fill(answer, &out->reported);
-    out->usage_seen = counts_seen(answer);
+    out->usage_seen = answer_counted(answer);
     out->complete = state->complete;
     out->output_begun = answer->output_begun;
     out->counted_output = answer->counted_output;

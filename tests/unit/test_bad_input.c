@@ -304,6 +304,41 @@ static void tells_what_is_bad_in_a_request(void **state)
     }
 }
 
+/* Broken off before a byte of the answer. */
+static void charges_the_hold_where_nobody_knows_what_comes(void **state)
+{
+    static const struct {
+        const char *said;
+        enum meter_provenance provenance;
+    } rows[] = {
+        {"\"stream\":true", METER_MEASURED},    {"\"stream\":false", METER_MISSING},
+        {"\"stream\":0", METER_MISSING},        {"\"stream\":1", METER_MISSING},
+        {"\"stream\":\"true\"", METER_MISSING}, {"\"stream\":null", METER_MISSING},
+        {"\"stream\":{}", METER_MISSING},       {"\"stream\":true,\"stream\":true", METER_MISSING},
+    };
+    struct meter_target target = {.method = "POST", .host = "api.openai.com", .path = CHAT};
+    const struct meter_response response = {.status = 200};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct meter_request request;
+        struct meter_stream *stream;
+        struct meter_bill bill;
+        char body[64];
+
+        (void)snprintf(body, sizeof body, ASK "%s}", rows[i].said);
+        assert_int_equal(meter_request_read(&target, body, strlen(body), &request, NULL), METER_OK);
+        stream = meter_stream_new(&request, &response);
+        assert_non_null(stream);
+        bill_made(&request, stream, &bill);
+        meter_stream_free(stream);
+        if (bill.provenance != rows[i].provenance ||
+            (bill.charged_pusd == HELD_PUSD) != (rows[i].provenance == METER_MISSING))
+            fail_msg("%s: charged %lld (%s)", rows[i].said, (long long)bill.charged_pusd,
+                     meter_provenance_text(bill.provenance));
+    }
+}
+
 /* Whoever takes such a body puts U+FFFD in the place of a bad byte: three bytes for one. */
 static void counts_bad_utf8_threefold(void **state)
 {
@@ -353,6 +388,7 @@ int main(void)
         cmocka_unit_test(charges_answers_as_the_manual_says),
         cmocka_unit_test(charges_a_bomb_as_broken_off),
         cmocka_unit_test(tells_what_is_bad_in_a_request),
+        cmocka_unit_test(charges_the_hold_where_nobody_knows_what_comes),
         cmocka_unit_test(counts_bad_utf8_threefold),
     };
 

@@ -59,6 +59,12 @@ static void none_seen(struct meter_usage *u)
     u->last_output_tokens = -1;
 }
 
+static void came_as_events(struct meter_usage *u)
+{
+    none_seen(u);
+    u->streamed = true;
+}
+
 static void none_but_whole(struct meter_usage *u)
 {
     none_seen(u);
@@ -244,6 +250,8 @@ static const struct {
      METER_MISSING},
     {"no stream, half an answer", "gpt-4o", false, METER_END_BROKEN, none_seen, 50000, 5000,
      METER_MISSING},
+    {"... of one that came as a stream, whatever was asked for", "gpt-4o", false, METER_END_BROKEN,
+     came_as_events, 2500 + 10 * (190 + 64), 1000 + 254, METER_MEASURED},
     {"answered without usage", "gpt-4o", false, METER_END_WHOLE, none_but_whole, 2500 + 1900, 1190,
      METER_ESTIMATED},
     {"... by a model that reasons out of sight", "gpt-5-nano", false, METER_END_WHOLE,

@@ -90,6 +90,9 @@ static const struct {
     {"... that comes as a stream", SPEAK, TYPE, MODEL PART("stream", "true") END,
      "stream=1 asks=0"},
     {"... that does not", SPEAK, TYPE, MODEL PART("stream", "false") END, "stream=0"},
+    {"... that may", SPEAK, TYPE, MODEL PART("stream", "1") END, "stream=0"},
+    {"... said twice", SPEAK, TYPE, MODEL PART("stream", "true") PART("stream", "true") END,
+     "stream=0"},
     {"pictures", EDIT, TYPE,
      PICTURES LAID "name=\"image[]\"; filename=\"1.png\"\r\n\r\nPNG\r\n" LAID
                    "name=\"image[]\"; filename=\"2.png\"\r\n\r\nPNG\r\n" PART("prompt", "a cat")

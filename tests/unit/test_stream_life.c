@@ -226,6 +226,45 @@ static void cannot_go_on_in_some_answers(void **state)
     }
 }
 
+/* ---- before the end ------------------------------------------------------------------------ */
+
+/* One line, where nobody knows whether more would come. */
+static void takes_no_first_line_for_the_answer(void **state)
+{
+    static const struct {
+        const char *asked, *body;
+        bool whole, complete;
+    } rows[] = {
+        {"\"stream\":true,\"stream\":false", "{\"response\":\"a\",\"done\":false}\n", false, false},
+        {"\"stream\":false", "{\"response\":\"a\"}", false, false},
+        {"\"stream\":false", "{\"response\":\"a\"}", true, true},
+        {"\"stream\":false", "{\"response\":\"a\",\"done\":true}", false, true},
+        {"\"stream\":false", "{\"response\":\"a\",\"eval_count\":5}", false, true},
+        {"\"stream\":true", "{\"response\":\"a\",\"eval_count\":5}", true, false},
+    };
+    struct meter_target target = {.method = "POST", .host = "x", .path = "/api/generate"};
+    struct meter_response response = {.status = 200};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct meter_request request;
+        struct meter_stream *stream;
+        struct meter_usage usage;
+        char asked[64];
+
+        (void)snprintf(asked, sizeof asked, "{%s}", rows[i].asked);
+        assert_int_equal(meter_request_read(&target, asked, strlen(asked), &request, NULL),
+                         METER_OK);
+        stream = meter_stream_new(&request, &response);
+        assert_non_null(stream);
+        assert_int_equal(meter_stream_feed(stream, rows[i].body, strlen(rows[i].body)), METER_OK);
+        meter_stream_usage(stream, rows[i].whole, &usage);
+        meter_stream_free(stream);
+        if (usage.complete != rows[i].complete)
+            fail_msg("asked %s, got %s: complete=%d", rows[i].asked, rows[i].body, usage.complete);
+    }
+}
+
 /* ---- memory ------------------------------------------------------------------------------- */
 
 static void keeps_at_most_256_kib(void **state)
@@ -363,6 +402,7 @@ int main(void)
         cmocka_unit_test(goes_on_before_half_a_word),
         cmocka_unit_test(goes_on_behind_the_line),
         cmocka_unit_test(cannot_go_on_in_some_answers),
+        cmocka_unit_test(takes_no_first_line_for_the_answer),
         cmocka_unit_test(keeps_at_most_256_kib),
         cmocka_unit_test(survives_without_memory),
         cmocka_unit_test(frees_nothing),
