@@ -191,6 +191,7 @@ static void marks_commit(struct answer_reader *reader)
     answer->unbilled |= event->unbilled;
     answer->made |= event->made;
     answer->reasoned |= event->reasoned;
+    answer->wordless |= event->wordless || event->marks & ANSWER_SILENT;
     answer->ended |= (event->marks & ANSWER_ENDS) != 0;
     answer->ending |= event->marks & ANSWER_ENDING || event->finish || figures;
     answer->pending = event->pending;

@@ -27,6 +27,7 @@ enum answer_field {
     ANSWER_TOOL, ANSWER_TEXT,
     ANSWER_TEXT_WHOLE, /* all of the text so far, which events have in pieces too */
     ANSWER_GEO, /* where it was served */
+    ANSWER_MEDIA, /* sound or pictures */
     ANSWER_ITEM, ANSWER_ITEM_TYPE, ANSWER_ITEM_ACTION, ANSWER_QUERY, ANSWER_IMAGE,
     ANSWER_ADD_INPUT, ANSWER_ADD_OUTPUT, /* figures that are one of several to be added up */
     ANSWER_ADD_SEARCHES,
@@ -87,6 +88,7 @@ struct answer_event {
     bool bad_number, other_tokens, error, unbilled, finish, pending, tier_seen, text_seen;
     bool parts_seen, item_counts, cost_seen;
     bool made, reasoned; /* an item of the answer; one of reasoning */
+    bool wordless;       /* sound or pictures */
     bool geo_seen, regional;
     bool pieces;          /* text came in pieces */
     bool counted, costed; /* counts, cost: something was written there */
@@ -111,7 +113,7 @@ struct answer {
     bool error, unbilled, ended, ending, pending, output_begun, counted_output, tier_seen;
     bool pieces; /* text has come in pieces */
     bool cut;    /* an error came, and no figures since */
-    bool made, reasoned, geo_seen, regional;
+    bool made, reasoned, geo_seen, regional, wordless;
     unsigned warnings;
     enum meter_tier tier;
     uint64_t counts[METER_COUNTS];

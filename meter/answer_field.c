@@ -360,6 +360,12 @@ static void item_end(struct answer_reader *reader, uint8_t id, const struct scan
         count_add(event, event->item, 1);
 }
 
+/* Sound or pictures in an answer of text. */
+static void media_begin(struct answer_reader *reader)
+{
+    reader->event.wordless = true;
+}
+
 static void image_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
 {
     (void)id;
@@ -526,6 +532,7 @@ static const struct {
     [ANSWER_METRICS] = {NULL, metrics_end},
     [ANSWER_TOOL] = {NULL, tool_end},
     [ANSWER_GEO] = {NULL, geo_end},
+    [ANSWER_MEDIA] = {media_begin, NULL},
     [ANSWER_ITEM] = {item_begin, item_end},
     [ANSWER_ITEM_TYPE] = {NULL, item_type_end},
     [ANSWER_ITEM_ACTION] = {NULL, item_action_end},

@@ -81,6 +81,7 @@ static const struct scan_path generate_paths[] = {
     {"candidates[].finishReason", SCAN_END, ANSWER_FINISH},
     {"candidates[].content.parts[].text", SCAN_TEXT, ANSWER_TEXT},
     {"candidates[].content.parts[].executableCode.code", SCAN_TEXT, ANSWER_TEXT},
+    {"candidates[].content.parts[].inlineData", SCAN_BEGIN, ANSWER_MEDIA},
     {"candidates[].content.parts[].functionCall", SCAN_END, ANSWER_TOOL},
     {"candidates[].content.parts[].functionCall.name", SCAN_TEXT, ANSWER_TEXT},
     {"candidates[].content.parts[].functionCall.args", SCAN_TEXT | SCAN_DEEP, ANSWER_TEXT},

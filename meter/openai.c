@@ -97,6 +97,8 @@ void answer_openai_buckets(const struct answer *answer, const struct meter_reque
     {path ".reasoning", SCAN_TEXT, text},                                                          \
     {path ".reasoning_content", SCAN_TEXT, text},                                                  \
     {path ".audio.transcript", SCAN_TEXT, text},                                                   \
+    {path ".audio", SCAN_BEGIN, ANSWER_MEDIA},                                                     \
+    {path ".images[]", SCAN_BEGIN, ANSWER_MEDIA}, /* of OpenRouter */                              \
     {path ".function_call.name", SCAN_TEXT | SCAN_END, ANSWER_TOOL},                               \
     {path ".function_call.arguments", SCAN_TEXT, text},                                            \
     {path ".tool_calls[].function.name", SCAN_TEXT | SCAN_END, ANSWER_TOOL},                       \

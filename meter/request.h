@@ -50,6 +50,7 @@ enum request_field {
     REQUEST_GEO,     /* where to serve it */
     REQUEST_AGENT,   /* the model is one that goes on by itself */
     REQUEST_SPOKEN,  /* text that is billed by its characters */
+    REQUEST_MODALITY, /* what to answer in */
     REQUEST_BACKGROUND, /* it is made whether the caller stays or not */
     REQUEST_FIELDS
 };

@@ -205,6 +205,14 @@ static void tier_end(struct request_read *read, const struct scan_value *value)
         read->out->tier = tier;
 }
 
+/* Sound and pictures come in pieces that may be as long as they are. */
+static void modality_end(struct request_read *read, const struct scan_value *value)
+{
+    bool text = scan_string_is(value, "text") || scan_string_is(value, "TEXT");
+
+    read->out->hold_if_broken |= request_given(value) && value->type != SCAN_ARRAY && !text;
+}
+
 static void background_end(struct request_read *read, const struct scan_value *value)
 {
     read->out->hold_if_broken |= request_given(value);
@@ -474,6 +482,7 @@ static const struct {
     [REQUEST_MODEL] = {NULL, model_end},
     [REQUEST_STREAM] = {NULL, stream_end},
     [REQUEST_AGENT] = {NULL, agent_end},
+    [REQUEST_MODALITY] = {NULL, modality_end},
     [REQUEST_BACKGROUND] = {NULL, background_end},
     [REQUEST_CAP_OR_NONE] = {NULL, cap_or_none_end},
     [REQUEST_CAP] = {NULL, cap_end},

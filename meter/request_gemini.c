@@ -33,6 +33,10 @@
     {path ".max_output_tokens", SCAN_END, REQUEST_CAP},                                            \
     {path ".mediaResolution", SCAN_END, REQUEST_UNSTEADY},                                         \
     {path ".media_resolution", SCAN_END, REQUEST_UNSTEADY},                                        \
+    {path ".responseModalities", SCAN_END, REQUEST_MODALITY},                                      \
+    {path ".response_modalities", SCAN_END, REQUEST_MODALITY},                                     \
+    {path ".responseModalities[]", SCAN_END, REQUEST_MODALITY},                                    \
+    {path ".response_modalities[]", SCAN_END, REQUEST_MODALITY},                                   \
     {path ".candidateCount", SCAN_END, REQUEST_CHOICES},                                           \
     {path ".candidate_count", SCAN_END, REQUEST_CHOICES},                                          \
     {path ".responseSchema", SCAN_BEGIN | SCAN_END, REQUEST_JSON},                                 \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Models that do more than the body says, whatever it says: search, go on by themselves, read files
- * that the text names, reason beyond the cap. */
+/* Models that do more than the body says, whatever it says: search, go on by themselves, make
+ * pictures, read files that the text names, reason beyond the cap. */
 #include "meter/glob.h"
 #include "meter/request.h"
 
@@ -8,7 +8,7 @@
 
 #define LARGE_IMAGE 48200u /* 2,833, and 5,667 for each of eight tiles */
 
-enum trait { SEARCHES, GOES_ON, READS, REASONS_BEYOND, LARGE_IMAGES };
+enum trait { SEARCHES, GOES_ON, DRAWS, READS, REASONS_BEYOND, LARGE_IMAGES };
 
 /* In lower case. PROVIDERS: at every provider. */
 static const struct {
@@ -23,6 +23,7 @@ static const struct {
     {PROVIDER_OPENROUTER, "perplexity/*", SEARCHES, 16},
     {PROVIDERS, "*deep-research*", GOES_ON, 0},
     {PROVIDER_GROQ, "*compound*", GOES_ON, 0},
+    {PROVIDERS, "*-image*", DRAWS, 0},
     {PROVIDER_DASHSCOPE, "qwen-long*", READS, 0},
     {PROVIDER_DASHSCOPE, "qwen-doc*", READS, 0},
     /* A cap of 10 gave 10 tokens and 125 of reasoning: recorded, of grok-4. */
@@ -70,6 +71,9 @@ static void trait_add(struct request_read *read, enum trait trait, uint64_t sear
         break;
     case GOES_ON:
         out->unbounded = out->hold_if_broken = true;
+        break;
+    case DRAWS: /* unasked */
+        out->hold_if_broken = true;
         break;
     case READS:
         out->context_window = true;

@@ -32,6 +32,7 @@ static const struct scan_path chat_paths[] = {
     {"prediction", SCAN_END, REQUEST_FIXED}, /* forbids max_completion_tokens */
     {"web_search_options", SCAN_END, REQUEST_SEARCH_OPTIONS},
     {"response_format", SCAN_BEGIN | SCAN_END, REQUEST_JSON},
+    {"modalities[]", SCAN_END, REQUEST_MODALITY},
     {"tools[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},
     {"tools[].type", SCAN_END, REQUEST_TOOL_TYPE},
     {"functions[]", SCAN_BEGIN | SCAN_END, REQUEST_TOOL},

@@ -390,6 +390,8 @@ void meter_stream_usage(const struct meter_stream *stream, bool whole, struct me
     };
     struct answer answer = stream->reader.answer;
 
+    /* Its end may be megabytes away from its beginning, and was made all the same. */
+    answer.wordless |= stream->reader.event.wordless;
     state.complete = stream->skip || is_complete(stream, whole && !state.undecodable);
     /* One document counts its text as it comes; of a stream's last event nothing is known to have
      * reached anybody. */
@@ -416,14 +418,14 @@ enum figure {
 _Static_assert(FIGURES <= METER_FIGURES_MAX, "meter.h keeps room for every figure");
 
 /* The switches of an answer, in the order of their bits. */
-#define FLAGS 15
+#define FLAGS 16
 static void flags_list(struct answer *answer, bool *list[FLAGS])
 {
-    bool *const flags[FLAGS] = {&answer->error,     &answer->ended,        &answer->ending,
-                                &answer->pending,   &answer->output_begun, &answer->counted_output,
-                                &answer->tier_seen, &answer->unbilled,     &answer->pieces,
-                                &answer->cost.byok, &answer->cut,          &answer->made,
-                                &answer->reasoned,  &answer->geo_seen,     &answer->regional};
+    bool *const flags[FLAGS] = {
+        &answer->error,        &answer->ended,          &answer->ending,    &answer->pending,
+        &answer->output_begun, &answer->counted_output, &answer->tier_seen, &answer->unbilled,
+        &answer->pieces,       &answer->cost.byok,      &answer->cut,       &answer->made,
+        &answer->reasoned,     &answer->geo_seen,       &answer->regional,  &answer->wordless};
 
     memcpy(list, flags, sizeof flags);
 }

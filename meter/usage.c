@@ -213,7 +213,7 @@ void answer_usage(const struct answer *answer, const struct answer_adapter *adap
     out->tier = answer->tier_seen ? answer->tier : request->tier;
     out->regional = answer->geo_seen ? answer->regional : request->regional;
     out->reasoned = answer->reasoned;
-    out->wordless = adapter->wordless || answer->counts[METER_IMAGES] > 0 ||
+    out->wordless = adapter->wordless || answer->wordless || answer->counts[METER_IMAGES] > 0 ||
                     (adapter->opaque && !answer->output_begun);
     out->delivered_tokens = delivered_of(answer, family);
     buckets_fill(answer, adapter, state, out);

@@ -428,7 +428,22 @@ static const struct {
     {"two documents in one line: the first", CHAT, 200,
      "data: {\"usage\":{\"prompt_tokens\":5}}{\"usage\":{\"prompt_tokens\":6}}\n\n", "in=5"},
     {"sound is no text", RESP, 200,
-     "data: {\"type\":\"response.audio.delta\",\"delta\":\"QUJD\"}\n\n", "begun=0 delivered=0"},
+     "data: {\"type\":\"response.audio.delta\",\"delta\":\"QUJD\"}\n\n",
+     "begun=0 delivered=0 wordless=1"},
+    {"... of a chat", CHAT, 200,
+     "data: {\"choices\":[{\"delta\":{\"audio\":{\"data\":\"QUJD\",\"transcript\":\"a\"}}}]}\n\n"
+     "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n",
+     "begun=1 wordless=1 complete=0"},
+    {"... of which half a piece came", CHAT, 200,
+     "data: {\"choices\":[{\"delta\":{\"audio\":{\"data\":\"QUJD", "begun=0 wordless=1"},
+    {"... none", CHAT, 200, "data: {\"choices\":[{\"delta\":{\"audio\":null}}]}\n\n", "wordless=0"},
+    {"a picture of a chat", CHAT, 200,
+     "{\"choices\":[{\"message\":{\"images\":[{\"image_url\":{\"url\":\"data:\"}}]}}]}",
+     "wordless=1 complete=1"},
+    {"a picture of Gemini", GSTR, 200,
+     "data: {\"candidates\":[{\"content\":{\"parts\":[{\"inlineData\":{\"data\":\"QUJD\"}}]}}]}\n\n"
+     "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]}}]}\n\n",
+     "begun=1 wordless=1 complete=0"},
     {"... whatever the order", RESP, 200,
      "data: {\"delta\":\"QUJD\",\"type\":\"response.audio.delta\"}\n\n", "begun=0 delivered=0"},
     /* calls */

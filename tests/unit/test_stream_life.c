@@ -201,6 +201,29 @@ static void goes_on_behind_the_line(void **state)
     recorded_free(&r);
 }
 
+/* Sound that went by before is not forgotten. */
+static void goes_on_behind_sound(void **state)
+{
+    static const char body[] =
+        "data: {\"choices\":[{\"delta\":{\"audio\":{\"data\":\"QQ==\"}}}]}\n\n"
+        "data: {\"choices\":[{\"delta\":{\"content\":\"one\"}}]}\n\n";
+    struct recorded r = recorded_load(streams[0]);
+    struct meter_progress progress;
+    struct meter_usage usage;
+    struct meter_stream *stream;
+
+    (void)state;
+    memcpy(r.body, body, sizeof body - 1);
+    stream = fed(&r, 0, sizeof body - 1, NULL);
+    assert_true(meter_stream_progress(stream, &progress));
+    meter_stream_free(stream);
+    stream = fed(&r, progress.offset, sizeof body - 1, &progress);
+    meter_stream_usage(stream, false, &usage);
+    assert_true(usage.wordless && usage.output_begun);
+    meter_stream_free(stream);
+    recorded_free(&r);
+}
+
 static void cannot_go_on_in_some_answers(void **state)
 {
     static const char *const others[] = {
@@ -401,6 +424,7 @@ int main(void)
         cmocka_unit_test(progress_is_that_of_the_last_whole_event),
         cmocka_unit_test(goes_on_before_half_a_word),
         cmocka_unit_test(goes_on_behind_the_line),
+        cmocka_unit_test(goes_on_behind_sound),
         cmocka_unit_test(cannot_go_on_in_some_answers),
         cmocka_unit_test(takes_no_first_line_for_the_answer),
         cmocka_unit_test(keeps_at_most_256_kib),
