@@ -94,7 +94,11 @@ enum meter_shape meter_shape_of(const struct meter_provider *provider, const cha
 
 /* ---- requests ----------------------------------------------------------------------------- */
 
-/* What the caller knows of a request. provider: from the user's configuration, or NULL: found from
+/* A content type of this many bytes may have been cut, and says nothing. */
+#define METER_TYPE_MAX 255
+
+/* What the caller knows of a request. content_type: NULL where there is none; of several lines the
+ * values, ", " between them. provider: from the user's configuration, or NULL: found from
  * host, then from the shape of the path (provider "unknown"). path has no query. */
 struct meter_target {
     const char *method;

@@ -3,13 +3,13 @@
  * those count that decide the cost; files count by their bytes. What the preloaded object says of a
  * form that libcurl makes is such a form too, with the files left out and their sizes told. What a
  * laxer reader might read otherwise is refused: line ends of one byte, anything before the first
- * boundary or behind the last, headers that cannot be read to their end. */
+ * boundary or behind the last, headers that cannot be read to their end, two boundaries. */
 #include "meter/request.h"
 
 #include <stdio.h>
 
 #define BOUNDARY_MAX 72u
-#define FIELD_NAME   64u
+#define VALUE_ROOM   (BOUNDARY_MAX + 1) /* of a parameter; no field that counts is longer */
 
 struct form {
     const char *p, *end;
@@ -18,7 +18,7 @@ struct form {
 };
 
 struct part {
-    char name[FIELD_NAME]; /* "": none, or longer than any that counts */
+    char name[VALUE_ROOM]; /* "": none, or longer than any that counts */
     bool disposed, named, file;
     uint64_t told_bytes; /* by a Content-Length; 0: by none */
     const char *body;
@@ -49,33 +49,6 @@ bool request_is_form(const char *content_type, const char *body, size_t bytes)
 
 /* ---- boundaries --------------------------------------------------------------------------- */
 
-/* The boundary as the header says it, else as the body begins with it. */
-static bool boundary_find(struct form *form, const char *content_type)
-{
-    const char *at = content_type != NULL ? strcasestr(content_type, "boundary=") : NULL;
-    size_t bytes;
-
-    if (at != NULL) {
-        bool quoted = at[9] == '"';
-
-        at += 9 + quoted;
-        bytes = strcspn(at, quoted ? "\"" : "\";, \t");
-        if (quoted && at[bytes] != '"')
-            return false;
-    } else {
-        const char *stop = memchr(form->p, '\r', (size_t)(form->end - form->p));
-
-        at = form->p + 2;
-        bytes = stop != NULL && stop > at ? (size_t)(stop - at) : 0;
-    }
-    if (bytes == 0 || bytes > BOUNDARY_MAX)
-        return false;
-    memcpy(form->boundary, "--", 2);
-    memcpy(form->boundary + 2, at, bytes);
-    form->boundary_bytes = bytes + 2;
-    return true;
-}
-
 /* Moves behind the boundary that the body begins with. */
 static bool boundary_first(struct form *form)
 {
@@ -102,7 +75,7 @@ static const char *boundary_pass(struct form *form)
     return found - 2;
 }
 
-/* ---- headers ------------------------------------------------------------------------------ */
+/* ---- parameters of headers ---------------------------------------------------------------- */
 
 /* Line ends too: a header may go on in a line that begins with a blank. */
 static bool is_blank(char c)
@@ -117,24 +90,44 @@ static const char *blanks_pass(const char *p, const char *end)
     return p;
 }
 
-/* The value of a parameter, quoted or not; one that is too long becomes "". NULL: it is none. */
-static const char *value_read(const char *p, const char *end, char out[FIELD_NAME])
+/* A parameter of a header; one whose value is too long has "". */
+struct parameter {
+    const char *name;
+    size_t name_bytes;
+    bool quoted;
+    char value[VALUE_ROOM];
+};
+
+/* Behind the value, quoted or not; NULL: it is none. */
+static const char *value_read(const char *p, const char *end, struct parameter *out)
 {
-    bool quoted = p < end && *p == '"';
     size_t used = 0;
 
-    for (p += quoted; p < end && (quoted ? *p != '"' : *p != ';' && !is_blank(*p)); p++) {
-        if (!quoted && *p == '"')
+    out->quoted = p < end && *p == '"';
+    for (p += out->quoted; p < end && (out->quoted ? *p != '"' : *p != ';' && !is_blank(*p)); p++) {
+        if (!out->quoted && *p == '"')
             return NULL;
-        if (quoted && *p == '\\' && end - p > 1 && (p[1] == '"' || p[1] == '\\'))
+        if (out->quoted && *p == '\\' && end - p > 1 && (p[1] == '"' || p[1] == '\\'))
             p++;
-        if (used < FIELD_NAME)
-            out[used++] = *p;
+        if (used < VALUE_ROOM)
+            out->value[used++] = *p;
     }
-    out[used < FIELD_NAME ? used : 0] = '\0';
-    if (quoted)
+    out->value[used < VALUE_ROOM ? used : 0] = '\0';
+    if (out->quoted)
         return p < end ? p + 1 : NULL;
     return used > 0 ? p : NULL;
+}
+
+static const char *parameter_read(const char *p, const char *end, struct parameter *out)
+{
+    out->name = p;
+    while (p < end && *p != '=' && *p != ';' && !is_blank(*p))
+        p++;
+    out->name_bytes = (size_t)(p - out->name);
+    p = blanks_pass(p, end);
+    if (p == end || *p != '=' || out->name_bytes == 0)
+        return NULL;
+    return value_read(blanks_pass(p + 1, end), end, out);
 }
 
 static bool is_word(const char *word, size_t bytes, const char *want)
@@ -142,34 +135,101 @@ static bool is_word(const char *word, size_t bytes, const char *want)
     return bytes == strlen(want) && strncasecmp(word, want, bytes) == 0;
 }
 
-/* A parameter of a disposition; NULL: it is none, or one that says what another reader may take for
- * the name. */
-static const char *parameter_read(struct part *part, const char *p, const char *end)
+static bool is_named(const struct parameter *parameter, const char *want)
 {
-    char value[FIELD_NAME];
-    const char *word = p;
-    size_t bytes;
+    return is_word(parameter->name, parameter->name_bytes, want);
+}
 
-    while (p < end && *p != '=' && *p != ';' && !is_blank(*p))
-        p++;
-    bytes = (size_t)(p - word);
-    p = blanks_pass(p, end);
-    if (p == end || *p != '=' || bytes == 0)
-        return NULL;
-    p = value_read(blanks_pass(p + 1, end), end, value);
-    if (p == NULL)
-        return NULL;
-    if (is_word(word, bytes, "name")) {
-        if (part->named)
-            return NULL;
-        part->named = true;
-        memcpy(part->name, value, sizeof part->name);
-    } else if (bytes > 4 && strncasecmp(word, "name*", 5) == 0) {
-        return NULL;
+/* In pieces, or in another alphabet: "name*0", "name*". */
+static bool is_piece_of(const struct parameter *parameter, const char *want)
+{
+    size_t bytes = strlen(want);
+
+    return parameter->name_bytes > bytes && parameter->name[bytes] == '*' &&
+           strncasecmp(parameter->name, want, bytes) == 0;
+}
+
+/* All of "; name=value; ..."; false: it is no such list, or take did not like one. */
+static bool parameters_read(const char *p, const char *end,
+                            bool (*take)(void *ctx, const struct parameter *parameter), void *ctx)
+{
+    struct parameter parameter;
+
+    while (p < end) {
+        if (*p != ';')
+            return false;
+        p = blanks_pass(p + 1, end);
+        if (p < end && *p != ';') {
+            p = parameter_read(p, end, &parameter);
+            if (p == NULL || !take(ctx, &parameter))
+                return false;
+        }
+        p = blanks_pass(p, end);
     }
-    part->file |=
-        is_word(word, bytes, "filename") || (bytes > 8 && strncasecmp(word, "filename*", 9) == 0);
-    return p;
+    return true;
+}
+
+/* ---- the content type --------------------------------------------------------------------- */
+
+#define LETTERS "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+static bool boundary_set(struct form *form, const char *boundary, size_t bytes)
+{
+    if (bytes == 0 || bytes > BOUNDARY_MAX)
+        return false;
+    memcpy(form->boundary, "--", 2);
+    memcpy(form->boundary + 2, boundary, bytes);
+    form->boundary_bytes = bytes + 2;
+    return true;
+}
+
+/* The characters that a boundary may have (RFC 2046), some of them in quotes alone. */
+static bool boundary_take(void *ctx, const struct parameter *parameter)
+{
+    const char *allowed = parameter->quoted ? LETTERS "'()+_,-./:=? " : LETTERS "'+_-.";
+    struct form *form = ctx;
+    size_t bytes = strlen(parameter->value);
+
+    if (!is_named(parameter, "boundary"))
+        return !is_piece_of(parameter, "boundary");
+    return form->boundary_bytes == 0 && strspn(parameter->value, allowed) == bytes &&
+           boundary_set(form, parameter->value, bytes);
+}
+
+static bool type_read(struct form *form, const char *type)
+{
+    const char *end = type + strlen(type), *p = blanks_pass(type, end);
+
+    p = blanks_pass(p + strspn(p, LETTERS "!#$&^_.+-/"), end);
+    return end - type < METER_TYPE_MAX && parameters_read(p, end, boundary_take, form);
+}
+
+/* The boundary as the header says it, else as the body begins with it. */
+static bool boundary_find(struct form *form, const char *content_type)
+{
+    const char *stop = memchr(form->p, '\r', (size_t)(form->end - form->p));
+    size_t bytes = stop != NULL ? (size_t)(stop - form->p) : 0;
+
+    if (content_type != NULL && !type_read(form, content_type))
+        return false;
+    return form->boundary_bytes > 0 || (bytes > 2 && boundary_set(form, form->p + 2, bytes - 2));
+}
+
+/* ---- headers of parts --------------------------------------------------------------------- */
+
+/* false: what another reader may take for the name, or the name again. */
+static bool disposition_take(void *ctx, const struct parameter *parameter)
+{
+    struct part *part = ctx;
+
+    part->file |= is_named(parameter, "filename") || is_piece_of(parameter, "filename");
+    if (!is_named(parameter, "name"))
+        return !is_piece_of(parameter, "name");
+    if (part->named)
+        return false;
+    part->named = true;
+    memcpy(part->name, parameter->value, sizeof part->name);
+    return true;
 }
 
 static bool disposition_read(struct part *part, const char *p, const char *end)
@@ -180,16 +240,7 @@ static bool disposition_read(struct part *part, const char *p, const char *end)
     for (; p < end && *p != ';'; p++)
         if (*p == '=' || *p == '"')
             return false;
-    while (p != NULL && p < end) {
-        if (*p != ';')
-            return false;
-        p = blanks_pass(p + 1, end);
-        if (p < end && *p != ';')
-            p = parameter_read(part, p, end);
-        if (p != NULL)
-            p = blanks_pass(p, end);
-    }
-    return first && p != NULL;
+    return parameters_read(p, end, disposition_take, part) && first;
 }
 
 /* No control bytes but tabs, and line ends that a blank goes on behind. */
@@ -320,7 +371,11 @@ enum meter_err request_form(struct request_read *read, const char *content_type,
     struct meter_error none;
     char *text = error != NULL ? error->text : none.text;
 
-    if (!boundary_find(&form, content_type) || !boundary_first(&form)) {
+    if (!boundary_find(&form, content_type)) {
+        (void)snprintf(text, sizeof none.text, "the form has no boundary that can be read");
+        return METER_NOT_JSON;
+    }
+    if (!boundary_first(&form)) {
         (void)snprintf(text, sizeof none.text, "the form does not begin with its boundary");
         return METER_NOT_JSON;
     }

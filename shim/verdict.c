@@ -87,24 +87,34 @@ static bool can_strip(const struct shim_handle *handle)
     return shim_option_text(handle, SLOT_ENCODING) == NULL;
 }
 
+static void type_add(char type[WIRE_TYPE_ROOM], const char *between, const char *text)
+{
+    size_t used = strlen(type);
+
+    (void)snprintf(type + used, WIRE_TYPE_ROOM - used, "%s%s", between, text);
+}
+
+/* As it is sent: all lines of it; libcurl puts the boundary of its own forms behind the caller's
+ * type. */
 static void put_content_type(const struct shim_handle *handle, struct wire_writer *w)
 {
     static const char name[] = "content-type:";
     const struct curl_slist *line = shim_option_pointer(handle, SLOT_HEADERS);
-    char value[256];
+    char type[WIRE_TYPE_ROOM] = "";
 
-    if (handle->method == SHIM_MIME) {
-        wire_put_text(w, WIRE_CONTENT_TYPE, "multipart/form-data; boundary=flyball-form");
-        return;
+    for (; line != NULL; line = line->next) {
+        const char *value = line->data + sizeof name - 1;
+
+        if (strncasecmp(line->data, name, sizeof name - 1) != 0)
+            continue;
+        value += strspn(value, " \t");
+        if (*value != '\0')
+            type_add(type, type[0] != '\0' ? ", " : "", value);
     }
-    for (; line != NULL; line = line->next)
-        if (strncasecmp(line->data, name, sizeof name - 1) == 0) {
-            (void)snprintf(value, sizeof value, "%s",
-                           line->data + sizeof name - 1 +
-                               strspn(line->data + sizeof name - 1, " "));
-            wire_put_text(w, WIRE_CONTENT_TYPE, value);
-            return;
-        }
+    if (handle->method == SHIM_MIME)
+        type_add(type, type[0] != '\0' ? "" : "multipart/form-data", "; boundary=flyball-form");
+    if (type[0] != '\0')
+        wire_put_text(w, WIRE_CONTENT_TYPE, type);
 }
 
 static int64_t timeout_of(const struct shim_handle *handle)

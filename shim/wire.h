@@ -29,6 +29,7 @@
 #define WIRE_FRAME_MAX 65536u       /* a whole frame, head included */
 #define WIRE_DATA_MAX  32768u       /* tapped bytes in one frame */
 #define WIRE_BODY_HERE 32768u       /* a body up to this is in the frame of its ADMIT */
+#define WIRE_TYPE_ROOM 256u         /* for WIRE_CONTENT_TYPE, which is cut to fit, and its NUL */
 #define WIRE_BODY_MAX  (256u << 20) /* a request body; longer: refused as request_too_large */
 
 /* A waiting caller hears something at least this often; silence of WIRE_SILENCE_MS means that the

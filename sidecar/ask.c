@@ -27,6 +27,8 @@ static void hash_question(struct side_call *call)
     store_hash_end(&hash, call->hash);
 }
 
+_Static_assert(WIRE_TYPE_ROOM == METER_TYPE_MAX + 1, "what is cut is known to be");
+
 /* In the loop, or in the worker: touches nothing of the call that the loop changes meanwhile. */
 static enum meter_err read_question(struct side_call *call, struct meter_error *error)
 {

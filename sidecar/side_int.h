@@ -378,7 +378,7 @@ struct side_call {
     uint8_t id[16];
     char id_text[37];
     struct meter_request request;
-    char method[32], host[300], path[4096], content_type[256];
+    char method[32], host[300], path[4096], content_type[WIRE_TYPE_ROOM];
     const unsigned char *body; /* the request's; NULL: none */
     size_t body_bytes;
     bool body_mapped;       /* it is the caller's sealed memfd; else a copy */

@@ -132,6 +132,10 @@ static const struct {
      "name=\"model\"\r\n\r\nm\r\n"
      "--0123456789012345678901234567890123456789012345678901234567890123456789--",
      "m=m"},
+    {"... behind a parameter that ends like it", SPEAK,
+     "multipart/form-data; xboundary=C; boundary=B", MODEL END, "m=whisper-1"},
+    {"... behind one that has it in quotes", SPEAK,
+     "multipart/form-data; x=\"; boundary=C\" ; boundary = \"B\";", MODEL END, "m=whisper-1"},
     {"no content type: the body's own boundary", SPEAK, NULL, MODEL END, "m=whisper-1"},
     {"no boundary in the content type", SPEAK, "multipart/form-data", MODEL END, "m=whisper-1"},
     {"another content type", SPEAK, "application/json", MODEL END, "m=whisper-1"},
@@ -266,6 +270,29 @@ static const struct {
      "boundary=0123456789012345678901234567890123456789012345678901234567890123456789abc",
      "--0123456789012345678901234567890123456789012345678901234567890123456789abc--",
      METER_NOT_JSON, "boundary"},
+    {"two boundaries", SPEAK, "multipart/form-data; boundary=B; boundary=C", MODEL END,
+     METER_NOT_JSON, "boundary"},
+    {"... that are the same", SPEAK, "multipart/form-data; boundary=B; Boundary=\"B\"", MODEL END,
+     METER_NOT_JSON, "boundary"},
+    {"... of two lines", SPEAK, TYPE ", " TYPE, MODEL END, METER_NOT_JSON, "boundary"},
+    {"... the first of which has none", SPEAK, "multipart/form-data, " TYPE, MODEL END,
+     METER_NOT_JSON, "boundary"},
+    {"a boundary in the value of another", SPEAK, "multipart/form-data; x=\"a; boundary=B",
+     MODEL END, METER_NOT_JSON, "boundary"},
+    {"a parameter that ends like it", SPEAK, "multipart/form-data; xboundary=B; boundary=C",
+     MODEL END, METER_NOT_JSON, "boundary"},
+    {"a boundary in pieces", SPEAK, "multipart/form-data; boundary*0=B", MODEL END, METER_NOT_JSON,
+     "boundary"},
+    {"... in another alphabet", SPEAK, "multipart/form-data; boundary*=utf-8''B; boundary=B",
+     MODEL END, METER_NOT_JSON, "boundary"},
+    {"... without a value", SPEAK, "multipart/form-data; boundary", MODEL END, METER_NOT_JSON,
+     "boundary"},
+    {"... with what only quotes may have", SPEAK, "multipart/form-data; boundary=a=b",
+     "--a=b\r\n\r\nx\r\n--a=b--", METER_NOT_JSON, "boundary"},
+    {"... with what no boundary may have", SPEAK, "multipart/form-data; boundary=\"\\B\"",
+     "--\\B\r\n\r\nx\r\n--\\B--", METER_NOT_JSON, "boundary"},
+    {"something behind it", SPEAK, "multipart/form-data; boundary=\"B\" x", MODEL END,
+     METER_NOT_JSON, "boundary"},
     {"a boundary that is not the body's", SPEAK, "multipart/form-data; boundary=C", MODEL END,
      METER_NOT_JSON, "boundary"},
     {"a form where there is none", CHAT, TYPE, MODEL END, METER_NOT_JSON, "JSON"},
@@ -344,6 +371,23 @@ static void refuses_what_a_laxer_reader_might_read_otherwise(void **state)
             fail_msg("%s: want %d, got %d \"%s\"", refused[i].why, refused[i].want, err,
                      error.text);
     }
+}
+
+/* Of a content type that may have been cut nobody knows what stood behind it. */
+static void refuses_a_content_type_that_may_be_cut(void **state)
+{
+    char type[METER_TYPE_MAX + 1];
+    struct meter_request request;
+    struct meter_error error;
+
+    (void)state;
+    (void)snprintf(type, sizeof type, "%s; x=%0255d", TYPE, 0);
+    assert_int_equal(strlen(type), METER_TYPE_MAX);
+    assert_int_equal(form_read(SPEAK, type, MODEL END, strlen(MODEL END), &request, &error),
+                     METER_NOT_JSON);
+    type[METER_TYPE_MAX - 1] = '\0';
+    assert_int_equal(form_read(SPEAK, type, MODEL END, strlen(MODEL END), &request, &error),
+                     METER_OK);
 }
 
 /* A NUL in a name would end it early. */
@@ -469,6 +513,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_decides_the_cost),
         cmocka_unit_test(refuses_what_a_laxer_reader_might_read_otherwise),
+        cmocka_unit_test(refuses_a_content_type_that_may_be_cut),
         cmocka_unit_test(refuses_a_nul_in_a_header),
         cmocka_unit_test(reads_no_form_that_is_cut),
         cmocka_unit_test(survives_any_other_byte),
