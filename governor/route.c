@@ -44,14 +44,18 @@ unsigned gov_complexity_by_name(const char *name)
 
 /* ---- paths -------------------------------------------------------------------------------- */
 
-/* No recursion: a pattern of many stars goes back to the last star of each kind alone. */
+/* No recursion: a pattern of many stars goes back to the last star of each kind alone. What is
+ * behind a whole part of **, as in a / ** / b, begins where a part of the path does. */
 bool gov_path_matches(const char *pattern, const char *path)
 {
-    const char *star = NULL, *star_at = NULL, *deep = NULL, *deep_at = NULL;
+    const char *first = pattern, *star = NULL, *star_at = NULL, *deep = NULL, *deep_at = NULL;
+    bool parts = false;
 
     while (*path != '\0') {
         if (pattern[0] == '*' && pattern[1] == '*') {
-            pattern += 2 + (pattern[2] == '/');
+            parts = (pattern == first || pattern[-1] == '/') && pattern[2] == '/';
+            pattern += 2 + parts;
+            parts = parts && *pattern != '\0';
             deep = pattern;
             deep_at = path;
             star = NULL;
@@ -64,7 +68,7 @@ bool gov_path_matches(const char *pattern, const char *path)
         } else if (star != NULL && *star_at != '/') {
             pattern = star;
             path = ++star_at;
-        } else if (deep != NULL) {
+        } else if (deep != NULL && (!parts || (deep_at = strchr(deep_at, '/')) != NULL)) {
             pattern = deep;
             path = ++deep_at;
             star = NULL;

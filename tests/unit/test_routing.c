@@ -33,6 +33,17 @@ static const struct {
     {"**", "a/b", true},
     {"a*b*c", "axxbyyc", true},
     {"a*b*c", "axxbyy", false},
+    {"src/**/key.c", "src/monkey.c", false},
+    {"src/**/key.c", "src/key.c", true},
+    {"src/**/key.c", "src/a/monkey.c", false},
+    {"src/**/key.c", "src/a/b/key.c", true},
+    {"**/key.c", "monkey.c", false},
+    {"**/a/**/b", "xa/a/c/db/b", true},
+    {"**/a/**/b", "xa/c/b", false},
+    {"**/k*.c", "monkey.c", false},
+    {"**/k*.c", "mon/k/key.c", true},
+    {"a**b", "a/x/cb", true},
+    {"src/**/", "src/a/b", true},
 };
 
 static void patterns_match_paths(void **state)
