@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Routing, as the configuration has it: it travels as JSON, and is read (with its registry) here
- * once to see that it is sound. */
+/* Routing, as the configuration has it: keys and shapes are looked at here, where their places are
+ * known. It travels as JSON, and is read (with its registry) here once to see that it is sound. */
 #include "sidecar/routing.h"
 #include "sidecar/side_config.h"
 
@@ -31,49 +31,135 @@ static bool pair_add(struct side_reader *reader, const yaml_node_t *name_node, c
     return json_object_set_new(data, name, json_of(reader, value)) == 0;
 }
 
+/* NULL: out of memory; what is wrong with its texts has been looked for before. */
 static json_t *json_of(struct side_reader *reader, const yaml_node_t *node)
 {
-    json_t *out = NULL;
+    json_t *out;
+    bool ok = true;
 
     if (node->type == YAML_SCALAR_NODE)
         return scalar_of(node);
     if (node->type == YAML_MAPPING_NODE) {
         out = json_object();
-        (void)side_read_pairs(reader, node, pair_add, out);
-    } else if (node->type == YAML_SEQUENCE_NODE) {
+        ok = side_read_pairs(reader, node, pair_add, out);
+    } else {
         out = json_array();
         for (yaml_node_item_t *item = node->data.sequence.items.start;
-             item < node->data.sequence.items.top; item++)
-            (void)json_array_append_new(out, json_of(reader, side_read_node(reader, *item)));
+             item < node->data.sequence.items.top && ok; item++)
+            ok = json_array_append_new(out, json_of(reader, side_read_node(reader, *item))) == 0;
     }
-    return out;
+    if (ok)
+        return out;
+    json_decref(out);
+    return NULL;
 }
 
-/* A relative file is meant from where the configuration stands. */
-static bool registry_place(struct side_reader *reader, const yaml_node_t *node, json_t *json)
+/* ---- what stands where ---------------------------------------------------------------------- */
+
+static bool is_text(struct side_reader *reader, const yaml_node_t *value)
 {
-    const char *text = json_string_value(json_object_get(json, "registry"));
-    const char *slash = strrchr(reader->file, '/');
+    return side_read_text(reader, value) != NULL;
+}
+
+static bool is_texts(struct side_reader *reader, const yaml_node_t *value)
+{
+    return side_read_list(reader, value, is_text);
+}
+
+static bool is_risk_rule(struct side_reader *reader, const yaml_node_t *value)
+{
+    static const struct side_key keys[] = {{"level", is_text}, {"paths", is_texts}, {NULL, NULL}};
+
+    return side_read_map(reader, value, keys);
+}
+
+static bool is_when(struct side_reader *reader, const yaml_node_t *value)
+{
+    static const struct side_key keys[] = {{"input_tokens", is_text},
+                                           {"tools", is_text},
+                                           {"files", is_text},
+                                           {"thinking", is_text},
+                                           {NULL, NULL}};
+
+    return side_read_map(reader, value, keys);
+}
+
+static bool is_complexity_rule(struct side_reader *reader, const yaml_node_t *value)
+{
+    static const struct side_key keys[] = {{"level", is_text}, {"when", is_when}, {NULL, NULL}};
+
+    return side_read_map(reader, value, keys);
+}
+
+static bool is_row(struct side_reader *reader, const yaml_node_t *value)
+{
+    static const struct side_key keys[] = {
+        {"R0", is_text}, {"R1", is_text}, {"R2", is_text}, {"R3", is_text}, {NULL, NULL}};
+
+    return side_read_map(reader, value, keys);
+}
+
+/* A part that is as it should be, into the JSON. */
+static bool keep(struct side_reader *reader, const yaml_node_t *value, const char *name)
+{
+    return json_object_set_new(reader->routing, name, json_of(reader, value)) == 0 ||
+           side_read_fail(reader, value, "out of memory");
+}
+
+static bool read_risk_rules(struct side_reader *reader, const yaml_node_t *value)
+{
+    return side_read_list(reader, value, is_risk_rule) && keep(reader, value, "risk_rules");
+}
+
+static bool read_complexity_rules(struct side_reader *reader, const yaml_node_t *value)
+{
+    return side_read_list(reader, value, is_complexity_rule) &&
+           keep(reader, value, "complexity_rules");
+}
+
+static bool read_governance(struct side_reader *reader, const yaml_node_t *value)
+{
+    return is_texts(reader, value) && keep(reader, value, "governance_patterns");
+}
+
+static bool read_matrix(struct side_reader *reader, const yaml_node_t *value)
+{
+    static const struct side_key keys[] = {
+        {"L0", is_row}, {"L1", is_row}, {"L2", is_row}, {"L3_plus", is_row}, {NULL, NULL}};
+
+    return side_read_map(reader, value, keys) && keep(reader, value, "matrix");
+}
+
+static bool read_caps(struct side_reader *reader, const yaml_node_t *value)
+{
+    static const struct side_key keys[] = {{"daily_usd", is_text},
+                                           {"weekly_usd", is_text},
+                                           {"per_task_usd", is_text},
+                                           {"t0_calls_per_day", NULL},
+                                           {NULL, NULL}};
+
+    return side_read_map(reader, value, keys) && keep(reader, value, "caps");
+}
+
+static bool read_registry(struct side_reader *reader, const yaml_node_t *value)
+{
     char path[1024], *real;
 
-    if (text == NULL)
-        return side_read_fail(reader, node, "routing needs a 'registry', which is a file");
-    if (*text == '/' || slash == NULL)
-        (void)snprintf(path, sizeof path, "%s", text);
-    else
-        (void)snprintf(path, sizeof path, "%.*s/%s", (int)(slash - reader->file), reader->file,
-                       text);
+    if (!side_read_path(reader, value, path, sizeof path))
+        return false;
     real = realpath(path, NULL);
     if (real == NULL)
-        return side_read_fail(reader, node, "%s: %s", path, strerror(errno));
-    (void)json_object_set_new(json, "registry", json_string(real));
+        return side_read_fail(reader, value, "%s: %s", path, strerror(errno));
+    (void)json_object_set_new(reader->routing, "registry", json_string(real));
     free(real);
     return true;
 }
 
-static bool take(struct side_reader *reader, const yaml_node_t *node, json_t *json)
+/* ---- all of it ------------------------------------------------------------------------------ */
+
+static bool take(struct side_reader *reader, const yaml_node_t *node)
 {
-    char *text = registry_place(reader, node, json) ? json_dumps(json, JSON_COMPACT) : NULL;
+    char *text = json_dumps(reader->routing, JSON_COMPACT);
     struct side_error error = {{0}};
     struct side_routing *routing;
     bool ok;
@@ -100,10 +186,17 @@ static bool take(struct side_reader *reader, const yaml_node_t *node, json_t *js
 
 bool side_read_routing(struct side_reader *reader, const yaml_node_t *value)
 {
-    json_t *json = value->type == YAML_MAPPING_NODE ? json_of(reader, value) : NULL;
-    bool ok = json != NULL ? reader->error->text[0] == '\0' && take(reader, value, json)
-                           : side_read_fail(reader, value, "a mapping is expected");
+    static const struct side_key keys[] = {{"registry", read_registry},
+                                           {"risk_rules", read_risk_rules},
+                                           {"complexity_rules", read_complexity_rules},
+                                           {"governance_patterns", read_governance},
+                                           {"matrix", read_matrix},
+                                           {"caps", read_caps},
+                                           {NULL, NULL}};
+    bool ok;
 
-    json_decref(json);
+    reader->routing = json_object();
+    ok = side_read_map(reader, value, keys) && take(reader, value);
+    json_decref(reader->routing);
     return ok;
 }

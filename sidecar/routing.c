@@ -135,8 +135,7 @@ static bool risks_read(const json_t *rules, struct side_routing *out, struct sid
                 (struct gov_risk_rule){gov_risk_by_name(level), json_string_value(path)};
         }
     }
-    return json_is_array(rules) || rules == NULL ||
-           side_fail(error, "risk_rules: a list is expected");
+    return true;
 }
 
 static bool least_read(const json_t *when, const char *name, int64_t *out)
@@ -150,16 +149,15 @@ static bool least_read(const json_t *when, const char *name, int64_t *out)
 static bool complexities_read(const json_t *rules, struct side_routing *out,
                               struct side_error *error)
 {
-    static const char *const known[] = {"input_tokens", "tools", "files", "thinking"};
     size_t i;
-    json_t *rule, *value;
+    json_t *rule;
 
     out->complexities = calloc(json_array_size(rules) + 1, sizeof *out->complexities);
     out->gov.complexities = out->complexities;
     json_array_foreach(rules, i, rule)
     {
         struct gov_complexity_rule *to = &out->complexities[i];
-        const char *level = text_of(rule, "level"), *name;
+        const char *level = text_of(rule, "level");
         json_t *when = json_object_get(rule, "when");
         const json_t *thinking = json_object_get(when, "thinking");
 
@@ -170,15 +168,6 @@ static bool complexities_read(const json_t *rules, struct side_routing *out,
             (thinking != NULL && !json_is_boolean(thinking)))
             return side_fail(error, "complexity_rules: a rule has a level, L0 to L3_plus, and "
                                     "'when: { input_tokens, tools, files, thinking }'");
-        json_object_foreach(when, name, value)
-        {
-            size_t j = 0;
-
-            while (j < 4 && strcmp(known[j], name) != 0)
-                j++;
-            if (j == 4)
-                return side_fail(error, "complexity_rules: '%.40s' is no signal", name);
-        }
         to->level = gov_complexity_by_name(level);
         to->thinking = thinking != NULL ? json_is_true(thinking) : -1;
         out->gov.complexity_count++;
@@ -243,35 +232,15 @@ static bool cap_read(const json_t *caps, const char *name, int64_t *out, struct 
 
 static bool caps_read(const json_t *caps, struct side_routing *out, struct side_error *error)
 {
-    if (json_object_get(caps, "t0_calls_per_day") != NULL)
-        return side_fail(error, "caps: t0_calls_per_day is not supported by this version");
     return cap_read(caps, "daily_usd", &out->daily_pusd, error) &&
            cap_read(caps, "weekly_usd", &out->weekly_pusd, error) &&
            cap_read(caps, "per_task_usd", &out->per_task_pusd, error);
 }
 
-static bool keys_check(const json_t *config, struct side_error *error)
-{
-    static const char *const known[] = {
-        "registry", "risk_rules", "complexity_rules", "governance_patterns", "matrix", "caps"};
-    const char *name;
-    json_t *value;
-
-    json_object_foreach((json_t *)(uintptr_t)config, name, value)
-    {
-        size_t i = 0;
-
-        while (i < sizeof known / sizeof known[0] && strcmp(known[i], name) != 0)
-            i++;
-        if (i == sizeof known / sizeof known[0])
-            return side_fail(error, "'%.40s' is no key of routing", name);
-    }
-    return text_of(config, "registry") != NULL || side_fail(error, "routing needs a 'registry'");
-}
-
 struct side_routing *side_routing_new(const char *text, struct side_error *error)
 {
     struct side_routing *out = calloc(1, sizeof *out);
+    const char *registry;
 
     if (out == NULL) {
         (void)side_fail(error, "out of memory");
@@ -279,15 +248,15 @@ struct side_routing *side_routing_new(const char *text, struct side_error *error
     }
     memcpy(out->gov.matrix, gov_matrix, sizeof gov_matrix);
     out->config = json_loads(text, 0, NULL);
-    if (json_is_object(out->config) && keys_check(out->config, error) &&
+    registry = text_of(out->config, "registry");
+    if ((registry != NULL || side_fail(error, "routing needs a 'registry', which is a file")) &&
         risks_read(json_object_get(out->config, "risk_rules"), out, error) &&
         complexities_read(json_object_get(out->config, "complexity_rules"), out, error) &&
         governance_read(json_object_get(out->config, "governance_patterns"), out, error) &&
         matrix_read(json_object_get(out->config, "matrix"), &out->gov, error) &&
         caps_read(json_object_get(out->config, "caps"), out, error) &&
-        side_registry_read(text_of(out->config, "registry"), out, error))
+        side_registry_read(registry, out, error))
         return out;
-    (void)side_fail(error, "routing is not an object");
     side_routing_free(out);
     return NULL;
 }

@@ -19,6 +19,7 @@ struct side_reader {
     struct side_window *window; /* the one being read */
     bool window_limited;        /* it has a limit */
     struct side_provider provider;
+    json_t *routing; /* what is read of it so far */
 };
 
 typedef bool (*side_key_handler)(struct side_reader *reader, const yaml_node_t *value);
