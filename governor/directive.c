@@ -168,8 +168,7 @@ void gov_direct(const struct gov_standing *standing, struct gov_directive *out)
     const unsigned actions[] = {
         [GOV_OK] = 0,
         [GOV_WARNING] = GOV_PACING,
-        [GOV_HARD_LIMIT] =
-            GOV_PACING | GOV_TIGHTENING | (rules->prefer_local ? (unsigned)GOV_PREFER_LOCAL : 0u),
+        [GOV_HARD_LIMIT] = GOV_PACING | GOV_TIGHTENING,
     };
     const int64_t pacing_ms[] = {
         [GOV_OK] = 0,

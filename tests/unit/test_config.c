@@ -278,6 +278,9 @@ static const char *const later[] = {
     "cacert: f",
     "on_unavailable: deny",
     "providers: [ { name: openai, upstream: 'http://u' } ]",
+    "quality: { prefer_local_model: true }",
+    "quality: { local_model_id: llama3.2 }",
+    "routing: { caps: { t0_calls_per_day: 5 } }",
 };
 
 static void what_is_not_kept_is_not_accepted(void **state)

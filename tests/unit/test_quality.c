@@ -78,12 +78,6 @@ static void words_are_taken(void **state)
     (void)state;
     assert_true(read_one(&spec, "RUNTIME_BUDGET_DEFAULT_PROFILE=economy", &error));
     assert_int_equal(spec.quality.rules.preset, GOV_ECONOMY);
-    assert_true(read_one(&spec, "RUNTIME_BUDGET_PREFER_LOCAL_MODEL=1", &error));
-    assert_true(spec.quality.rules.prefer_local);
-    assert_true(read_one(&spec, "RUNTIME_BUDGET_PREFER_LOCAL_MODEL=off", &error));
-    assert_false(spec.quality.rules.prefer_local);
-    assert_true(read_one(&spec, "RUNTIME_BUDGET_LOCAL_MODEL_ID=llama3.2", &error));
-    assert_string_equal(spec.quality.local_model, "llama3.2");
 }
 
 static void what_does_not_parse_is_an_error_that_names_it(void **state)
@@ -106,8 +100,8 @@ static void what_does_not_parse_is_an_error_that_names_it(void **state)
         "HARD_PACING_MS=1s",
         "PROVIDER_COOLDOWN_MS=99999999999999999999",
         "DEFAULT_PROFILE=best",
-        "PREFER_LOCAL_MODEL=maybe",
-        "LOCAL_MODEL_ID=",
+        "PREFER_LOCAL_MODEL=false", /* not supported */
+        "LOCAL_MODEL_ID=llama3.2",
     };
 
     (void)state;
@@ -191,9 +185,8 @@ static void metering_alone_only_warns(void **state)
 
 static void it_arrives_as_it_was_sent(void **state)
 {
-    static const char *const names[] = {"guards",         "preset",      "prefer_local",
-                                        "cooldown_ms",    "warning_ppm", "warning_pacing_ms",
-                                        "hard_pacing_ms", "local_model"};
+    static const char *const names[] = {
+        "guards", "preset", "cooldown_ms", "warning_ppm", "warning_pacing_ms", "hard_pacing_ms"};
     struct side_quality sent, got;
     json_t *json;
 
@@ -203,12 +196,10 @@ static void it_arrives_as_it_was_sent(void **state)
     sent.guards[1].on = true;
     sent.guards[2].tokens = 77;
     sent.rules.preset = GOV_ECONOMY;
-    sent.rules.prefer_local = true;
     sent.rules.warning_ppm = 123456;
     sent.rules.warning_pacing_ms = 1;
     sent.rules.hard_pacing_ms = 2;
     sent.cooldown_ms = 3;
-    (void)strcpy(sent.local_model, "llama");
     json = side_quality_json(&sent);
     assert_true(side_quality_parse(json, &got));
     assert_memory_equal(&sent, &got, sizeof sent);
