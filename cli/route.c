@@ -25,24 +25,73 @@ static bool log_it(json_t *record)
                     "it does not count") == CLI_OK;
 }
 
-static struct side_routing *routing_of(const char *config, struct side_error *error)
+/* The rules as they are configured, and who is blocked under them. */
+struct router {
+    struct side_routing *routing;
+    const struct gov_routing *gov; /* of it */
+    char timezone[64];
+    int64_t requests, tokens; /* of a provider's guardrail; 0: it has none */
+    json_t *blocked;          /* providers */
+};
+
+static bool router_read(struct router *router, const char *config, struct side_error *error)
 {
     struct side_spec *spec = calloc(1, sizeof *spec);
-    struct side_routing *routing = NULL;
+    const char *const *env = (const char *const *)environ;
 
     if (spec == NULL)
-        return NULL;
+        return side_fail(error, "out of memory");
     side_spec_init(spec);
-    if (side_config_read(spec, config, NULL, (const char *const *)environ, error) &&
+    if (side_config_read(spec, config, NULL, env, error) &&
+        side_quality_env(&spec->quality, env, error) &&
         (spec->routing[0] != '\0' || side_fail(error, "the configuration has no 'routing:'")))
-        routing = side_routing_new(spec->routing, error);
+        router->routing = side_routing_new(spec->routing, error);
+    if (router->routing != NULL) {
+        router->gov = &router->routing->gov;
+        memcpy(router->timezone, spec->timezone, sizeof router->timezone);
+        if (spec->quality.guards[SIDE_GUARD_PROVIDER].on) {
+            router->requests = spec->quality.guards[SIDE_GUARD_PROVIDER].requests;
+            router->tokens = spec->quality.guards[SIDE_GUARD_PROVIDER].tokens;
+        }
+    }
     free(spec);
-    return routing;
+    return router->routing != NULL;
+}
+
+static void take_blocked(void *data, const char *line, size_t length)
+{
+    (void)json_array_append_new(((struct router *)data)->blocked,
+                                json_loadb(line, length, 0, NULL));
+}
+
+static bool blocked_read(struct router *router)
+{
+    router->blocked = json_array();
+    return cli_ask(json_pack("{s:s,s:s,s:I,s:I}", "verb", "blocked", "timezone", router->timezone,
+                             "requests", (json_int_t)router->requests, "tokens",
+                             (json_int_t)router->tokens),
+                   take_blocked, router) == CLI_OK;
+}
+
+static bool is_blocked(const void *data, const char *provider)
+{
+    const struct router *router = data;
+    json_t *row;
+    size_t i;
+
+    json_array_foreach(router->blocked, i, row)
+    {
+        const char *name = json_string_value(json_object_get(row, "provider"));
+
+        if (name != NULL && strcmp(name, provider) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* ---- a task ------------------------------------------------------------------------------- */
 
-static int route(const struct side_routing *routing, const json_t *json)
+static int route(struct router *router, const json_t *json)
 {
     static const char *paths[SIDE_TASK_PATHS];
     const char *id, *agent = json_string_value(json_object_get(json, "agent"));
@@ -55,7 +104,9 @@ static int route(const struct side_routing *routing, const json_t *json)
 
     if (!side_task_read(json, paths, &task, &id, &error))
         return cli_usage("route", "%s", error.text);
-    gov_select_model(&task, &routing->gov, NULL, NULL, &selection);
+    if (!blocked_read(router))
+        return CLI_UNAVAILABLE;
+    gov_select_model(&task, router->gov, is_blocked, router, &selection);
     out = side_selection_json(&selection);
     record = json_pack(
         "{s:s,s:s*,s:s,s:s,s:s,s:s*,s:s*,s:s*,s:s,s:b,s:s}", "task_id", id, "agent", agent, "tier",
@@ -77,7 +128,7 @@ static int route(const struct side_routing *routing, const json_t *json)
     return selection.model != NULL ? CLI_OK : 1;
 }
 
-static int route_file(const struct side_routing *routing, const char *path)
+static int route_file(struct router *router, const char *path)
 {
     size_t bytes;
     char *text = cli_slurp(path, &bytes);
@@ -92,7 +143,7 @@ static int route_file(const struct side_routing *routing, const char *path)
                                         where.column, where.text)
                             : cli_usage("route", "%s: a task is a JSON object", path);
     else
-        code = route(routing, json);
+        code = route(router, json);
     json_decref(json);
     free(text);
     return code;
@@ -121,8 +172,8 @@ static void take_event(void *data, const char *line, size_t length)
 }
 
 /* A new record beside the one that was: nothing of it is changed. */
-static int escalate(const struct side_routing *routing, const char *task, const char *to,
-                    const char *reason, const char *actor)
+static int escalate(struct router *router, const char *task, const char *to, const char *reason,
+                    const char *actor)
 {
     struct last last = {.task = task};
     const struct gov_model *model;
@@ -133,12 +184,13 @@ static int escalate(const struct side_routing *routing, const char *task, const 
 
     if (tier == GOV_TIERS)
         return cli_usage("route", "--to '%s' is none of T0 to T4", to);
-    if (cli_ask(json_pack("{s:s,s:b}", "verb", "events", "all", 1), take_event, &last) != CLI_OK)
+    if (!blocked_read(router) ||
+        cli_ask(json_pack("{s:s,s:b}", "verb", "events", "all", 1), take_event, &last) != CLI_OK)
         return CLI_UNAVAILABLE;
     if (last.record == NULL)
         return cli_fail(1, "no task '%s' has been routed", task);
     from = json_string_value(json_object_get(last.record, "tier_selected"));
-    model = gov_model_of(&routing->gov, tier, NULL, NULL, NULL);
+    model = gov_model_of(router->gov, tier, NULL, is_blocked, router);
     if (from == NULL || gov_tier_by_name(from) <= tier || model == NULL) {
         json_decref(last.record);
         return model == NULL
@@ -175,7 +227,7 @@ int cli_route(int argc, char **argv)
     const char *task = NULL, *escalated = NULL, *to = NULL, *reason = NULL, *config = NULL;
     const char *actor = cli_login();
     struct side_error error = {{0}};
-    struct side_routing *routing;
+    struct router router = {0};
     int id, code;
 
     opterr = 0;
@@ -192,12 +244,12 @@ int cli_route(int argc, char **argv)
         return cli_usage("route", "--task FILE or --escalate TASK is expected");
     if (escalated != NULL && (to == NULL || reason == NULL))
         return cli_usage("route", "--escalate needs --to TIER and --reason R");
-    routing = routing_of(config, &error);
-    if (routing == NULL)
+    if (!router_read(&router, config, &error))
         return cli_usage("route", "%s", error.text);
     code =
-        task != NULL ? route_file(routing, task) : escalate(routing, escalated, to, reason, actor);
-    side_routing_free(routing);
+        task != NULL ? route_file(&router, task) : escalate(&router, escalated, to, reason, actor);
+    side_routing_free(router.routing);
+    json_decref(router.blocked);
     return code;
 }
 

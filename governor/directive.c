@@ -123,7 +123,8 @@ static bool provider_is_full(const struct gov_scope *scope)
 static void look_at_providers(const struct gov_standing *standing, struct gov_directive *out)
 {
     for (unsigned i = 0; i < standing->scope_count && standing->provider[0] != '\0'; i++)
-        if (provider_is_full(&standing->scopes[i]))
+        if (provider_is_full(&standing->scopes[i])) {
+            out->full = true;
             block(out, standing->provider);
     for (unsigned i = 0; i < standing->cooldown_count; i++) {
         const struct gov_cooldown *row = &standing->cooldowns[i];

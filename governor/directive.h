@@ -92,6 +92,7 @@ struct gov_directive {
     char blocked[GOV_BLOCKED_MAX][GOV_PROVIDER_TEXT]; /* providers, in order of name */
     unsigned reason_count;
     enum gov_reason reasons[GOV_CODES_MAX];
+    bool full;             /* the call's provider is at a guardrail of its own */
     bool cooling;          /* the call's provider is to be left alone ... */
     int64_t cool_until_ms; /* ... until then */
     int64_t evaluated_ms;

@@ -175,7 +175,7 @@ static bool candidate_add(const struct side_call *call, struct side_op *op, unsi
 }
 
 /* The body goes to the host that it was meant for, so a model stands in for another one of the same
- * provider, and of the same API with it. */
+ * provider, and of the same API with it. Whether that one is blocked only the writer knows. */
 static void candidates_make(const struct side_call *call, struct side_op *op)
 {
     const struct side_routing *routing = call->run->routing;

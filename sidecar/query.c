@@ -91,6 +91,7 @@ static const struct side_verb verbs[] = {
     {.name = "override.list", .begin = side_begin_override_list},
     {.name = "override.revoke", .begin = side_begin_override_revoke, .outside = true},
     {.name = "snapshot", .begin = side_begin_snapshot},
+    {.name = "blocked", .begin = side_begin_blocked},
     {.name = "route", .begin = side_begin_selected},
     {.name = "profile.get", .begin = side_begin_profile},
     {.name = "profile.set", .begin = side_begin_profile_set, .outside = true},

@@ -37,9 +37,15 @@ static unsigned cheapest_allowed(const struct side_op *op)
     return which;
 }
 
+/* All candidates are the same provider's: with it, each of them is passed over. */
+static bool is_blocked(const struct side_op *op)
+{
+    return op->directive.cooling || op->directive.full;
+}
+
 void side_route_soften(struct side_op *op, struct side_scopes *scopes)
 {
-    if (op->candidate_count == 0)
+    if (op->candidate_count == 0 || is_blocked(op))
         return;
     if (op->chosen == 0) {
         op->floor = op->directive.quality == GOV_ECONOMY ? cheapest_allowed(op) : 0;
@@ -106,7 +112,7 @@ bool side_route_next(struct side_op *op, const struct side_scopes *scopes)
 {
     bool below = op->chosen<op->floor, way = op->candidate_count> 0 && is_in_the_way(op, scopes);
 
-    if (op->candidate_count == 0 || op->directive.cooling || !(below || way) ||
+    if (op->candidate_count == 0 || is_blocked(op) || !(below || way) ||
         (op->verdict.outcome == GOV_REFUSE && !way && !below))
         return false;
     if (way && !op->breached)

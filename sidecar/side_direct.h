@@ -13,6 +13,7 @@ void side_begin_profile_set(struct side_query *query, struct store_view *view);
 void side_begin_cooldowns(struct side_query *query, struct store_view *view);
 void side_begin_cooldown_set(struct side_query *query, struct store_view *view);
 void side_begin_snapshot(struct side_query *query, struct store_view *view); /* snapshot.c */
+void side_begin_blocked(struct side_query *query, struct store_view *view);  /* there too */
 void side_begin_selected(struct side_query *query, struct store_view *view);
 json_t *side_directive_json(const struct gov_directive *directive, const char *verdict,
                             const char *model);

@@ -195,6 +195,51 @@ static json_t *directive_json(const struct side_run *run, struct store_view *vie
         directive.severity == GOV_HARD_LIMIT && !run->spec.meter_only ? "deny" : "admit", NULL);
 }
 
+/* ---- blocked providers -------------------------------------------------------------------- */
+
+/* With their guardrail, as the question has it: 0 calls or tokens are no limit. */
+void side_begin_blocked(struct side_query *query, struct store_view *view)
+{
+    const char *name = json_string_value(json_object_get(query->request, "timezone"));
+    struct side_error error = {{0}};
+    const struct side_zone *zone = side_zone_find(name != NULL ? name : "", &error);
+    const struct gov_quality_rules rules = {.warning_ppm = GOV_MILLION};
+    const struct gov_limit limits[GOV_DIMS] = {
+        [GOV_STEPS].amount = json_integer_value(json_object_get(query->request, "requests")),
+        [GOV_TOKENS].amount = json_integer_value(json_object_get(query->request, "tokens"))};
+    const struct meter_provider *provider = NULL;
+    struct gov_cooldown cooldowns[STORE_COOLDOWNS];
+    struct gov_scope scope;
+    struct gov_standing standing = {.rules = &rules,
+                                    .scopes = &scope,
+                                    .scope_count = 1,
+                                    .cooldowns = cooldowns,
+                                    .now_ms = side_now_ns() / 1000000};
+    struct store_direct direct;
+    int64_t start_s, end_s;
+
+    if (zone == NULL) {
+        side_conn_done(query->conn, 2, error.text);
+        return;
+    }
+    (void)store_view_direct(view, &direct); /* none: all zero */
+    standing.cooldown_count = side_cooldowns_of(&direct, cooldowns);
+    gov_window_at(&zone->zone, GOV_DAILY, 0, standing.now_ms / 1000, &start_s, &end_s);
+    while ((provider = meter_provider_next(provider)) != NULL) {
+        struct gov_directive directive;
+        struct store_scope_key key;
+
+        standing.provider = meter_provider_name(provider);
+        store_scope_name(&key, GOV_PROVIDER, standing.provider);
+        store_scope_window(&key, GOV_DAILY, zone->tag, 0, start_s);
+        scope_read(view, &key, limits, true, &scope);
+        gov_direct(&standing, &directive);
+        if (directive.cooling || directive.full)
+            side_reply_json(query->conn, json_pack("{s:s}", "provider", standing.provider));
+    }
+    side_conn_done(query->conn, 0, NULL);
+}
+
 /* ---- as JSON ------------------------------------------------------------------------------ */
 
 static json_t *sum_json(const struct sum *sum)

@@ -172,12 +172,14 @@ static void a_provider_at_its_guardrail_is_blocked(void **state)
     limit_set(&scope, GOV_STEPS, 10, GOV_HARD_STOP, 10, 0);
     got = direct(&usual, &scope, 1);
     assert_int_equal(got.blocked_count, 0); /* a limit, but no guardrail */
+    assert_false(got.full);
     verdict = decide(&scope, 1, &call);
     expect_verdict("a limit of a provider", &verdict, "refuse provider_budget_exceeded");
     scope.guard[GOV_STEPS] = true;
     got = direct(&usual, &scope, 1);
     assert_int_equal(got.blocked_count, 1);
     assert_string_equal(got.blocked[0], "openai");
+    assert_true(got.full);
     assert_false(got.cooling);
     assert_int_equal(got.reason_count, 2);
     assert_int_equal(got.reasons[0], GOV_REASON_PROVIDER);
