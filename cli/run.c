@@ -94,18 +94,6 @@ static bool level_check(const char *level, struct side_error *error)
                      level);
 }
 
-static bool on_exhausted(struct side_spec *spec, const char *text, struct side_error *error)
-{
-    static const char *const names[] = {"deny", "terminate", "pause"};
-
-    for (unsigned i = 0; i < 3; i++)
-        if (strcmp(names[i], text) == 0) {
-            spec->on_exhausted = (enum side_exhausted)i;
-            return true;
-        }
-    return side_fail(error, "--on-exhausted: '%s' is none of deny, terminate, pause", text);
-}
-
 /* One option, into the description of the run. The files are read before any of these. */
 static bool option_apply(struct launch *launch, int id, const char *value, struct side_error *error)
 {
@@ -149,7 +137,7 @@ static bool option_apply(struct launch *launch, int id, const char *value, struc
         launch->ungovernable = !level_check(value, error);
         return !launch->ungovernable;
     case OPTION_ON_EXHAUSTED:
-        return on_exhausted(spec, value, error);
+        return side_spec_on_exhausted(spec, value, "--on-exhausted", error);
     case OPTION_METER_ONLY:
         spec->meter_only = true;
         return true;

@@ -5,7 +5,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,12 +71,6 @@ bool tree_read(struct tree *tree, pid_t except)
     for (unsigned i = 0; ok && i < tree->count; i++)
         ok = add_below(tree, tree->pids[i], except);
     return ok;
-}
-
-void tree_signal(const struct tree *tree, int signal)
-{
-    for (unsigned i = 1; i < tree->count; i++)
-        (void)kill(tree->pids[i], signal);
 }
 
 void tree_release(struct tree *tree)

@@ -33,7 +33,6 @@ int64_t tree_written_by(pid_t pid);
 int64_t tree_written(const struct tree *tree);
 /* The age of the oldest of them that is not this one, in seconds; 0: there is none. */
 int64_t tree_oldest_s(const struct tree *tree, pid_t but);
-void tree_signal(const struct tree *tree, int signal);
 void tree_release(struct tree *tree);
 
 #endif

@@ -50,13 +50,6 @@ const char *gov_action_at(unsigned index, unsigned *bit_out)
     return rows[index].name;
 }
 
-const char *gov_verdict_word(const struct gov_verdict *verdict, bool downgraded)
-{
-    if (verdict->outcome == GOV_REFUSE)
-        return "deny";
-    return downgraded ? "downgrade" : "admit";
-}
-
 /* ---- severity ----------------------------------------------------------------------------- */
 
 static void reason_add(struct gov_directive *out, enum gov_reason reason)
@@ -126,6 +119,7 @@ static void look_at_providers(const struct gov_standing *standing, struct gov_di
         if (provider_is_full(&standing->scopes[i])) {
             out->full = true;
             block(out, standing->provider);
+        }
     for (unsigned i = 0; i < standing->cooldown_count; i++) {
         const struct gov_cooldown *row = &standing->cooldowns[i];
 

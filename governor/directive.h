@@ -103,9 +103,6 @@ void gov_direct(const struct gov_standing *standing, struct gov_directive *out);
 /* Whether they differ in what a person would call a change; the time is none. */
 bool gov_directive_differs(const struct gov_directive *a, const struct gov_directive *b);
 
-/* What a call comes to: "admit", "downgrade", "approve" or "deny". */
-const char *gov_verdict_word(const struct gov_verdict *verdict, bool downgraded);
-
 /* When a provider that has answered with this status may be asked again; 0: at once.
  * retry_after_ms: what it said, -1: nothing; default_ms: what is taken then. */
 int64_t gov_cooldown_until(int status, int64_t retry_after_ms, int64_t default_ms, int64_t now_ms);

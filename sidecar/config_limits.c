@@ -9,25 +9,17 @@
 
 /* ---- limits ------------------------------------------------------------------------------- */
 
-/* Reads one amount into a scratch run description, whose rules and messages it shares. */
 static bool read_amount(struct side_reader *reader, const yaml_node_t *node, enum gov_dim dim,
                         const char *what, int64_t *out)
 {
     const char *text = side_read_text(reader, node);
-    struct side_error error = {{0}};
-    struct side_spec *scratch;
     char in_unit[SIDE_UNIT_TEXT];
-    bool ok;
 
     if (text == NULL)
         return false;
-    scratch = calloc(1, sizeof *scratch);
-    if (scratch == NULL)
-        return side_read_fail(reader, node, "out of memory");
-    ok = side_spec_limit(scratch, dim, side_in_unit(dim, text, in_unit), what, SIDE_FILE, &error);
-    *out = scratch->limits[dim].amount;
-    free(scratch);
-    return ok || side_read_fail(reader, node, "%s", error.text);
+    return side_amount_parse(dim, side_in_unit(dim, text, in_unit), out) ||
+           side_read_fail(reader, node, "%s: '%s' is not %s", what, text,
+                          side_amount_expected(dim));
 }
 
 static bool budget(struct side_reader *reader, const yaml_node_t *value, enum gov_dim dim,
@@ -142,16 +134,11 @@ static bool read_thresholds(struct side_reader *reader, const yaml_node_t *value
 
 static bool read_on_exhausted(struct side_reader *reader, const yaml_node_t *value)
 {
-    static const char *const names[] = {"deny", "terminate", "pause"};
     const char *text = side_read_text(reader, value);
+    struct side_error error = {{0}};
 
-    for (unsigned i = 0; text != NULL && i < 3; i++)
-        if (strcmp(names[i], text) == 0) {
-            reader->spec->on_exhausted = (enum side_exhausted)i;
-            return true;
-        }
-    return text != NULL &&
-           side_read_fail(reader, value, "'%s' is none of deny, terminate, pause", text);
+    return text != NULL && (side_spec_on_exhausted(reader->spec, text, "on_exhausted", &error) ||
+                            side_read_fail(reader, value, "%s", error.text));
 }
 
 static bool read_profile(struct side_reader *reader, const yaml_node_t *value)

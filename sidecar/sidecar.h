@@ -138,6 +138,8 @@ bool side_spec_limit(struct side_spec *spec, enum gov_dim dim, const char *text,
                      enum side_source source, struct side_error *error);
 bool side_spec_policy(struct side_spec *spec, enum gov_dim dim, const char *text, const char *what,
                       struct side_error *error);
+bool side_spec_on_exhausted(struct side_spec *spec, const char *text, const char *what,
+                            struct side_error *error);
 /* --label K=V; more than once. */
 bool side_spec_label(struct side_spec *spec, const char *text, struct side_error *error);
 /* conservative, balanced or extended; it takes effect in side_spec_finish(). */

@@ -83,6 +83,20 @@ bool side_spec_policy(struct side_spec *spec, enum gov_dim dim, const char *text
     return true;
 }
 
+bool side_spec_on_exhausted(struct side_spec *spec, const char *text, const char *what,
+                            struct side_error *error)
+{
+    static const char *const names[] = {
+        [SIDE_DENY] = "deny", [SIDE_TERMINATE] = "terminate", [SIDE_PAUSE] = "pause"};
+
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], text) == 0) {
+            spec->on_exhausted = (enum side_exhausted)i;
+            return true;
+        }
+    return side_fail(error, "%s: '%s' is none of deny, terminate, pause", what, text);
+}
+
 /* ---- profiles ----------------------------------------------------------------------------- */
 
 static const enum gov_dim profile_dims[] = {GOV_WALL, GOV_TOOLS, GOV_TOKENS};

@@ -220,26 +220,12 @@ static void the_oldest_is_found(void **state)
     tree_release(&tree);
 }
 
-static void all_are_signalled_but_us(void **state)
-{
-    pid_t first = child_start(does_nothing, 0), second = child_start(does_nothing, 0);
-    struct tree tree = {0};
-
-    (void)state;
-    assert_true(tree_read(&tree, 0));
-    tree_signal(&tree, SIGKILL);
-    wait_for_killed(first);
-    wait_for_killed(second);
-    tree_release(&tree);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_lives_and_what_ended_is_counted),
         cmocka_unit_test(what_is_another_s_is_left_out),
         cmocka_unit_test(the_oldest_is_found),
-        cmocka_unit_test(all_are_signalled_but_us),
     };
 
     return cmocka_run_group_tests(tests, begin, end);
