@@ -39,6 +39,8 @@ static enum store_err admit(struct side_book *book, struct side_op *op,
         event->admission.flags |= STORE_CLAMPED;
     if (op->directive.severity != GOV_OK)
         event->admission.flags |= STORE_WARNED;
+    if (scopes->overridden)
+        event->admission.flags |= STORE_OVERRIDDEN;
     side_route_admitted(op, &event->admission);
     event->admission.severity = (uint8_t)op->directive.severity;
     event->admission.quality = (uint8_t)op->directive.quality;
@@ -126,6 +128,7 @@ static bool try_admit(struct side_book *book, struct side_op *op, int64_t now_ms
     struct side_scopes scopes;
     enum store_err err = store_is_full(book->store) ? STORE_FULL : decide(book, op, &scopes);
 
+    op->asked = op->asking != NULL;
     if (err == STORE_OK && op->verdict.outcome == GOV_ASK)
         err = side_ask(book, op, &scopes, durable);
     else if (op->asking != NULL) { /* a person has said something: its own patience begins */

@@ -27,11 +27,13 @@ static int64_t add_sat(int64_t a, int64_t b)
 
 /* An override raises a limit to twice what was given, at most; nothing raises it above a ceiling.
  */
-void side_scope_limits(const struct store_override *overrides, unsigned count,
+bool side_scope_limits(const struct store_override *overrides, unsigned count,
                        const struct store_scope_key *key, const char *session,
                        const struct gov_limit *ceilings, const struct store_counter *counter,
                        int64_t now_ns, struct gov_limit limits[GOV_DIMS])
 {
+    bool overridden = false;
+
     for (unsigned dim = 0; dim < GOV_DIMS; dim++) {
         int64_t given = limits[dim].amount, extended, raised;
         int64_t ceiling = ceilings != NULL ? ceilings[dim].amount : 0;
@@ -48,7 +50,9 @@ void side_scope_limits(const struct store_override *overrides, unsigned count,
         limits[dim].amount = raised > extended ? raised : extended;
         if (ceiling > 0 && limits[dim].amount > ceiling)
             limits[dim].amount = ceiling;
+        overridden = overridden || limits[dim].amount > extended;
     }
+    return overridden;
 }
 
 void side_limits_now(struct store_view *view, const struct store_run *run,
@@ -68,8 +72,8 @@ void side_limits_now(struct store_view *view, const struct store_run *run,
         now[dim].amount = run->allocation.limits[dim];
     store_scope_run(&key, run->run_id);
     (void)store_view_counter(view, &key, &counter);
-    side_scope_limits(overrides, count, &key, run->allocation.session, ceilings, &counter,
-                      side_now_ns(), now);
+    (void)side_scope_limits(overrides, count, &key, run->allocation.session, ceilings, &counter,
+                            side_now_ns(), now);
     for (unsigned dim = 0; dim < GOV_DIMS; dim++)
         limits[dim] = now[dim].amount;
     free(overrides);

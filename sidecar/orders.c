@@ -59,8 +59,8 @@ void side_notice_state(struct side_book *book, struct side_op *op, const struct 
     store_scope_run(&key, run->id);
     (void)store_counter_get(book->store, &key, &counter);
     memcpy(limits, run->spec.limits, sizeof limits);
-    side_scope_limits(book->overrides, book->override_count, &key, side_run_session(run),
-                      run->spec.ceilings, &counter, now_ns, limits);
+    (void)side_scope_limits(book->overrides, book->override_count, &key, side_run_session(run),
+                            run->spec.ceilings, &counter, now_ns, limits);
     notice.state = (enum gov_state)row.state;
     notice.by_hand = row.paused_by_hand != 0;
     notice.asked_seq = row.asked_seq;

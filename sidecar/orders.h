@@ -25,9 +25,9 @@ void side_resume_fill(const struct side *side, const struct store_run *row, stru
 /* What its launcher has to know: its budget, and what it used before. */
 void side_resume_tell(struct side *side, const struct side_run *run, json_t *answer);
 
-/* limits.c. A scope's limits at this moment: as they were given, extended, overridden. session: a
- * run's. ceilings: what nothing raises them above; NULL: none. */
-void side_scope_limits(const struct store_override *overrides, unsigned count,
+/* limits.c. A scope's limits at this moment: as they were given, extended, overridden; true: an
+ * override raised one. session: a run's. ceilings: what nothing raises them above; NULL: none. */
+bool side_scope_limits(const struct store_override *overrides, unsigned count,
                        const struct store_scope_key *key, const char *session,
                        const struct gov_limit *ceilings, const struct store_counter *counter,
                        int64_t now_ns, struct gov_limit limits[GOV_DIMS]);

@@ -81,19 +81,6 @@ static void set_estimate(json_t *estimate, const struct store_event *event, int6
                   json_string(hold_pusd >= 0 ? "estimated" : "unavailable"));
 }
 
-static bool is_warned(const struct store_event *event)
-{
-    for (unsigned i = 0; i < event->head.scope_count; i++)
-        for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
-            const struct store_scope_seen *seen = &event->scopes[i];
-
-            if (seen->limit[dim] > 0 && (meter_wide)(uint64_t)seen->spent[dim] * 100 >=
-                                            (meter_wide)(uint64_t)seen->limit[dim] * 80)
-                return true;
-        }
-    return false;
-}
-
 /* The text with its hash. Takes the receipt. NULL: out of memory. */
 static char *sealed(json_t *receipt)
 {
@@ -123,7 +110,6 @@ static void set_admission_head(json_t *receipt, const struct store_event *event)
     set_ref(receipt, "governed_run_contract_ref", "governed-run-contract", event->head.run_id);
     set_ref(receipt, "safety_preflight_ref", "safety-preflight", event->head.call_id);
     set_ref(receipt, "authority_state_ref", "authority-state", event->head.run_id);
-    side_json_set(receipt, "authority_decision", json_string("unchanged"));
     set_ref(receipt, "trustops_runtime_action_ref", "runtime-guardrail-decision",
             event->head.call_id);
     side_json_set(receipt, "issued_at", json_string(side_time_text(event->head.ts_ns, time)));
@@ -159,22 +145,41 @@ static const char *failure_of(const struct store_refusal *refusal)
     return NULL;
 }
 
+/* A person was asked about this very call, and did not say yes. */
+static bool is_reviewed(const struct store_refusal *refusal)
+{
+    return refusal->asked != 0 && (refusal->reasons[0] == GOV_REASON_DENIED ||
+                                   refusal->reasons[0] == GOV_REASON_APPROVAL_TIMEOUT);
+}
+
 static void set_refused(json_t *receipt, const struct store_refusal *refusal)
 {
     const char *failure = failure_of(refusal);
+    const char *action = is_reviewed(refusal) ? "require-review" : "block";
 
     side_json_set(receipt, "admission_decision",
-                  json_string(failure != NULL ? "fail-closed" : "reject"));
+                  json_string(failure != NULL        ? "fail-closed"
+                              : is_reviewed(refusal) ? action
+                                                     : "reject"));
+    side_json_set(receipt, "authority_decision",
+                  json_string(refusal->reasons[0] == GOV_REASON_STOPPED ? "revoked"
+                              : is_reviewed(refusal)                    ? "suspended"
+                                                                        : "unchanged"));
     if (failure != NULL)
         side_json_set(receipt, "fail_closed_reason", json_string(failure));
     side_json_set(receipt, "reason_code",
                   json_string(gov_reason_text((enum gov_reason)refusal->reasons[0])));
-    side_json_set(receipt, "safety_preflight_outcome", json_string("block"));
-    side_json_set(receipt, "runtime_action", json_string("block"));
+    side_json_set(receipt, "safety_preflight_outcome", json_string(action));
+    side_json_set(receipt, "runtime_action", json_string(action));
 }
 
-static void set_admitted(json_t *receipt, bool warned)
+static void set_admitted(json_t *receipt, const struct store_admission *admission)
 {
+    bool warned = admission->severity != GOV_OK;
+    bool reduced =
+        admission->requested_model[0] != '\0' || (admission->flags & STORE_OVERRIDDEN) != 0;
+
+    side_json_set(receipt, "authority_decision", json_string(reduced ? "reduced" : "unchanged"));
     side_json_set(receipt, "admission_decision", json_string("admit"));
     side_json_set(receipt, "reason_code", json_string("admitted"));
     side_json_set(receipt, "safety_preflight_outcome", json_string(warned ? "warn" : "pass"));
@@ -192,7 +197,7 @@ static char *admission_text(const struct store_event *event, bool again)
         set_again(receipt, "receipt_id", event);
     side_json_set(receipt, "admitted", json_boolean(admitted));
     if (admitted)
-        set_admitted(receipt, is_warned(event));
+        set_admitted(receipt, &event->admission);
     else
         set_refused(receipt, &event->refusal);
     set_estimate(estimate, event,

@@ -239,6 +239,7 @@ static void refusal_fill(const struct side_op *op, const struct side_scopes *sco
     refusal->scope_kind = (uint8_t)op->figures.scope_kind;
     refusal->window = (uint8_t)op->figures.window;
     refusal->pid = asked->pid;
+    refusal->asked = op->asked;
     refusal->status =
         op->verdict.outcome == GOV_WAIT || op->verdict.finding.reasons[0] == GOV_REASON_COOLDOWN
             ? 429
@@ -310,6 +311,7 @@ static enum store_err repeat_remember(struct side_book *book, const struct side_
     repeat->verdict = op->verdict;
     repeat->figures = op->figures;
     repeat->event = *event;
+    repeat->event.refusal.asked = 0;
     repeat->count = 0;
     return err;
 }

@@ -212,6 +212,7 @@ static void state_read(struct side_scopes *scopes, unsigned i, const struct stor
 enum store_err side_scopes_read(struct side_book *book, struct side_scopes *scopes, int64_t now_ns)
 {
     scopes->decisive = NULL;
+    scopes->overridden = false;
     for (unsigned i = 0; i < scopes->count; i++) {
         struct store_counter counter;
         struct store_run row;
@@ -223,9 +224,11 @@ enum store_err side_scopes_read(struct side_book *book, struct side_scopes *scop
             err = store_counter_get(book->store, &scopes->keys[i], &counter);
         if (err != STORE_OK && err != STORE_NOT_FOUND)
             return err;
-        side_scope_limits(book->overrides, book->override_count, &scopes->keys[i],
-                          run != NULL ? side_run_session(run) : "",
-                          run != NULL ? run->spec.ceilings : NULL, &counter, now_ns, scope->limits);
+        if (side_scope_limits(book->overrides, book->override_count, &scopes->keys[i],
+                              run != NULL ? side_run_session(run) : "",
+                              run != NULL ? run->spec.ceilings : NULL, &counter, now_ns,
+                              scope->limits))
+            scopes->overridden = true;
         counter_add(scope, &counter);
         if (run == NULL)
             continue;

@@ -60,6 +60,7 @@ struct side_scopes {
     /* of runs: the first that has ended, else the first that is paused, else the call's own */
     const struct side_run *decisive;
     struct store_run row;
+    bool overridden; /* an override raises one of the limits */
 };
 
 /* clock.c: what time it is; a window has begun; an operator has looked at the clock. */

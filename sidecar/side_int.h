@@ -276,6 +276,7 @@ struct side_op {
     atomic_bool waiting; /* it is in line; heartbeats say so */
     int64_t patience_ms;
     const struct side_run *asking; /* it waits for a person's word on this run; NULL: it does not */
+    bool asked;                    /* it did until now */
     bool cancelled;
     bool repeated;      /* answered from memory */
     int refused_status; /* the HTTP status of a refusal that is final */

@@ -188,14 +188,15 @@ enum store_call_flag {
     STORE_CLAMPED = 1 << 1,
     STORE_READ_ONLY_CALL = 1 << 2,
     STORE_UNPRICED = 1 << 3,
-    STORE_WARNED = 1 << 4,    /* a limit's ratio was at 80 % or above */
+    STORE_WARNED = 1 << 4,    /* the directive's severity was not ok */
     STORE_WRITES_5M = 1 << 5, /* the request may write to a cache */
     STORE_WRITES_1H = 1 << 6,
     STORE_COUNTED = 1 << 7,         /* what it reported was counted before, with another call */
     STORE_REGIONAL = 1 << 8,        /* served in a region of the caller's choice */
     STORE_REFERS = 1 << 10,         /* to content that the body does not carry */
     STORE_HOLD_IF_BROKEN = 1 << 11, /* a part of its answer does not tell what it costs */
-    STORE_MADE = 1 << 9, /* this call made the object: it is charged, whoever reported it */
+    STORE_MADE = 1 << 9,        /* this call made the object: it is charged, whoever reported it */
+    STORE_OVERRIDDEN = 1 << 12, /* a limit of its scopes was raised by an override */
 };
 
 struct store_admission {
@@ -203,11 +204,9 @@ struct store_admission {
     uint64_t cap_asked;            /* UINT64_MAX: none */
     uint64_t cap_held;             /* UINT64_MAX: none */
     uint64_t input_tokens;         /* estimated, for a charge without a report */
-    int64_t pid;
-    int64_t pid_start;
+    int64_t pid, pid_start;
     uint8_t boot_id[16];
-    uint8_t
-        request_hash[32]; /* of method, host, path and body: the same id must mean the same call */
+    uint8_t request_hash[32]; /* of method, host, path, body: the same id is the same call */
     uint32_t flags;
     uint8_t door;                  /* 0 libcurl */
     uint8_t tier, choices, zero;   /* of the request: what its bill goes by */
@@ -238,8 +237,9 @@ struct store_refusal {
     char provider[24];
     char api[32];
     char model[96];
+    uint8_t asked, zero[7]; /* asked: it had waited for a person's word */
 };
-_Static_assert(sizeof(struct store_refusal) == 256, "stored");
+_Static_assert(sizeof(struct store_refusal) == 264, "stored");
 
 enum store_end { STORE_SETTLED = 1, STORE_UNKNOWN = 2, STORE_RELEASED = 3 };
 
