@@ -3,9 +3,12 @@
  * run. */
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/cli.h"
+
+extern char **environ;
 
 struct asked {
     bool json;
@@ -122,6 +125,21 @@ int cli_cooldown(int argc, char **argv)
                          (json_int_t)ms));
 }
 
+/* In which the day is that a run was in which is over. */
+static bool timezone_put(json_t *request, struct side_error *error)
+{
+    struct side_spec *spec = calloc(1, sizeof *spec);
+    bool ok = spec != NULL || side_fail(error, "out of memory");
+
+    if (ok)
+        side_spec_init(spec);
+    ok = ok && side_config_read(spec, NULL, NULL, (const char *const *)environ, error);
+    if (ok)
+        (void)json_object_set_new(request, "timezone", json_string(spec->timezone));
+    free(spec);
+    return ok;
+}
+
 int cli_snapshot(int argc, char **argv)
 {
     static const struct option selectors[] = {{"run", required_argument, NULL, 'r'},
@@ -129,6 +147,7 @@ int cli_snapshot(int argc, char **argv)
                                               {NULL, 0, NULL, 0}};
     struct asked asked = {.json = true};
     json_t *request = json_pack("{s:s}", "verb", "snapshot");
+    struct side_error error = {{0}};
     int id, code = CLI_OK;
 
     opterr = 0;
@@ -141,6 +160,8 @@ int cli_snapshot(int argc, char **argv)
     }
     if (code == CLI_OK && optind != argc)
         code = cli_usage("snapshot", "'%s': no argument is expected", argv[optind]);
+    if (code == CLI_OK && !timezone_put(request, &error))
+        code = cli_usage("snapshot", "%s", error.text);
     if (code == CLI_OK)
         return cli_ask(request, take_line, &asked);
     json_decref(request);

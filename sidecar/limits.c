@@ -55,6 +55,16 @@ bool side_scope_limits(const struct store_override *overrides, unsigned count,
     return overridden;
 }
 
+unsigned side_overrides_of(struct store_view *view, struct store_override out[SIDE_OVERRIDES])
+{
+    const uint8_t *last = NULL;
+    unsigned count = 0;
+
+    while (count < SIDE_OVERRIDES && store_view_next_override(view, last, &out[count]) == STORE_OK)
+        last = out[count++].id;
+    return count;
+}
+
 void side_limits_now(struct store_view *view, const struct store_run *run,
                      const struct gov_limit *ceilings, int64_t limits[GOV_DIMS])
 {
@@ -62,12 +72,8 @@ void side_limits_now(struct store_view *view, const struct store_run *run,
     struct gov_limit now[GOV_DIMS];
     struct store_scope_key key;
     struct store_counter counter;
-    const uint8_t *last = NULL;
-    unsigned count = 0;
+    unsigned count = overrides != NULL ? side_overrides_of(view, overrides) : 0;
 
-    while (overrides != NULL && count < SIDE_OVERRIDES &&
-           store_view_next_override(view, last, &overrides[count]) == STORE_OK)
-        last = overrides[count++].id;
     for (unsigned dim = 0; dim < GOV_DIMS; dim++)
         now[dim].amount = run->allocation.limits[dim];
     store_scope_run(&key, run->run_id);

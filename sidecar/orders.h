@@ -67,6 +67,8 @@ void side_asked_json(json_t *out, const struct store_event *event);
 void side_order_json(json_t *out, const struct store_event *event);
 const char *side_order_name(const struct store_event *event); /* NULL: another type */
 json_t *side_amounts_json(const int64_t amounts[GOV_DIMS]);
+/* limits.c. The overrides of the ledger, also those whose time is over; how many. */
+unsigned side_overrides_of(struct store_view *view, struct store_override out[SIDE_OVERRIDES]);
 /* limits.c. What is left of a run's time. */
 int64_t side_wall_left_ms(int64_t limit_ms, const struct store_run *row,
                           const struct store_counter *counter, int64_t now_ns);
