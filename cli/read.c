@@ -119,32 +119,42 @@ static long long tokens_out(const json_t *tokens)
     return tokens_sum(tokens, names);
 }
 
-/* A dimension's amount for people, from its JSON. "-": it is not there. */
-static const char *amount_text(const json_t *map, enum gov_dim dim, char out[SIDE_AMOUNT_TEXT])
+/* A dimension's amount, from its JSON. False: it is not there. */
+static bool amount_of(const json_t *map, enum gov_dim dim, int64_t *out)
 {
     const json_t *value = json_object_get(map, gov_dim_name(dim));
+
+    if (json_is_integer(value))
+        *out = json_integer_value(value);
+    return json_is_integer(value) ||
+           (json_is_string(value) &&
+            meter_usd_parse(json_string_value(value), json_string_length(value), out));
+}
+
+/* For people. "-": it is not there. */
+static const char *amount_text(const json_t *map, enum gov_dim dim, char out[SIDE_AMOUNT_TEXT])
+{
     int64_t amount;
 
-    if (json_is_string(value) &&
-        meter_usd_parse(json_string_value(value), json_string_length(value), &amount))
-        return side_amount_text(dim, amount, out);
-    if (json_is_integer(value))
-        return side_amount_text(dim, json_integer_value(value), out);
-    return "-";
+    return amount_of(map, dim, &amount) ? side_amount_text(dim, amount, out) : "-";
 }
 
 /* ---- people ------------------------------------------------------------------------------- */
 
+/* What has a limit, or was spent. */
 static void print_dim(const json_t *run, enum gov_dim dim)
 {
     char spent[SIDE_AMOUNT_TEXT], held[SIDE_AMOUNT_TEXT], limit[SIDE_AMOUNT_TEXT],
         left[SIDE_AMOUNT_TEXT];
-    const json_t *limits = json_object_get(run, "limits");
+    const json_t *limits = json_object_get(run, "limits"), *used = json_object_get(run, "spent");
+    bool limited = json_object_get(limits, gov_dim_name(dim)) != NULL;
+    int64_t amount;
 
-    (void)printf("  %-14s %14s spent %14s held", gov_dim_name(dim),
-                 amount_text(json_object_get(run, "spent"), dim, spent),
+    if (!limited && (!amount_of(used, dim, &amount) || amount == 0))
+        return;
+    (void)printf("  %-20s %14s spent %14s held", gov_dim_name(dim), amount_text(used, dim, spent),
                  amount_text(json_object_get(run, "held"), dim, held));
-    if (json_object_get(limits, gov_dim_name(dim)) != NULL)
+    if (limited)
         (void)printf(" %14s limit %14s left", amount_text(limits, dim, limit),
                      amount_text(json_object_get(run, "remaining"), dim, left));
     (void)printf("\n");
@@ -177,16 +187,16 @@ static void print_status(const json_t *run)
                  text_of(run, "state"), text_of(run, "level"), text_of(run, "session_id"));
     (void)printf("  %s, started %s, ended %s\n", text_of(run, "argv0"), text_of(run, "started_at"),
                  text_of(run, "ended_at"));
-    for (unsigned dim = GOV_STEPS; dim <= GOV_WALL; dim++)
+    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
         print_dim(run, (enum gov_dim)dim);
-    (void)printf("  calls          %lld admitted, %lld refused, %lld settled (%lld estimated), "
-                 "%lld in flight\n",
-                 number_of(calls, "admitted"), number_of(calls, "refused"),
-                 number_of(calls, "settled"), number_of(calls, "estimated"),
-                 number_of(calls, "in_flight"));
+    (void)printf(
+        "  calls                %lld admitted, %lld refused, %lld settled (%lld estimated), "
+        "%lld in flight\n",
+        number_of(calls, "admitted"), number_of(calls, "refused"), number_of(calls, "settled"),
+        number_of(calls, "estimated"), number_of(calls, "in_flight"));
     json_array_foreach(json_object_get(run, "windows"), i, window) print_window(window);
     json_array_foreach(json_object_get(run, "reasons"), i, reason)(void)
-        printf("  refuses        %s\n", json_string_value(reason));
+        printf("  refuses              %s\n", json_string_value(reason));
 }
 
 static void print_run(const json_t *run)
