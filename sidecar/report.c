@@ -36,6 +36,9 @@ static void allocation_json(json_t *out, const struct store_event *event)
     side_json_set(out, "policies", policies);
     side_json_set(out, "session_limits", side_amounts_json(allocation->session_limits));
     side_json_set(out, "policy", TEXT_JSON(allocation->policy));
+    side_json_set(out, "profile",
+                  allocation->profile != 0 ? json_string(side_profile_name(allocation->profile))
+                                           : json_null());
     side_json_set(out, "parent",
                   memcmp(allocation->parent, none, sizeof none) != 0
                       ? side_id_json(allocation->parent)

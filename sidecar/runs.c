@@ -183,6 +183,7 @@ static void allocation_fill(const struct side *side, struct side_run *run,
     memcpy(out->percents, run->spec.percents, sizeof out->percents);
     out->by_hand = run->by_hand;
     out->meter_only = run->spec.meter_only;
+    out->profile = (uint8_t)run->spec.profile;
     if (run->parent != NULL)
         memcpy(out->parent, run->parent->id, sizeof out->parent);
     out->uid = uid;

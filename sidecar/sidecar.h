@@ -90,7 +90,7 @@ struct side_spec {
     bool policy_given[GOV_DIMS];
     struct gov_limit session_limits[GOV_DIMS];
     struct gov_limit ceilings[GOV_DIMS]; /* of the system's configuration; amounts alone */
-    const char *profile;                 /* static text; NULL: none was asked for */
+    unsigned profile;                    /* its number; 0: none was asked for */
     enum side_source profile_source;
     uint8_t percents[SIDE_PERCENTS]; /* thresholds, rising; 0: fewer were asked for */
     bool bare;                       /* nothing was asked for: the default table holds */
@@ -142,6 +142,8 @@ bool side_spec_on_exhausted(struct side_spec *spec, const char *text, const char
                             struct side_error *error);
 /* --label K=V; more than once. */
 bool side_spec_label(struct side_spec *spec, const char *text, struct side_error *error);
+/* The profile of limits with this number, which is stored; NULL: none has it. */
+const char *side_profile_name(unsigned profile);
 /* conservative, balanced or extended; it takes effect in side_spec_finish(). */
 bool side_spec_profile(struct side_spec *spec, const char *name, const char *what,
                        enum side_source source, struct side_error *error);

@@ -102,6 +102,7 @@ bool side_spec_on_exhausted(struct side_spec *spec, const char *text, const char
 static const enum gov_dim profile_dims[] = {GOV_WALL, GOV_TOOLS, GOV_TOKENS};
 #define PROFILE_DIMS (sizeof profile_dims / sizeof profile_dims[0])
 
+/* Their numbers, from 1 on, are stored: append only. */
 static const struct profile {
     const char *name;
     int64_t amounts[PROFILE_DIMS]; /* in the order of profile_dims */
@@ -112,37 +113,35 @@ static const struct profile {
     {"extended", {3600000, 360, 360000}, 85},
 };
 
+#define PROFILES (sizeof profiles / sizeof profiles[0])
+
+const char *side_profile_name(unsigned profile)
+{
+    return profile > 0 && profile <= PROFILES ? profiles[profile - 1].name : NULL;
+}
+
 bool side_spec_profile(struct side_spec *spec, const char *name, const char *what,
                        enum side_source source, struct side_error *error)
 {
-    for (size_t i = 0; i < sizeof profiles / sizeof profiles[0]; i++)
+    for (unsigned i = 0; i < PROFILES; i++)
         if (strcmp(profiles[i].name, name) == 0) {
-            spec->profile = profiles[i].name;
+            spec->profile = i + 1;
             spec->profile_source = source;
             return true;
         }
     return side_fail(error, "%s: '%s' is none of conservative, balanced, extended", what, name);
 }
 
-static const struct profile *profile_of(const struct side_spec *spec)
-{
-    for (size_t i = 0; spec->profile != NULL && i < sizeof profiles / sizeof profiles[0]; i++)
-        if (strcmp(profiles[i].name, spec->profile) == 0)
-            return &profiles[i];
-    return NULL;
-}
-
 /* The soft ratio stands instead of 80 %. A limit of its own beats the profile's of the same or of a
  * lower source; beside a variable the lower one counts. */
 static void profile_apply(struct side_spec *spec)
 {
-    const struct profile *profile = profile_of(spec);
+    const struct profile *profile = &profiles[spec->profile - 1];
+    bool there = memchr(spec->percents, profile->soft, SIDE_PERCENTS) != NULL;
 
-    if (profile == NULL)
-        return;
     for (unsigned i = 0; i < SIDE_PERCENTS; i++)
-        if (spec->percents[i] == 80)
-            spec->percents[i] = profile->soft;
+        if (spec->percents[i] == 80 && profile->soft != 80)
+            spec->percents[i] = there ? 0 : profile->soft;
     for (size_t i = 0; i < PROFILE_DIMS; i++) {
         enum gov_dim dim = profile_dims[i];
         int64_t *amount = &spec->limits[dim].amount;
@@ -291,7 +290,8 @@ void side_spec_finish(struct side_spec *spec)
 {
     bool any = spec->window_count > 0;
 
-    profile_apply(spec);
+    if (spec->profile != 0)
+        profile_apply(spec);
     for (unsigned dim = 0; dim < GOV_DIMS; dim++)
         any = any || spec->source[dim] != SIDE_NOWHERE || spec->session_limits[dim].amount > 0;
     for (unsigned i = 0; i < SIDE_GUARDS; i++)

@@ -64,7 +64,7 @@ json_t *side_spec_json(const struct side_spec *spec)
         (void)json_array_append_new(percents, json_integer(spec->percents[i]));
     return json_pack(
         "{s:s,s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:i,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,"
-        "s:s,s:i,s:s,s:o}",
+        "s:s,s:i,s:s,s:o,s:i}",
         "routing", spec->routing, "quality", side_quality_json(&spec->quality), /* */
         "limits", limits_json(spec->limits), "session_limits", limits_json(spec->session_limits),
         "ceilings", limits_json(spec->ceilings), "percents", percents, "bare", spec->bare,
@@ -75,7 +75,7 @@ json_t *side_spec_json(const struct side_spec *spec)
         "task", spec->task, "agent", spec->agent, "labels", spec->labels, "timezone",
         spec->timezone, "windows", windows_json(spec), "providers", providers_json(spec),
         "price_file", spec->price_file, "unknown_model", (int)spec->unknown_model, "unknown_row",
-        spec->unknown_row, "keeping", keeping_json(&spec->keeping));
+        spec->unknown_row, "keeping", keeping_json(&spec->keeping), "profile", (int)spec->profile);
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
@@ -229,7 +229,7 @@ static bool texts_read(const json_t *json, struct side_spec *spec)
 
 bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_error *error)
 {
-    int64_t on_exhausted, busy_wait, approval, unknown;
+    int64_t on_exhausted, busy_wait, approval, unknown, profile;
 
     side_spec_init(spec);
     for (unsigned dim = 0; dim < GOV_DIMS; dim++)
@@ -244,6 +244,8 @@ bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_err
         !number_read(json, "on_exhausted", SIDE_DENY, SIDE_PAUSE, &on_exhausted) ||
         !number_read(json, "busy_wait_ms", 0, INT64_MAX / 2, &busy_wait) ||
         !number_read(json, "approval_timeout_ms", 0, SIDE_WAIT_MOST_MS, &approval) ||
+        !number_read(json, "profile", 0, UINT8_MAX, &profile) ||
+        (profile != 0 && side_profile_name((unsigned)profile) == NULL) ||
         !number_read(json, "unknown_model", SIDE_UNKNOWN_DENY, SIDE_UNKNOWN_CAP, &unknown) ||
         !side_quality_parse(json_object_get(json, "quality"), &spec->quality) ||
         !flag_read(json, "bare", &spec->bare) ||
@@ -256,5 +258,6 @@ bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_err
     spec->busy_wait_ms = busy_wait;
     spec->approval_timeout_ms = approval;
     spec->unknown_model = (enum side_unknown)unknown;
+    spec->profile = (unsigned)profile;
     return true;
 }

@@ -166,8 +166,8 @@ struct store_allocation {
     uint8_t percents[3];
     uint8_t by_hand; /* no launcher: the session leader is the run */
     uint8_t meter_only;
-    uint8_t zero[2];
-    uint8_t parent[16]; /* the run it was started in; zero: none */
+    uint8_t profile, zero; /* of limits: its number, from 1 on; 0: none */
+    uint8_t parent[16];    /* the run it was started in; zero: none */
     int64_t uid;
     int64_t pid;       /* the launcher's, or the session leader's */
     int64_t pid_start; /* clock ticks since boot */

@@ -244,6 +244,23 @@ static void profiles_set_hard_limits_and_the_soft_ratio(void **state)
     }
 }
 
+/* One that is there already is not told twice. */
+static void the_soft_ratio_comes_once(void **state)
+{
+    struct side_spec spec;
+    struct side_error error = {{0}};
+
+    (void)state;
+    side_spec_init(&spec);
+    memcpy(spec.percents, ((uint8_t[]){75, 80, 0}), 3);
+    assert_true(side_spec_profile(&spec, "conservative", "--limits", SIDE_FLAG, &error));
+    side_spec_finish(&spec);
+    assert_memory_equal(spec.percents, ((uint8_t[]){75, 0, 0}), 3);
+    assert_string_equal(side_profile_name(spec.profile), "conservative");
+    assert_null(side_profile_name(0));
+    assert_null(side_profile_name(4));
+}
+
 static void a_profile_leaves_what_the_policy_says(void **state)
 {
     struct side_spec spec;
@@ -448,6 +465,7 @@ int main(void)
         cmocka_unit_test(nothing_asked_for_is_the_table),
         cmocka_unit_test(anything_asked_for_leaves_the_rest_unlimited),
         cmocka_unit_test(profiles_set_hard_limits_and_the_soft_ratio),
+        cmocka_unit_test(the_soft_ratio_comes_once),
         cmocka_unit_test(a_profile_leaves_what_the_policy_says),
         cmocka_unit_test(a_limit_of_its_own_beats_the_profile),
         cmocka_unit_test(a_ceiling_binds_everybody),

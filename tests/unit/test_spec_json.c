@@ -44,6 +44,7 @@ static void spec_make(struct chance *chance, struct side_spec *out)
     limits_make(chance, out->session_limits);
     for (unsigned i = 0; i < SIDE_PERCENTS; i++)
         out->percents[i] = (uint8_t)chance_below(chance, 101);
+    out->profile = (unsigned)chance_below(chance, 4);
     out->bare = chance_one_in(chance, 2);
     out->meter_only = chance_one_in(chance, 2);
     out->clamp = chance_one_in(chance, 2);
@@ -128,7 +129,7 @@ static bool same_spec(const struct side_spec *a, const struct side_spec *b)
         a->refuse_curl != b->refuse_curl || a->on_exhausted != b->on_exhausted ||
         a->busy_wait_ms != b->busy_wait_ms || a->approval_timeout_ms != b->approval_timeout_ms ||
         a->window_count != b->window_count || a->provider_count != b->provider_count ||
-        a->unknown_model != b->unknown_model)
+        a->unknown_model != b->unknown_model || a->profile != b->profile)
         return false;
     for (unsigned i = 0; i < a->window_count; i++)
         if (a->windows[i].window != b->windows[i].window ||
@@ -210,6 +211,8 @@ static const struct {
     {"busy_wait_ms", "-1"},
     {"busy_wait_ms", "9223372036854775807"},
     {"policy", "7"},
+    {"profile", "4"},
+    {"profile", NULL},
     {"session", "\"0123456789012345678901234567890123456789012345678901234567890123\""},
     {"windows", "{}"},
     {"windows", WINDOW("2", "0", "0")},
