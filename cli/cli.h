@@ -115,6 +115,9 @@ int cli_prices_check(int argc, char **argv);
 bool cli_inside_run(void);
 /* Says so, and returns the exit code. what: "prices import". */
 int cli_refuse_inside(const char *what);
+/* An option's text into a request, as the ledger has room for it. name: run, session, actor or
+ * reason. False: it is too long, empty, not UTF-8 or has control characters, as *error says. */
+bool cli_text_put(json_t *request, const char *name, const char *text, struct side_error *error);
 
 /* A governed program's start: how it can be governed, or why not (preflight.c). */
 enum cli_flight { CLI_FLIES, CLI_IS_MISSING, CLI_IS_NO_PROGRAM, CLI_CANNOT_BE_GOVERNED };

@@ -16,6 +16,7 @@ int cli_clock(int argc, char **argv)
                                          {"reason", required_argument, NULL, 'r'},
                                          {NULL, 0, NULL, 0}};
     json_t *request = json_pack("{s:s,s:s}", "verb", "clock.accept", "actor", cli_login());
+    struct side_error error = {{0}};
     int id, code = CLI_OK;
 
     opterr = 0;
@@ -23,8 +24,8 @@ int cli_clock(int argc, char **argv)
     while ((id = getopt_long(argc, argv, "", rows, NULL)) != -1 && code == CLI_OK) {
         if (id == '?')
             code = cli_usage("clock", "'%s' is no option, or needs a value", argv[optind - 1]);
-        else
-            (void)json_object_set_new(request, id == 'a' ? "actor" : "reason", json_string(optarg));
+        else if (!cli_text_put(request, id == 'a' ? "actor" : "reason", optarg, &error))
+            code = cli_usage("clock", "%s", error.text);
     }
     if (code == CLI_OK && (optind + 1 != argc || strcmp(argv[optind], "accept") != 0))
         code = cli_usage("clock", "'accept' is expected");

@@ -39,6 +39,7 @@ static int correct_read(int argc, char **argv, json_t *request, bool *json)
         {"json", no_argument, NULL, 'j'},
         {NULL, 0, NULL, 0},
     };
+    struct side_error error = {{0}};
     int64_t cost_pusd;
     int id;
 
@@ -52,12 +53,10 @@ static int correct_read(int argc, char **argv, json_t *request, bool *json)
         else if (id == 'c' &&
                  (!meter_usd_parse(optarg, strlen(optarg), &cost_pusd) || cost_pusd < 0))
             return cli_usage("correct", "--cost: '%s' is no amount in USD", optarg);
-        else
-            (void)json_object_set_new(request,
-                                      id == 'c'   ? "cost_usd"
-                                      : id == 'r' ? "reason"
-                                                  : "actor",
-                                      json_string(optarg));
+        else if (id == 'c')
+            (void)json_object_set_new(request, "cost_usd", json_string(optarg));
+        else if (!cli_text_put(request, id == 'r' ? "reason" : "actor", optarg, &error))
+            return cli_usage("correct", "%s", error.text);
     }
     if (optind + 1 != argc)
         return cli_usage("correct", "the id of one call is expected");
@@ -159,6 +158,7 @@ static int reprice_read(int argc, char **argv, json_t *request, struct repricing
         {NULL, 0, NULL, 0},
     };
     const char *prices = NULL;
+    struct side_error error = {{0}};
     int64_t since_ns;
     int id;
 
@@ -175,10 +175,10 @@ static int reprice_read(int argc, char **argv, json_t *request, struct repricing
             (void)json_object_set_new(request, "since_ns", json_integer(since_ns));
         else if (id == 't')
             return cli_usage("reprice", "--since: '%s' is no time", optarg);
-        else if (id == 'a' || id == 'r')
-            (void)json_object_set_new(request, id == 'a' ? "actor" : "reason", json_string(optarg));
-        else
+        else if (id == '?')
             return cli_usage("reprice", "'%s' is no option, or needs a value", argv[optind - 1]);
+        else if (!cli_text_put(request, id == 'a' ? "actor" : "reason", optarg, &error))
+            return cli_usage("reprice", "%s", error.text);
     }
     if (optind < argc)
         return cli_usage("reprice", "'%s': no argument is expected", argv[optind]);

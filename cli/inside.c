@@ -77,3 +77,23 @@ int cli_refuse_inside(const char *what)
 {
     return cli_fail(CLI_USAGE, "inside_run: `flyball %s` is for a shell outside any run", what);
 }
+
+bool cli_text_put(json_t *request, const char *name, const char *text, struct side_error *error)
+{
+    static const struct {
+        const char *name;
+        size_t size;
+    } rows[] = {
+        {"run", 64}, {"session", 64}, {"actor", STORE_ACTOR_TEXT}, {"reason", STORE_REASON_TEXT}};
+    size_t i = 0;
+
+    while (strcmp(rows[i].name, name) != 0)
+        i++;
+    if (strlen(text) >= rows[i].size || *text == '\0')
+        return side_fail(error, "--%s: 1 to %zu characters are expected", name, rows[i].size - 1);
+    for (const char *at = text; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            return side_fail(error, "--%s: a control character is in it", name);
+    return json_object_set_new(request, name, json_string(text)) == 0 ||
+           side_fail(error, "--%s: it is not UTF-8", name);
+}

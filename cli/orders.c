@@ -143,25 +143,13 @@ static bool is_taken(const struct order *order, int id)
     }
 }
 
-static bool text_put(json_t *request, const char *name, const char *text, size_t size,
-                     struct side_error *error)
-{
-    if (strlen(text) >= size || *text == '\0')
-        return side_fail(error, "--%s: 1 to %zu characters are expected", name, size - 1);
-    for (const char *at = text; *at != '\0'; at++)
-        if ((unsigned char)*at < ' ' || *at == 0x7f)
-            return side_fail(error, "--%s: a control character is in it", name);
-    return json_object_set_new(request, name, json_string(text)) == 0 ||
-           side_fail(error, "--%s: it is not UTF-8", name);
-}
-
 static bool option_put(json_t *request, int id, const char *value, struct side_error *error)
 {
     switch (id) {
     case 'r':
-        return text_put(request, "run", value, 64, error);
+        return cli_text_put(request, "run", value, error);
     case 's':
-        return text_put(request, "session", value, 64, error);
+        return cli_text_put(request, "session", value, error);
     case 'a':
         return json_object_set_new(request, "all", json_true()) == 0;
     case 'e':
@@ -171,9 +159,9 @@ static bool option_put(json_t *request, int id, const char *value, struct side_e
     case 't':
         return expires_put(request, value, error);
     case 'w':
-        return text_put(request, "actor", value, STORE_ACTOR_TEXT, error);
+        return cli_text_put(request, "actor", value, error);
     case 'y':
-        return text_put(request, "reason", value, STORE_REASON_TEXT, error);
+        return cli_text_put(request, "reason", value, error);
     default:
         return true;
     }

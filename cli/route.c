@@ -171,6 +171,16 @@ static void take_event(void *data, const char *line, size_t length)
     json_decref(json);
 }
 
+static bool who_check(const char *actor, const char *reason, struct side_error *error)
+{
+    json_t *record = json_object();
+    bool ok = cli_text_put(record, "actor", actor, error) &&
+              cli_text_put(record, "reason", reason, error);
+
+    json_decref(record);
+    return ok;
+}
+
 /* A new record beside the one that was: nothing of it is changed. */
 static int escalate(struct router *router, const char *task, const char *to, const char *reason,
                     const char *actor)
@@ -178,12 +188,15 @@ static int escalate(struct router *router, const char *task, const char *to, con
     struct last last = {.task = task};
     const struct gov_model *model;
     unsigned tier = gov_tier_by_name(to);
+    struct side_error error = {{0}};
     const char *from;
     json_t *out;
     bool logged;
 
     if (tier == GOV_TIERS)
         return cli_usage("route", "--to '%s' is none of T0 to T4", to);
+    if (!who_check(actor, reason, &error))
+        return cli_usage("route", "%s", error.text);
     if (!blocked_read(router) ||
         cli_ask(json_pack("{s:s,s:b}", "verb", "events", "all", 1), take_event, &last) != CLI_OK)
         return CLI_UNAVAILABLE;

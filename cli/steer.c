@@ -11,6 +11,7 @@
 extern char **environ;
 
 struct asked {
+    const char *command;
     bool json;
     const char *actor, *reason;
     char **words; /* the arguments */
@@ -28,7 +29,7 @@ static int asked_read(int argc, char **argv, struct asked *out)
 {
     int id;
 
-    *out = (struct asked){.actor = cli_login()};
+    *out = (struct asked){.command = argv[0], .actor = cli_login()};
     opterr = 0;
     optind = 0;
     while ((id = getopt_long(argc, argv, "", rows, NULL)) != -1) {
@@ -71,13 +72,17 @@ static void take_line(void *data, const char *line, size_t length)
 /* An operator's word; the request is taken. */
 static int say(struct asked *asked, const char *what, json_t *request)
 {
+    struct side_error error = {{0}};
+
     if (cli_inside_run()) {
         json_decref(request);
         return cli_refuse_inside(what);
     }
-    (void)json_object_set_new(request, "actor", json_string(asked->actor));
-    if (asked->reason != NULL)
-        (void)json_object_set_new(request, "reason", json_string(asked->reason));
+    if (!cli_text_put(request, "actor", asked->actor, &error) ||
+        (asked->reason != NULL && !cli_text_put(request, "reason", asked->reason, &error))) {
+        json_decref(request);
+        return cli_usage(asked->command, "%s", error.text);
+    }
     return cli_ask(request, take_line, asked);
 }
 
