@@ -131,6 +131,10 @@ test-threads: $(patsubst tests/unit/%.c,run-$(B)/tests/%,$(shell grep -l pthread
 $(RUNS): run-%: %
 	@echo "== $<"; $<
 
+# The rules: tests/scenarios, and tests/e2e/scenarios.test for those that need clients.
+$(B)/scenarios: $(B)/tests/scenarios/player.o $(ARCHIVES)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+
 # The shim's code in a program of its own, for the sanitizers.
 $(B)/host: $(call objects,$(wildcard tests/host/*.c) $(filter %.c,$(SRC_shim)))
 	@echo "  $@"
@@ -246,7 +250,7 @@ check-long: check ## the same, and the nightly sizes: sanitized end to end, an h
 	BUILD=$(CURDIR)/build/tsan tests/e2e/run -j 2
 	$(SELF) check-fuzz FUZZ_SECONDS=600 PEER_ROUNDS=100000
 
-e2e: all replay ## real clients against the provider double; E2E="NAME ..." for some
+e2e: all replay $(B)/scenarios ## real clients against the provider double; E2E="NAME ..." for some
 	BUILD=$(CURDIR)/$(B) tests/e2e/run -j 3 $(E2E)
 validate-receipts: check-receipts replay ## the validator over its fixtures, and over receipts of real runs
 	BUILD=$(CURDIR)/$(B) tests/e2e/run receipts
