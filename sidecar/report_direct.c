@@ -131,7 +131,7 @@ static void breach_json(json_t *out, const struct store_threshold *breach)
     enum gov_dim dim = (enum gov_dim)breach->dim;
 
     side_json_set(out, "limit_type",
-                  json_sprintf("%s_%s",
+                  json_sprintf("%s%s_%s", breach->key.window == GOV_WHOLE ? "per_" : "",
                                breach->key.window != GOV_WHOLE && breach->key.kind == GOV_GLOBAL
                                    ? gov_window_name((enum gov_window)breach->key.window)
                                    : gov_scope_name((enum gov_scope_kind)breach->key.kind),
