@@ -129,12 +129,12 @@ static void selected_json(json_t *out, const struct store_selected *selected)
 static void breach_json(json_t *out, const struct store_threshold *breach)
 {
     enum gov_dim dim = (enum gov_dim)breach->dim;
+    bool global = breach->key.kind == GOV_GLOBAL;
 
     side_json_set(out, "limit_type",
-                  json_sprintf("%s%s_%s", breach->key.window == GOV_WHOLE ? "per_" : "",
-                               breach->key.window != GOV_WHOLE && breach->key.kind == GOV_GLOBAL
-                                   ? gov_window_name((enum gov_window)breach->key.window)
-                                   : gov_scope_name((enum gov_scope_kind)breach->key.kind),
+                  json_sprintf("%s%s_%s", global ? "" : "per_",
+                               global ? gov_window_name((enum gov_window)breach->key.window)
+                                      : gov_scope_name((enum gov_scope_kind)breach->key.kind),
                                dim == GOV_COST ? "usd" : gov_dim_name(dim)));
     side_json_set(out, "spent", side_amount_json(dim, breach->consumed));
     side_json_set(out, "limit", side_amount_json(dim, breach->limit));
