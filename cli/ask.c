@@ -62,6 +62,11 @@ bool cli_connect(struct client_link *link, bool start, char *reason, size_t reas
 
 bool cli_send(const struct client_link *link, json_t *request)
 {
+    return cli_send_with(link, request, -1);
+}
+
+bool cli_send_with(const struct client_link *link, json_t *request, int fd)
+{
     char *text = json_dumps(request, JSON_COMPACT);
     unsigned char *frame = malloc(WIRE_FRAME_MAX);
     struct wire_writer w;
@@ -70,7 +75,7 @@ bool cli_send(const struct client_link *link, json_t *request)
     if (text != NULL && frame != NULL) {
         wire_begin(&w, frame, WIRE_FRAME_MAX, WIRE_REQUEST);
         wire_raw(&w, text, strlen(text));
-        ok = !w.overflow && client_send(link, frame, w.used, -1) == CLIENT_OK;
+        ok = !w.overflow && client_send(link, frame, w.used, fd) == CLIENT_OK;
     }
     free(text);
     free(frame);

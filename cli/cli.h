@@ -60,6 +60,8 @@ bool cli_ledger_is_there(void);
 bool cli_connect(struct client_link *link, bool start, char *reason, size_t reason_size);
 /* Sends a question (the reference is taken). */
 bool cli_send(const struct client_link *link, json_t *request);
+/* The same, and a descriptor with it; -1: none. */
+bool cli_send_with(const struct client_link *link, json_t *request, int fd);
 /* Asks, and calls each(data, line, length) for every line of the answer. The exit code of DONE;
  * what it says is printed. */
 int cli_ask(json_t *request, void (*each)(void *data, const char *line, size_t length), void *data);

@@ -231,8 +231,10 @@ static void sidecar_find(struct launch *launch)
 
     launch->attach_ms = INT64_MAX;
     if (!cli_connect(&launch->link, true, reason, sizeof reason) ||
-        !cli_send(&launch->link, json_pack("{s:s,s:s,s:s}", "verb", "run.attach", "run_id",
-                                           launch->run_id, "token", launch->token)))
+        !cli_send_with(&launch->link,
+                       json_pack("{s:s,s:s,s:s}", "verb", "run.attach", "run_id", launch->run_id,
+                                 "token", launch->token),
+                       launch->page_fd))
         sidecar_lost(launch);
     else
         sidecar_note(launch);

@@ -44,6 +44,7 @@ struct launch {
     int64_t foreign_bytes; /* what such ones, that have ended, had written */
     bool can_measure;
     struct tree tree;
+    int page_fd;       /* the page that the program's processes count in; -1: the sidecar's own */
     struct page *page; /* NULL: egress is not limited */
     struct measured measured, told;
     uint8_t logged[GOV_DIMS];            /* thresholds that the sidecar was told of: a bit each */

@@ -44,15 +44,9 @@ void measure_turn(struct launch *launch, const struct launch_word *word)
 
 void measure_begin(struct launch *launch)
 {
-    unsigned char id[16];
-    struct client_place place;
-    char path[PAGE_PATH];
-
     launch->begun_ms = launch->looked_ms = launch->told_ms = client_now_ms();
-    if (limit_of(launch, GOV_EGRESS) > 0 && cli_place(&place) && client_hex16(launch->run_id, id)) {
-        page_path(path, place.home, id, 0);
-        launch->page = page_map(path, false);
-    }
+    if (limit_of(launch, GOV_EGRESS) > 0)
+        launch->page = page_map(launch->page_fd);
     launch->look_ms = launch->begun_ms + LOOK_LEAST_MS;
     launch->foreign_bytes = -launch->before[GOV_WRITES];
     launch->measured.oldest_s = launch->before[GOV_COMMAND];

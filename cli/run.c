@@ -271,7 +271,10 @@ static int open_run(struct launch *launch)
         return cli_fail(code, "%s was not started: the sidecar is not to be had: %s",
                         launch->argv[0], reason);
     }
-    word->said = cli_send(&launch->link, open_request(launch)) ? CLI_SAID_NOTHING : CLI_SAID_LOST;
+    launch->page_fd = page_make();
+    word->said = cli_send_with(&launch->link, open_request(launch), launch->page_fd)
+                     ? CLI_SAID_NOTHING
+                     : CLI_SAID_LOST;
     while (word->said != CLI_SAID_DONE && word->said != CLI_SAID_LOST) {
         cli_listen(&launch->link, LAUNCH_PATIENCE_MS, word);
         if (word->said == CLI_SAID_NOTHING)

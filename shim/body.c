@@ -40,16 +40,11 @@ static int memfd_make(void)
 
 static bool map(struct shim_body *body)
 {
-    void *at;
-
     if (body->count == 0)
         return true;
-    at = mmap(NULL, body->count, PROT_READ, MAP_SHARED, body->memfd, 0);
-    if (at == MAP_FAILED)
-        return false;
-    body->bytes = at;
-    body->mapped = true;
-    return true;
+    body->bytes = client_map(body->memfd, body->count, false);
+    body->mapped = body->bytes != NULL;
+    return body->mapped;
 }
 
 /* ---- from the application's memory -------------------------------------------------------- */

@@ -317,8 +317,8 @@ bool shim_call_claim(struct shim_call *call)
     int64_t offset;
 
     client_close(&call->link);
-    if (call->pid != getpid() || !shim_link_open(&call->link, true, reason, sizeof reason) ||
-        !send_claim(call))
+    if (call->pid != getpid() ||
+        !shim_link_open(&call->link, SHIM_LINK_START, reason, sizeof reason) || !send_claim(call))
         return false;
     offset = read_claim(call);
     if (offset < 0 || (uint64_t)offset < tap->from || (uint64_t)offset > tap->from + tap->used) {

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The small things of client.h: the state directory, the clock, ids. */
+/* The small things of client.h: the state directory, memory of others, the clock, ids. */
 #include "shim/client.h"
 
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -64,6 +67,19 @@ bool client_home(char *out, size_t size)
         return true;
     return getpwuid_r(getuid(), &entry, buffer, sizeof buffer, &found) == 0 && found != NULL &&
            home_set(out, size, entry.pw_dir, "/.local/state/flyball");
+}
+
+void *client_map(int fd, size_t bytes, bool writable)
+{
+    int needed = F_SEAL_SHRINK | (writable ? 0 : F_SEAL_WRITE), seals = fcntl(fd, F_GET_SEALS);
+    struct stat info;
+    void *at;
+
+    if (seals < 0 || (seals & needed) != needed || fstat(fd, &info) != 0 || info.st_size < 0 ||
+        (uint64_t)info.st_size < bytes)
+        return NULL;
+    at = mmap(NULL, bytes, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, 0);
+    return at != MAP_FAILED ? at : NULL;
 }
 
 int64_t client_now_ms(void)

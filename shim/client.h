@@ -55,6 +55,10 @@ bool client_room(const struct client_link *link, int wait_ms);
 /* Starts a sidecar and waits until it answers or fails. True: it may be connected to now. */
 bool client_start(const struct client_place *place, char *reason_out, size_t reason_size);
 
+/* Maps a memfd of this many bytes or more that somebody else made, writable with them or for
+ * reading alone. NULL: it is none, or its owner could still shorten it (a page that is gone ends
+ * whoever reads it), or change what is only to be read. */
+void *client_map(int fd, size_t bytes, bool writable);
 /* Moves a descriptor out of a host's way: high, close-on-exec; closes the old one. */
 int client_fd_away(int fd);
 int64_t client_now_ms(void); /* monotonic */

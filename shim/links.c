@@ -45,13 +45,16 @@ static bool take(struct client_link *link)
     return found;
 }
 
-bool shim_link_open(struct client_link *link, bool fresh, char *reason_out, size_t reason_size)
+bool shim_link_open(struct client_link *link, unsigned how, char *reason_out, size_t reason_size)
 {
     bool started, ok;
 
-    if (!fresh && take(link))
+    if ((how & SHIM_LINK_KEPT) != 0 && take(link))
         return true;
-    ok = client_open(link, shim_place(), true, &started, reason_out, reason_size);
+    ok = client_open(link, shim_place(), (how & SHIM_LINK_START) != 0, &started, reason_out,
+                     reason_size);
+    if (ok)
+        shim_egress_look(true);
     if (started)
         shim_hosts_forget();
     return ok;

@@ -3,44 +3,44 @@
 #include "shim/page.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "shim/client.h"
 
 #define PAGE_BYTES 4096
+#define SEALS      (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-void page_path(char out[PAGE_PATH], const char *home, const unsigned char id[16], int leader)
+int page_make(void)
 {
-    char text[37];
-
-    if (id != NULL) {
-        client_uuid_text(id, text);
-        (void)snprintf(out, PAGE_PATH, "%s/runs/%s.sent", home, text);
-    } else {
-        (void)snprintf(out, PAGE_PATH, "%s/runs/session-%d.sent", home, leader);
-    }
-}
-
-struct page *page_map(const char *path, bool make)
-{
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (make ? O_CREAT : 0), 0600);
-    struct stat info;
-    void *page = MAP_FAILED;
+    int fd = memfd_create("flyball-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
     if (fd < 0)
-        return NULL;
-    if ((!make || posix_fallocate(fd, 0, PAGE_BYTES) == 0) && fstat(fd, &info) == 0 &&
-        info.st_size == PAGE_BYTES)
-        page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        return -1;
+    fd = client_fd_away(fd);
+    if (posix_fallocate(fd, 0, PAGE_BYTES) == 0 && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+        return fd;
     (void)close(fd);
-    return page != MAP_FAILED ? page : NULL;
+    return -1;
+}
+
+struct page *page_map(int fd)
+{
+    return client_map(fd, PAGE_BYTES, true);
 }
 
 void page_unmap(struct page *page)
 {
     if (page != NULL)
         (void)munmap(page, PAGE_BYTES);
+}
+
+void page_move(struct page *from, struct page *to)
+{
+    uint64_t booked = atomic_load(&from->booked), sent = atomic_load(&from->sent);
+
+    while (sent > booked && !atomic_compare_exchange_strong(&from->booked, &booked, sent))
+        ;
+    if (sent > booked)
+        atomic_fetch_add(&to->sent, sent - booked);
 }

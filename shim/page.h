@@ -2,14 +2,14 @@
 /* What the processes of a run sent without a call of their own, in a page that they all share with
  * the sidecar: counting a transfer is one addition, whoever it is for. libc alone; thread-safe.
  *
- * Caveats. The sidecar makes the page when the run begins and takes its name away when it ends;
- * mapped it stays. Its file is in the state directory, with its one block in place, so that neither
- * a full disk nor the file's removal can reach whoever has it mapped. */
+ * Caveats. The page is a memfd that nobody can shorten, so that nothing can take it from those who
+ * have it mapped. The launcher of a run makes it, keeps it as long as the run lives, and brings it
+ * to every sidecar; the sidecar gives it to the processes that ask. A run without a launcher has a
+ * page of its sidecar's, another one after a restart. */
 #ifndef FLYBALL_PAGE_H
 #define FLYBALL_PAGE_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdint.h>
 
 struct page {
@@ -17,11 +17,13 @@ struct page {
     _Atomic uint64_t booked; /* of those in the ledger: the sidecar's */
 };
 
-/* Where the page of a run is: id, or for a run without a launcher (id NULL) its session leader. */
-#define PAGE_PATH 640u
-void page_path(char out[PAGE_PATH], const char *home, const unsigned char id[16], int leader);
-/* make: creates it where it is not there. NULL: it cannot be had. */
-struct page *page_map(const char *path, bool make);
+/* A new page: its descriptor; -1: it cannot be had. */
+int page_make(void);
+/* The descriptor stays the caller's. NULL: it is not one of a page. */
+struct page *page_map(int fd);
 void page_unmap(struct page *page); /* NULL is fine */
+/* What is counted in a page whose sidecar has died, and is not booked, goes to another; once,
+ * however many processes do so. */
+void page_move(struct page *from, struct page *to);
 
 #endif

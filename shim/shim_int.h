@@ -265,8 +265,9 @@ void shim_env_each(void (*each)(void *data, const char *entry), void *data);
 uint64_t shim_egress(struct shim_handle *handle);
 /* After a transfer, or part of one: counts what is not counted yet. */
 void shim_egress_count(struct shim_handle *handle);
-/* There may be a page now: a call was answered. */
-void shim_egress_look(void);
+/* There may be a page now: a call was answered. anew: another one than before, as there may be
+ * another sidecar. */
+void shim_egress_look(bool anew);
 
 /* ---- call.c, verdict.c, tap.c, answer.c: a governed transfer ------------------------------- */
 
@@ -348,9 +349,10 @@ bool shim_call_claim(struct shim_call *call);
  * link is lost. */
 bool shim_call_let_go(struct shim_call *call);
 
-/* links.c. A connection to the sidecar: one that an earlier call has done with, else (or if fresh)
- * a new one, starting a sidecar when none runs. */
-bool shim_link_open(struct client_link *link, bool fresh, char *reason_out, size_t reason_size);
+/* links.c. A connection to the sidecar: one that an earlier call has done with, if such a one will
+ * do, else a new one; to a sidecar that is started, if none runs. */
+enum shim_link_how { SHIM_LINK_KEPT = 1, SHIM_LINK_START = 2 };
+bool shim_link_open(struct client_link *link, unsigned how, char *reason_out, size_t reason_size);
 /* The call has done with it: kept for the next one, or closed. */
 void shim_link_done(struct client_link *link, bool clean);
 /* verdict.c. */

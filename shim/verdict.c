@@ -203,7 +203,8 @@ static bool ask_again(struct shim_call *call, char *reason, size_t reason_size)
     if (call->again)
         return false;
     call->again = true;
-    if (!shim_link_open(&call->link, true, reason, reason_size) || !shim_call_let_go(call)) {
+    if (!shim_link_open(&call->link, SHIM_LINK_START, reason, reason_size) ||
+        !shim_call_let_go(call)) {
         client_close(&call->link);
         return false;
     }
@@ -224,7 +225,7 @@ bool shim_call_ask(struct shim_call *call)
     char reason[400] = "out of memory";
 
     call->flags = flags[shim_body_collect(call->handle, call->hop, &call->body)];
-    if ((shim_link_open(&call->link, false, reason, sizeof reason) &&
+    if ((shim_link_open(&call->link, SHIM_LINK_KEPT | SHIM_LINK_START, reason, sizeof reason) &&
          ask(call, reason, sizeof reason)) ||
         ask_again(call, reason, sizeof reason)) {
         call->heard_ms = call->asked_ms = client_now_ms();
@@ -294,7 +295,7 @@ static void take_verdict(struct shim_call *call, struct wire_reader *r, int *fd)
     if (decision == WIRE_ADMITTED && body_bytes > 0 && *fd < 0) {
         shim_call_refuse(call, "ledger_read_failure", "the rewritten request was lost on its way");
     } else if (decision == WIRE_ADMITTED) {
-        shim_egress_look();
+        shim_egress_look(false);
         take_admission(call, flags, body_bytes, fd);
     } else if (decision == WIRE_REFUSED || decision == WIRE_REFUSED_CURL) {
         call->curl_error = decision == WIRE_REFUSED_CURL;

@@ -11,7 +11,9 @@
  *             SENT, RESPONSE, DATA ..., END  ->        <- ACK ..., CUT
  *             POKE (+ descriptor) before the verdict: write one byte to it when the verdict is out
  *             CLAIM instead of ADMIT: the call goes on with a sidecar that was restarted
- *   others:   REQUEST (JSON)  ->   <- REPLY (JSON lines, in pieces) ... DONE;  NOTICE at any time
+ *   a page:   PAGE (a run's id and token)  ->   <- HEARTBEAT ... PAGE_IS (+ memfd: shim/page.h)
+ *   others:   REQUEST (JSON; + memfd: a launcher's page)  ->   <- REPLY (JSON lines, in pieces) ...
+ * DONE;  NOTICE at any time
  *
  * Caveats. Numbers are in host order: both ends are on one machine. A frame with another version is
  * answered by MISMATCH, naming both; anything else that cannot be read ends the connection. Only
@@ -25,7 +27,7 @@
 #include <string.h>
 
 #define WIRE_MAGIC     0x4c425946u /* "FYBL" */
-#define WIRE_VERSION   3u
+#define WIRE_VERSION   4u
 #define WIRE_FRAME_MAX 65536u       /* a whole frame, head included */
 #define WIRE_DATA_MAX  32768u       /* tapped bytes in one frame */
 #define WIRE_BODY_HERE 32768u       /* a body up to this is in the frame of its ADMIT */
@@ -47,11 +49,13 @@ enum wire_type {
     WIRE_END = 5,
     WIRE_CLAIM = 6,
     WIRE_POKE = 7,
+    WIRE_PAGE = 8,
 
     WIRE_HEARTBEAT = 16,
     WIRE_VERDICT = 17,
     WIRE_ACK = 18,
-    WIRE_CUT = 19, /* end the stream that is under way: with WIRE_ANSWER, where there is one */
+    WIRE_CUT = 19,     /* end the stream that is under way: with WIRE_ANSWER, where there is one */
+    WIRE_PAGE_IS = 20, /* without a descriptor: there is none */
 
     WIRE_REQUEST = 32,
     WIRE_REPLY = 33,

@@ -3,13 +3,11 @@
  * process is gone. */
 #include "sidecar/side_int.h"
 
-#include <fcntl.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define HEARTBEATS_UNREAD (64 * 1024) /* of a socket's 208 KiB */
@@ -73,26 +71,14 @@ void side_call_free(struct side_call *call)
 
 /* ---- the question ------------------------------------------------------------------------- */
 
-/* The memfd must be one that its owner cannot shorten any more: reading a page that is not there
- * would end us. */
 static bool body_map(struct side_call *call, int fd, uint64_t count)
 {
-    const int needed = F_SEAL_SHRINK | F_SEAL_WRITE;
-    struct stat info;
-    void *at;
-
-    if (count == 0)
-        return true;
-    if (fd < 0 || count > WIRE_BODY_MAX || (fcntl(fd, F_GET_SEALS) & needed) != needed ||
-        fstat(fd, &info) != 0 || info.st_size < 0 || (uint64_t)info.st_size < count)
+    if (count > WIRE_BODY_MAX)
         return false;
-    at = mmap(NULL, (size_t)count, PROT_READ, MAP_SHARED, fd, 0);
-    if (at == MAP_FAILED)
-        return false;
-    call->body = at;
+    call->body = client_map(fd, (size_t)count, false);
     call->body_bytes = (size_t)count;
-    call->body_mapped = true;
-    return true;
+    call->body_mapped = call->body != NULL;
+    return call->body_mapped;
 }
 
 static bool body_copy(struct side_call *call, const struct wire_value *value)
@@ -434,24 +420,34 @@ void side_call_gone(struct side_call *call, bool tap_lost)
 
 /* ---- heartbeats --------------------------------------------------------------------------- */
 
-void side_calls_heartbeat(struct side *side)
+/* It has no verdict yet. */
+static bool waits(const struct side_call *call)
 {
-    for (struct side_call *call = side->calls; call != NULL; call = call->next) {
-        unsigned char frame[64];
-        struct wire_writer w;
+    return call->phase == SIDE_ASKED || call->pacing != NULL;
+}
 
-        int unread = 0;
+static void heartbeat(struct side_conn *conn)
+{
+    const struct side_call *call = conn->call;
+    unsigned char frame[64];
+    struct wire_writer w;
+    int unread = 0;
 
-        /* Whoever does not read needs no more of them, and the verdict needs room. */
-        if ((call->phase != SIDE_ASKED && call->pacing == NULL) || call->conn == NULL ||
-            ioctl(call->conn->fd, SIOCOUTQ, &unread) != 0 || unread > HEARTBEATS_UNREAD)
-            continue;
-        wire_begin(&w, frame, sizeof frame, WIRE_HEARTBEAT);
-        if (call->pacing != NULL ||
-            (call->admitting != NULL && atomic_load(&call->admitting->waiting)))
-            wire_put_number(&w, WIRE_FLAGS, WIRE_HELD_OPEN);
-        side_conn_send(call->conn, frame, w.used, -1);
-    }
+    /* Whoever does not read needs no more of them, and the verdict needs room. */
+    if (ioctl(conn->fd, SIOCOUTQ, &unread) != 0 || unread > HEARTBEATS_UNREAD)
+        return;
+    wire_begin(&w, frame, sizeof frame, WIRE_HEARTBEAT);
+    if (call != NULL && (call->pacing != NULL ||
+                         (call->admitting != NULL && atomic_load(&call->admitting->waiting))))
+        wire_put_number(&w, WIRE_FLAGS, WIRE_HELD_OPEN);
+    side_conn_send(conn, frame, w.used, -1);
+}
+
+void side_heartbeat(struct side *side)
+{
+    for (struct side_conn *conn = side->conns; conn != NULL; conn = conn->next)
+        if (conn->page_of != NULL || (conn->call != NULL && waits(conn->call)))
+            heartbeat(conn);
 }
 
 /* ---- frames ------------------------------------------------------------------------------- */
@@ -463,7 +459,7 @@ static void on_poke(struct side_conn *conn, int *fd)
         return;
     conn->poke_fd = *fd;
     *fd = -1;
-    if (conn->call == NULL || (conn->call->phase != SIDE_ASKED && conn->call->pacing == NULL))
+    if (conn->call == NULL || !waits(conn->call))
         (void)!write(conn->poke_fd, "H", 1);
 }
 

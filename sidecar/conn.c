@@ -128,13 +128,17 @@ static void answer_mismatch(struct side_conn *conn)
     side_conn_send(conn, frame, w.used, -1);
 }
 
-static bool on_request(struct side_conn *conn, const struct wire_reader *r)
+static bool on_request(struct side_conn *conn, const struct wire_reader *r, int *fd)
 {
     json_t *request = json_loadb((const char *)r->at, r->left, JSON_REJECT_DUPLICATES, NULL);
 
     if (!json_is_object(request)) {
         json_decref(request);
         return false;
+    }
+    if (conn->page_fd < 0) {
+        conn->page_fd = *fd;
+        *fd = -1;
     }
     side_query_begin(conn, request);
     json_decref(request);
@@ -153,7 +157,9 @@ static bool on_frame(struct side_conn *conn, const unsigned char *frame, size_t 
         return true; /* it will go by itself */
     }
     if (head.type == WIRE_REQUEST)
-        return on_request(conn, &r);
+        return on_request(conn, &r, fd);
+    if (head.type == WIRE_PAGE)
+        return side_page_ask(conn, &r);
     return side_call_frame(conn, (enum wire_type)head.type, &r, fd);
 }
 
@@ -283,6 +289,9 @@ static void conn_free(struct side_conn *conn)
         (void)close(conn->pidfd);
     if (conn->poke_fd >= 0)
         (void)close(conn->poke_fd);
+    if (conn->page_fd >= 0)
+        (void)close(conn->page_fd);
+    side_run_drop(conn->page_of);
     free(conn->unsent);
     free(conn);
 }
@@ -337,7 +346,7 @@ static struct side_conn *conn_new(struct side *side, int fd, const struct ucred 
     conn->fd = fd;
     conn->pid = peer->pid;
     conn->uid = peer->uid;
-    conn->poke_fd = -1;
+    conn->poke_fd = conn->page_fd = -1;
     conn->pidfd = peer_pidfd(fd, peer->pid);
     conn->readable = event_new(side->base, fd, EV_READ | EV_PERSIST, on_readable, conn);
     conn->writable = event_new(side->base, fd, EV_WRITE, on_writable, conn);

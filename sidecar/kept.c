@@ -77,7 +77,6 @@ void side_run_forget(const struct side *side, const struct side_run *run)
 
     run_path(side, run, path, sizeof path);
     (void)unlink(path);
-    side_page_remove(side, run);
 }
 
 /* ---- after a restart ---------------------------------------------------------------------- */
@@ -134,7 +133,7 @@ static void run_restore(struct side *side, const struct store_run *row)
     run->pid_start = resumed ? row->pid_start : row->allocation.pid_start;
     run->next = side->runs;
     side->runs = run;
-    if (!side_page_open(side, run, false) || !kept ||
+    if ((run->by_hand && !side_page_open(side, run, NULL)) || !kept ||
         memcmp(resumed ? row->boot_id : row->allocation.boot_id, side->boot_id,
                sizeof side->boot_id) != 0 ||
         side_pid_start(run->pid) != run->pid_start || !side_run_watch(side, run))

@@ -154,7 +154,7 @@ void side_later(struct side *side, void (*then)(struct side *side, void *data), 
 static void on_heartbeat(evutil_socket_t fd, short what, void *data)
 {
     (void)fd, (void)what;
-    side_calls_heartbeat(data);
+    side_heartbeat(data);
 }
 
 /* One that was started for a need ends when there has been none for a while. */

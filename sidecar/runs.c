@@ -28,6 +28,8 @@ void side_run_drop(struct side_run *run)
     side_run_drop(run->parent);
     meter_price_book_free(run->book);
     page_unmap(run->page);
+    if (run->page_fd >= 0)
+        (void)close(run->page_fd);
     side_routing_free(run->routing);
     free(run);
 }
@@ -103,6 +105,7 @@ struct side_run *side_run_new(const struct side_spec *spec, struct side_error *e
         return NULL;
     }
     atomic_init(&run->references, 1);
+    run->page_fd = -1;
     run->spec = *spec;
     run->started_ns = side_now_ns();
     client_uuid7(run->id);
@@ -289,7 +292,7 @@ static struct side_run *by_hand_new(struct side *side, pid_t leader, const char 
     run->pid = leader;
     run->pid_start = side_pid_start(leader);
     (void)side_run_watch(side, run);
-    (void)side_page_open(side, run, true);
+    (void)side_page_open(side, run, NULL);
     op = side_op_new(SIDE_OP_RUN_OPEN, run, on_by_hand_open, NULL);
     if (op != NULL) {
         json_t *place = side_place_json(leader);
@@ -302,22 +305,24 @@ static struct side_run *by_hand_new(struct side *side, pid_t leader, const char 
     return run;
 }
 
-/* A run of this kind ends with its leader, so a living one with that pid is the one. */
-static struct side_run *by_session(struct side *side, pid_t pid, const struct side_process *process,
-                                   const char *const *env, struct side_error *error)
+/* A session that began outside of what we can see has no number here. */
+static pid_t leader_of(pid_t pid, const struct side_process *process)
 {
-    /* A session that began outside of what we can see has no number here. */
-    pid_t leader = process->session != 0 ? process->session : pid;
-
-    for (struct side_run *run = side->runs; run != NULL; run = run->next)
-        if (run->by_hand && !run->ended && run->pid == leader)
-            return run;
-    return by_hand_new(side, leader, env, error);
+    return process->session != 0 ? process->session : pid;
 }
 
-struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t *token, pid_t pid,
-                             const struct side_process *process, const char *const *env,
-                             struct side_error *error)
+/* A run of this kind ends with its leader, so a living one with that pid is the one. */
+static struct side_run *by_session(struct side *side, pid_t leader)
+{
+    struct side_run *run = side->runs;
+
+    while (run != NULL && (!run->by_hand || run->ended || run->pid != leader))
+        run = run->next;
+    return run;
+}
+
+struct side_run *side_run_known(struct side *side, const uint8_t *id, const uint8_t *token,
+                                pid_t pid, const struct side_process *process)
 {
     struct side_run *run = by_token(side, id, token);
     bool deep;
@@ -326,6 +331,17 @@ struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t
         run = launched_by(side, pid);
     if (run == NULL)
         run = by_ancestry(side, process->parent, &deep);
+    if (run == NULL && id == NULL)
+        run = by_session(side, leader_of(pid, process));
+    return run;
+}
+
+struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t *token, pid_t pid,
+                             const struct side_process *process, const char *const *env,
+                             struct side_error *error)
+{
+    struct side_run *run = side_run_known(side, id, token, pid, process);
+
     if (run == NULL && id != NULL) {
         run = side_run_over(side, id);
         if (run == NULL)
@@ -334,7 +350,7 @@ struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t
         return run;
     }
     if (run == NULL)
-        run = by_session(side, pid, process, env, error);
+        run = by_hand_new(side, leader_of(pid, process), env, error);
     return run != NULL ? side_run_hold(run) : NULL;
 }
 
@@ -387,9 +403,8 @@ static void inherit(struct side_spec *spec, const struct side_spec *outer)
 static bool run_begin(struct side *side, struct side_conn *conn, struct side_run *run,
                       struct side_op *op, struct side_error *error)
 {
-    if (op == NULL || !side_page_open(side, run, true) || !side_run_watch(side, run)) {
+    if (op == NULL || !side_page_open(side, run, conn) || !side_run_watch(side, run)) {
         side_op_free(op);
-        side_page_remove(side, run);
         side_run_drop(run);
         return side_fail(error, "the run cannot be watched: %s", strerror(errno));
     }
@@ -458,6 +473,8 @@ bool side_run_attach(struct side *side, struct side_conn *conn, const json_t *re
         run = by_token(side, id, token);
     if (run == NULL)
         return side_fail(error, "the run is not known here");
+    if (run->page == NULL && !side_page_open(side, run, conn))
+        return side_fail(error, "the run cannot be watched: %s", strerror(errno));
     if (!side_run_above(side, conn->pid)) /* what is governed does not say how */
         side_keep(side, &run->spec.keeping);
     run->launcher = conn;
@@ -541,29 +558,6 @@ bool side_run_finish(struct side_conn *conn, const json_t *request, struct side_
                               json_integer_value(json_object_get(request, "exit")),
                               (enum gov_state)state};
     side_later(conn->side, finish_now, finish);
-    return true;
-}
-
-static void on_exhausted(struct side *side, struct side_op *op)
-{
-    side_notices_tell(side, op);
-    side_queries_wake(side);
-    side_op_free(op);
-}
-
-bool side_run_exhausted(struct side_conn *conn, const json_t *request, struct side_error *error)
-{
-    const char *name = json_string_value(json_object_get(request, "dimension"));
-    enum gov_dim dim = name != NULL ? gov_dim_by_name(name) : GOV_DIMS;
-    struct side_op *op;
-
-    if (dim == GOV_DIMS)
-        return side_fail(error, "no such dimension");
-    op = side_op_new(SIDE_OP_EXHAUSTED, conn->run, on_exhausted, NULL);
-    if (op == NULL)
-        return side_fail(error, "out of memory");
-    op->verdict.finding.dim = dim;
-    side_post(conn->side, op);
     return true;
 }
 

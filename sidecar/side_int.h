@@ -123,17 +123,19 @@ struct side_run {
     struct side_routing *routing;  /* NULL: none is configured */
     struct meter_price_book *book; /* with the user's overrides; NULL: the shipped one */
     char unpriced[96];             /* the last model without a price that was told of */
-    struct page *page;             /* what its processes count in; NULL: a run that is over */
-    uint64_t sent_posted;          /* the loop's: of what is counted there, handed to the writer */
-    int64_t crossed_ns[GOV_DIMS];  /* the writer's: when each limit was used up; 0: not, or before
-                                      a restart */
-    struct gov_directive told;     /* the writer's: the last one that is in the ledger */
-    uint64_t changes;              /* the writer's: counts what may change an answer for this run */
-    struct side_leads leads;       /* the loop's */
-    struct side *side;             /* once there was a question */
-    struct event *expiry;          /* of the question that is open; NULL: none */
-    uint64_t asked_seq;            /* that question's record */
-    const struct side_zone *zone;  /* of its windows */
+    struct page *page; /* what its processes count in; NULL: it is over, or its launcher, which has
+                          the page, is not back yet */
+    int page_fd;
+    uint64_t sent_posted;         /* the loop's: of what is counted there, handed to the writer */
+    int64_t crossed_ns[GOV_DIMS]; /* the writer's: when each limit was used up; 0: not, or before
+                                     a restart */
+    struct gov_directive told;    /* the writer's: the last one that is in the ledger */
+    uint64_t changes;             /* the writer's: counts what may change an answer for this run */
+    struct side_leads leads;      /* the loop's */
+    struct side *side;            /* once there was a question */
+    struct event *expiry;         /* of the question that is open; NULL: none */
+    uint64_t asked_seq;           /* that question's record */
+    const struct side_zone *zone; /* of its windows */
     struct side_tags tags;
 };
 
@@ -151,6 +153,9 @@ struct side_run *side_run_over(struct side *side, const uint8_t id[16]);
 struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t *token, pid_t pid,
                              const struct side_process *process, const char *const *env,
                              struct side_error *error);
+/* The same, as far as there is one, not over. NULL: none. Not counted. */
+struct side_run *side_run_known(struct side *side, const uint8_t *id, const uint8_t *token,
+                                pid_t pid, const struct side_process *process);
 struct side_run *side_run_hold(struct side_run *run);
 void side_run_drop(struct side_run *run);
 const struct meter_price_book *side_run_book(const struct side_run *run);
@@ -160,9 +165,8 @@ bool side_run_open(struct side *side, struct side_conn *conn, const json_t *requ
 /* A launcher is back after the sidecar was restarted. */
 bool side_run_attach(struct side *side, struct side_conn *conn, const json_t *request,
                      struct side_error *error);
-/* The launcher says how its command ended, or that a limit which it watches is used up. */
+/* The launcher says how its command ended. */
 bool side_run_finish(struct side_conn *conn, const json_t *request, struct side_error *error);
-bool side_run_exhausted(struct side_conn *conn, const json_t *request, struct side_error *error);
 void side_run_close(struct side *side, struct side_run *run, int64_t exit, enum gov_state state);
 void side_run_launcher_gone(struct side *side, struct side_conn *conn);
 void side_runs_release(struct side *side);
@@ -175,12 +179,14 @@ struct meter_price_book *side_book_read(const char *path, struct side_error *err
 struct side_run *side_run_new(const struct side_spec *spec, struct side_error *error);
 /* The run ends with its launcher, or session leader, however that ends. */
 bool side_run_watch(struct side *side, struct side_run *run);
-/* used.c: the run's page; what it has that is not in the ledger yet, of the runs above as well,
- * into the ledger; what a launcher has measured. */
-bool side_page_open(const struct side *side, struct side_run *run, bool fresh);
-void side_page_remove(const struct side *side, const struct side_run *run);
+/* used.c: the run's page, which its launcher brings (conn; NULL, or it has none: a new one); a
+ * process that asks for it; what it has that is not in the ledger yet, of the runs above as well,
+ * into the ledger; what a launcher has measured, or has seen used up. */
+bool side_page_open(struct side *side, struct side_run *run, struct side_conn *conn);
+bool side_page_ask(struct side_conn *conn, struct wire_reader *r);
 void side_used_look(struct side *side, struct side_run *run);
 bool side_run_used(struct side_conn *conn, const json_t *request, struct side_error *error);
+bool side_run_exhausted(struct side_conn *conn, const json_t *request, struct side_error *error);
 /* kept.c: the list of configured hosts for the preloaded object; what is kept of a run while it
  * lives; the runs of before a restart. */
 void side_hosts_write(struct side *side);
@@ -345,6 +351,8 @@ struct side_conn {
     struct side_call *call;   /* a governed process's */
     struct side_query *query; /* an operator's */
     struct side_run *run;     /* a launcher's, counted */
+    struct side_run *page_of; /* whose page it waits for, counted; NULL: none */
+    int page_fd;              /* a page that it has brought; -1: none */
     int poke_fd;              /* write a byte to it when a verdict is out; -1: none */
     unsigned char *unsent; /* frames that did not fit the socket, each with its length in front */
     size_t unsent_used, unsent_size;
@@ -428,7 +436,8 @@ void side_call_gone(struct side_call *call, bool tap_lost);
 void side_call_free(struct side_call *call);
 void side_call_body_release(struct side_call *call);
 void side_calls_restore(struct side *side);
-void side_calls_heartbeat(struct side *side);
+/* To everybody who waits. */
+void side_heartbeat(struct side *side);
 /* ask.c: reads the question and gives it to the writer. */
 void side_call_ask(struct side_call *call);
 /* What the user wants a model to be priced at that the book does not have (unknown_model: a row, or

@@ -6,38 +6,59 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* ---- the page ----------------------------------------------------------------------------- */
 
-static void path_of(const struct side *side, const struct side_run *run, char out[PAGE_PATH])
+static void page_tell(struct side_conn *conn, const struct side_run *run)
 {
-    page_path(out, side->home, run->by_hand ? NULL : run->id, (int)run->pid);
+    unsigned char frame[sizeof(struct wire_head)];
+    struct wire_writer w;
+
+    wire_begin(&w, frame, sizeof frame, WIRE_PAGE_IS);
+    side_conn_send(conn, frame, w.used, run != NULL ? run->page_fd : -1);
 }
 
-bool side_page_open(const struct side *side, struct side_run *run, bool fresh)
+bool side_page_open(struct side *side, struct side_run *run, struct side_conn *conn)
 {
-    char path[PAGE_PATH];
-
-    (void)snprintf(path, sizeof path, "%s/runs", side->home);
-    (void)mkdir(path, 0700);
-    path_of(side, run, path);
-    if (fresh) /* of another session leader with that number */
-        (void)unlink(path);
-    run->page = page_map(path, true);
+    if (conn != NULL && conn->page_fd >= 0) {
+        run->page_fd = conn->page_fd;
+        conn->page_fd = -1;
+    } else {
+        run->page_fd = page_make();
+    }
+    run->page = page_map(run->page_fd);
     if (run->page == NULL)
         return false;
     run->sent_posted = atomic_load(&run->page->booked);
+    for (struct side_conn *waits = side->conns; waits != NULL; waits = waits->next)
+        if (waits->page_of == run) {
+            page_tell(waits, run);
+            waits->page_of = NULL;
+            side_run_drop(run);
+        }
     return true;
 }
 
-void side_page_remove(const struct side *side, const struct side_run *run)
+bool side_page_ask(struct side_conn *conn, struct wire_reader *r)
 {
-    char path[PAGE_PATH];
+    const uint8_t *id = NULL, *token = NULL;
+    struct wire_value value;
+    struct side_process process;
+    struct side_run *run;
 
-    path_of(side, run, path);
-    (void)unlink(path);
+    while (wire_next(r, &value)) {
+        id = value.tag == WIRE_RUN_ID && value.count == 16 ? value.bytes : id;
+        token = value.tag == WIRE_TOKEN && value.count == 16 ? value.bytes : token;
+    }
+    if (conn->page_of != NULL)
+        return false;
+    (void)side_process_read(conn->pid, &process);
+    run = side_run_known(conn->side, id, token, conn->pid, &process);
+    if (run != NULL && run->page == NULL && !run->ended)
+        conn->page_of = side_run_hold(run); /* its launcher will bring it */
+    else
+        page_tell(conn, run);
+    return true;
 }
 
 /* ---- in the loop -------------------------------------------------------------------------- */
@@ -107,6 +128,29 @@ bool side_run_used(struct side_conn *conn, const json_t *request, struct side_er
         measured[dim] = json_integer_value(value);
     }
     post(conn->side, conn->run, measured, true);
+    return true;
+}
+
+static void on_exhausted(struct side *side, struct side_op *op)
+{
+    side_notices_tell(side, op);
+    side_queries_wake(side);
+    side_op_free(op);
+}
+
+bool side_run_exhausted(struct side_conn *conn, const json_t *request, struct side_error *error)
+{
+    const char *name = json_string_value(json_object_get(request, "dimension"));
+    enum gov_dim dim = name != NULL ? gov_dim_by_name(name) : GOV_DIMS;
+    struct side_op *op;
+
+    if (dim == GOV_DIMS)
+        return side_fail(error, "no such dimension");
+    op = side_op_new(SIDE_OP_EXHAUSTED, conn->run, on_exhausted, NULL);
+    if (op == NULL)
+        return side_fail(error, "out of memory");
+    op->verdict.finding.dim = dim;
+    side_post(conn->side, op);
     return true;
 }
 
