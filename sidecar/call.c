@@ -276,7 +276,7 @@ static bool on_claim(struct side_conn *conn, struct wire_reader *r)
         else if (value.tag == WIRE_FLAGS)
             flags = wire_number(&value);
     }
-    if (call == NULL || call->phase != SIDE_HELD || call->conn != NULL) {
+    if (call == NULL || call->phase != SIDE_HELD || call->conn != NULL || call->gone) {
         answer_claim(conn, WIRE_CLAIM_LOST, 0);
         return true;
     }
@@ -402,7 +402,9 @@ void side_call_gone(struct side_call *call, bool tap_lost)
     struct side_op *op;
 
     call->conn = NULL;
-    if (call->phase == SIDE_HELD) {
+    if (call->rewriting != NULL) {
+        call->gone = true;
+    } else if (call->phase == SIDE_HELD) {
         side_call_settle(call, &ending);
     } else if (call->phase == SIDE_ASKED) {
         call->gone = true;
@@ -423,7 +425,7 @@ void side_call_gone(struct side_call *call, bool tap_lost)
 /* It has no verdict yet. */
 static bool waits(const struct side_call *call)
 {
-    return call->phase == SIDE_ASKED || call->pacing != NULL;
+    return call->phase == SIDE_ASKED || call->pacing != NULL || call->rewriting != NULL;
 }
 
 static void heartbeat(struct side_conn *conn)
@@ -475,7 +477,7 @@ bool side_call_frame(struct side_conn *conn, enum wire_type type, struct wire_re
         on_poke(conn, fd);
         return true;
     }
-    if (call == NULL || call->phase != SIDE_HELD)
+    if (call == NULL || call->phase != SIDE_HELD || call->rewriting != NULL)
         return call != NULL && call->phase == SIDE_SETTLING;
     switch (type) {
     case WIRE_SENT:

@@ -398,13 +398,14 @@ struct side_call {
     enum refusal_shape shape;
     struct side_op *admitting; /* with the writer */
     struct side_job *reading;  /* with the worker */
-    bool gone;                 /* the caller left while we were asking */
+    bool gone;                 /* the caller left while we were asking, or rewriting */
     /* admitted */
     int64_t hold_pusd, hold_tokens;
     uint64_t cap_held;
-    bool renamed;         /* request.model is another one than in the body */
-    bool clamped;         /* cap_held is another one than the request's */
-    struct event *pacing; /* when it may leave; NULL: at once */
+    bool renamed;               /* request.model is another one than in the body */
+    bool clamped;               /* cap_held is another one than the request's */
+    struct event *pacing;       /* when it may leave; NULL: at once */
+    struct side_job *rewriting; /* its request, with the worker; NULL: not, or done */
     bool priced, read_only;
     int64_t admitted_ns, admitted_ms;
     bool sent;

@@ -307,7 +307,7 @@ void side_call_refuse(struct side_call *call, enum gov_reason reason, const char
 /* ---- admissions --------------------------------------------------------------------------- */
 
 /* A stream that would not report is asked to, where the caller can keep the chunk that comes of it
- * from the application. The loop has no time to copy a body of any size for that. */
+ * from the application. Nobody has the time to copy a body of any size for that. */
 static bool asks_usage(const struct side_call *call)
 {
     return call->run->spec.ask_usage && call->request.ask_text != NULL && !call->read_only &&
@@ -344,38 +344,82 @@ static void release_unsent(struct side_call *call)
     side_call_settle(call, &ending);
 }
 
-static void tell_admission(struct side_call *call)
+struct rewriting {
+    struct side_job job;
+    struct side_call *call;
+    struct meter_rewrite rewrite;
+    size_t bytes;
+    int fd; /* -1: the request goes as it is, if it may */
+};
+
+/* In the loop, or in the worker. */
+static void work_rewriting(struct side_job *job)
 {
-    struct meter_rewrite rewrite = {
-        .cap_set = call->clamped,
-        .cap = call->cap_held,
-        .ask_usage = asks_usage(call),
-        .model = call->renamed ? call->request.model : NULL,
-    };
+    struct rewriting *made = (struct rewriting *)job;
+
+    made->fd = rewritten(made->call, &made->rewrite, &made->bytes);
+    if (made->fd < 0 && made->rewrite.ask_usage) { /* it may go without being asked */
+        made->rewrite.ask_usage = false;
+        made->fd = rewritten(made->call, &made->rewrite, &made->bytes);
+    }
+}
+
+static void tell_rewritten(struct side_call *call, const struct rewriting *made)
+{
     unsigned char frame[128];
     struct wire_writer w;
-    size_t bytes = 0;
-    int fd = rewritten(call, &rewrite, &bytes);
 
-    if (fd < 0 && rewrite.ask_usage) { /* it may go without being asked */
-        rewrite.ask_usage = false;
-        fd = rewritten(call, &rewrite, &bytes);
-    }
-    if (fd < 0 && (rewrite.cap_set || rewrite.model != NULL)) { /* it must not go as it is */
-        release_unsent(call);
+    if (call->gone || (made->fd < 0 && (made->rewrite.cap_set || made->rewrite.model != NULL))) {
+        release_unsent(call); /* it must not go as it is */
         return;
     }
     wire_begin(&w, frame, sizeof frame, WIRE_VERDICT);
     wire_put_number(&w, WIRE_DECISION, WIRE_ADMITTED);
     wire_put_number(&w, WIRE_FLAGS,
-                    (rewrite.ask_usage ? WIRE_STRIP_USAGE : 0) |
+                    (made->rewrite.ask_usage ? WIRE_STRIP_USAGE : 0) |
                         (call->request.stream ? WIRE_WANTS_SOCKET : 0));
-    if (fd >= 0)
-        wire_put_number(&w, WIRE_BODY_BYTES, bytes);
-    send_verdict(call, &w, fd);
-    if (fd >= 0)
-        (void)close(fd);
+    if (made->fd >= 0)
+        wire_put_number(&w, WIRE_BODY_BYTES, made->bytes);
+    send_verdict(call, &w, made->fd);
     side_call_body_release(call);
+}
+
+static void done_rewriting(struct side *side, struct side_job *job)
+{
+    struct rewriting *made = (struct rewriting *)job;
+
+    (void)side;
+    made->call->rewriting = NULL;
+    tell_rewritten(made->call, made);
+    if (made->fd >= 0)
+        (void)close(made->fd);
+    free(made);
+}
+
+static void tell_admission(struct side_call *call)
+{
+    struct rewriting *made = calloc(1, sizeof *made);
+
+    if (made == NULL) {
+        release_unsent(call);
+        return;
+    }
+    made->job.work = work_rewriting;
+    made->job.done = done_rewriting;
+    made->call = call;
+    made->rewrite = (struct meter_rewrite){
+        .cap_set = call->clamped,
+        .cap = call->cap_held,
+        .ask_usage = asks_usage(call),
+        .model = call->renamed ? call->request.model : NULL,
+    };
+    call->rewriting = &made->job;
+    if (call->body_bytes > SIDE_WORK_ABOVE) {
+        side_work(call->side->worker, &made->job);
+    } else {
+        work_rewriting(&made->job);
+        done_rewriting(call->side, &made->job);
+    }
 }
 
 static void on_paced(evutil_socket_t fd, short what, void *data)

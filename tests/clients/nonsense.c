@@ -265,8 +265,9 @@ static void versions(void)
 /* Frames in an order that makes no sense. */
 static void out_of_order(void)
 {
-    static const enum wire_type types[] = {WIRE_SENT, WIRE_RESPONSE, WIRE_DATA,    WIRE_END,
-                                           WIRE_POKE, WIRE_ACK,      WIRE_VERDICT, WIRE_DONE};
+    static const enum wire_type types[] = {WIRE_SENT, WIRE_RESPONSE, WIRE_DATA,
+                                           WIRE_END,  WIRE_POKE,     WIRE_PAGE,
+                                           WIRE_ACK,  WIRE_VERDICT,  WIRE_DONE};
     unsigned char frame[WIRE_FRAME_MAX], id[CALL_ID_BYTES];
     struct wire_writer w;
     int fd;

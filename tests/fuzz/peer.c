@@ -181,9 +181,9 @@ static void ask(const struct client_link *link)
 
 static size_t any_frame(struct chance *chance, unsigned char *frame, size_t size)
 {
-    static const enum wire_type types[] = {WIRE_ADMIT,   WIRE_SENT,  WIRE_RESPONSE, WIRE_DATA,
-                                           WIRE_END,     WIRE_CLAIM, WIRE_POKE,     WIRE_ACK,
-                                           WIRE_REQUEST, 99};
+    static const enum wire_type types[] = {
+        WIRE_ADMIT, WIRE_SENT, WIRE_RESPONSE, WIRE_DATA,    WIRE_END, WIRE_CLAIM,
+        WIRE_POKE,  WIRE_PAGE, WIRE_ACK,      WIRE_REQUEST, 99};
     struct wire_writer w;
     const char *question = questions[chance_below(chance, COUNT_OF(questions))];
     enum wire_type type = types[chance_below(chance, COUNT_OF(types))];
