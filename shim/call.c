@@ -4,6 +4,7 @@
 #include "shim/shim_int.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -283,18 +284,21 @@ static bool send_claim(struct shim_call *call)
 #define CLAIM_MUTE (-2)
 /* The offset from which the sidecar wants the bytes; CLAIM_LOST: it will not have the call;
  * CLAIM_MUTE: it does not say. */
-static int64_t read_claim(struct shim_call *call)
+static int64_t read_claim(struct shim_call *call, int64_t until_ms)
 {
     unsigned char frame[1024];
     struct wire_reader r;
     struct wire_head head;
     struct wire_value value;
     uint64_t decision = 0, offset = 0;
-    int fd;
-    ssize_t count;
 
     do {
-        count = client_receive(&call->link, frame, sizeof frame, SHIM_CLAIM_MS, &fd);
+        int64_t left = until_ms - client_now_ms();
+        ssize_t count = 0;
+        int fd = -1;
+
+        if (left > 0)
+            count = client_receive(&call->link, frame, sizeof frame, (int)left, &fd);
         if (fd >= 0)
             (void)close(fd);
         if (count <= 0 || !wire_open(&r, frame, (size_t)count, &head))
@@ -309,18 +313,33 @@ static int64_t read_claim(struct shim_call *call)
     return decision == WIRE_CLAIMED ? (int64_t)(offset & INT64_MAX) : CLAIM_LOST;
 }
 
-/* At most SHIM_CLAIM_MS, starting a sidecar included; then the transfer ends as broken off. */
+/* At the next sidecar: one that dies may still take a connection, and the one after it is to be
+ * had. */
+static int64_t claim(struct shim_call *call, int64_t until_ms, char *reason, size_t reason_size)
+{
+    int64_t offset = CLAIM_MUTE;
+
+    for (int wait_ms = 0; offset == CLAIM_MUTE && client_now_ms() < until_ms; wait_ms = 10) {
+        (void)poll(NULL, 0, wait_ms);
+        client_close(&call->link);
+        if (!shim_link_open(&call->link, SHIM_LINK_START, reason, reason_size))
+            return CLAIM_MUTE;
+        if (send_claim(call))
+            offset = read_claim(call, until_ms);
+    }
+    return offset;
+}
+
+/* At most SHIM_CLAIM_MS, and what a sidecar takes to start; then the transfer ends as broken off.
+ */
 bool shim_call_claim(struct shim_call *call)
 {
     struct shim_tap *tap = &call->tap;
     char reason[300];
-    int64_t offset;
+    int64_t offset = CLAIM_LOST;
 
-    client_close(&call->link);
-    if (call->pid != getpid() ||
-        !shim_link_open(&call->link, SHIM_LINK_START, reason, sizeof reason) || !send_claim(call))
-        return false;
-    offset = read_claim(call);
+    if (call->pid == getpid())
+        offset = claim(call, client_now_ms() + SHIM_CLAIM_MS, reason, sizeof reason);
     if (offset < 0 || (uint64_t)offset < tap->from || (uint64_t)offset > tap->from + tap->used) {
         client_close(&call->link);
         return false;
@@ -331,12 +350,12 @@ bool shim_call_claim(struct shim_call *call)
 }
 
 /* If the ledger has the call, it ends there, unsent. */
-bool shim_call_let_go(struct shim_call *call)
+bool shim_call_let_go(struct shim_call *call, int64_t until_ms, char *reason_out,
+                      size_t reason_size)
 {
     unsigned char frame[64];
     struct wire_writer w;
-
-    int64_t offset = send_claim(call) ? read_claim(call) : CLAIM_MUTE;
+    int64_t offset = claim(call, until_ms, reason_out, reason_size);
 
     if (offset < 0)
         return offset == CLAIM_LOST;

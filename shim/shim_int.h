@@ -295,10 +295,10 @@ struct shim_call {
     unsigned char id[16];
     pid_t pid; /* who made it: a forked child leaves it alone */
     struct client_link link;
-    bool link_clean; /* nothing more of this call comes on it: another may use it */
-    bool again;      /* asked a second time, the first sidecar having gone */
-    bool anew;       /* so the transfer that waits has lost its other end */
-    uint64_t flags;  /* of the question */
+    bool link_clean;  /* nothing more of this call comes on it: another may use it */
+    int64_t again_ms; /* until when others are asked, as the sidecar has gone; 0: it has not */
+    bool anew;        /* so the transfer that waits has lost its other end */
+    uint64_t flags;   /* of the question */
     struct shim_target target;
     struct shim_body body;
     struct shim_tap tap;
@@ -345,9 +345,10 @@ void shim_call_end(struct shim_handle *handle, CURLcode code);
 void shim_call_prepare(struct shim_call *call);
 /* Takes the call to a restarted sidecar; false: it is lost. */
 bool shim_call_claim(struct shim_call *call);
-/* Ends, on a new link, what may stand in the ledger of a call that nobody has heard of; false: the
- * link is lost. */
-bool shim_call_let_go(struct shim_call *call);
+/* Ends, on a new link, what may stand in the ledger of a call that nobody has heard of; false:
+ * there was no sidecar until until_ms that would have listened, or (reason_out) none can be had. */
+bool shim_call_let_go(struct shim_call *call, int64_t until_ms, char *reason_out,
+                      size_t reason_size);
 
 /* links.c. A connection to the sidecar: one that an earlier call has done with, if such a one will
  * do, else a new one; to a sidecar that is started, if none runs. */

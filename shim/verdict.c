@@ -175,43 +175,42 @@ static void body_handed_over(struct shim_body *body)
     body->memfd = -1;
 }
 
-static bool ask(const struct shim_call *call, char *reason, size_t reason_size)
+/* CLIENT_FULL: another sidecar could not be asked either. */
+static enum client_result ask(const struct shim_call *call, char *reason, size_t reason_size)
 {
     unsigned char *frame = malloc(WIRE_FRAME_MAX);
+    enum client_result result = CLIENT_FULL;
     struct wire_writer w;
-    bool ok = false;
 
     if (frame == NULL)
-        return false;
+        return result;
     wire_begin(&w, frame, WIRE_FRAME_MAX, WIRE_ADMIT);
     put_question(call, &w, call->flags);
     if (w.overflow)
         (void)snprintf(reason, reason_size, "the question to the sidecar is too long");
-    else if (client_send(&call->link, frame, w.used, call->body.memfd) == CLIENT_OK)
-        ok = true;
     else
+        result = client_send(&call->link, frame, w.used, call->body.memfd);
+    if (result == CLIENT_LOST)
         (void)snprintf(reason, reason_size, "the sidecar closed the connection");
     free(frame);
-    return ok;
+    return result;
 }
 
 /* The sidecar went before it said yes or no: the next one is asked, about another call, because the
  * first may stand in the ledger. Nothing of that was sent. */
 static bool ask_again(struct shim_call *call, char *reason, size_t reason_size)
 {
-    client_close(&call->link);
-    if (call->again)
-        return false;
-    call->again = true;
-    if (!shim_link_open(&call->link, SHIM_LINK_START, reason, reason_size) ||
-        !shim_call_let_go(call)) {
-        client_close(&call->link);
-        return false;
+    enum client_result result = CLIENT_LOST;
+
+    if (call->again_ms == 0)
+        call->again_ms = client_now_ms() + SHIM_CLAIM_MS;
+    while (result == CLIENT_LOST && shim_call_let_go(call, call->again_ms, reason, reason_size)) {
+        client_uuid7(call->id);
+        call->heard_ms = call->asked_ms = client_now_ms();
+        call->anew = true;
+        result = ask(call, reason, reason_size);
     }
-    client_uuid7(call->id);
-    call->heard_ms = call->asked_ms = client_now_ms();
-    call->anew = true;
-    return ask(call, reason, reason_size);
+    return result == CLIENT_OK;
 }
 
 bool shim_call_ask(struct shim_call *call)
@@ -226,7 +225,7 @@ bool shim_call_ask(struct shim_call *call)
 
     call->flags = flags[shim_body_collect(call->handle, call->hop, &call->body)];
     if ((shim_link_open(&call->link, SHIM_LINK_KEPT | SHIM_LINK_START, reason, sizeof reason) &&
-         ask(call, reason, sizeof reason)) ||
+         ask(call, reason, sizeof reason) == CLIENT_OK) ||
         ask_again(call, reason, sizeof reason)) {
         call->heard_ms = call->asked_ms = client_now_ms();
         return true;
@@ -336,8 +335,7 @@ static void take_frame(struct shim_call *call, const unsigned char *frame, size_
         take_verdict(call, &r, fd);
         body_handed_over(&call->body);
     } else if (head.type == WIRE_HEARTBEAT) {
-        call->again =
-            false; /* it has the question: the next one may be asked, should this one go */
+        call->again_ms = 0; /* it has the question: others may be asked, should this one go */
         while (wire_next(&r, &value))
             if (value.tag == WIRE_FLAGS && (wire_number(&value) & WIRE_HELD_OPEN) != 0)
                 call->asked_ms = call->heard_ms;
@@ -374,7 +372,7 @@ bool shim_call_poll(struct shim_call *call, int wait_ms)
             take_frame(call, frame, (size_t)count, &fd);
         else if (count < 0 && !ask_again(call, reason, sizeof reason))
             shim_call_refuse(call, "ledger_read_failure", reason);
-        else
+        if (call->state == SHIM_CALL_WAITING)
             check_patience(call);
         if (fd >= 0)
             (void)close(fd);
