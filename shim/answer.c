@@ -101,7 +101,8 @@ static const struct detour detours[] = {
     {SLOT_SOCKOPT, CURLOPT_SOCKOPTFUNCTION, 0},
     {SLOT_CLOSE_SOCKET, CURLOPT_CLOSESOCKETFUNCTION, 0},
     {SLOT_HAPROXY, CURLOPT_HAPROXYPROTOCOL, 0},
-    {SLOT_TIMEOUT, CURLOPT_TIMEOUT_MS, 0}, /* a person's time is not the transfer's */
+    {SLOT_TIMEOUT, CURLOPT_TIMEOUT_MS, 0},       /* a person's time is not the transfer's, */
+    {SLOT_SLOW_TIME, CURLOPT_LOW_SPEED_TIME, 0}, /* nor is it slow */
 };
 
 static int on_prereq(void *data, char *remote, char *local, int remote_port, int local_port)

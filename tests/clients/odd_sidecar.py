@@ -8,6 +8,7 @@ that follow in the last one. It prints the way when it is asked.
   mute      says that it lives, for as long as it is listened to, and never what it has decided
   short     admits, with a rewritten request that is shorter than it says
   unsealed  admits, with a rewritten request that it could shorten
+  slow      says that it lives for a few seconds, and admits
   dies      ends the connection
   admits    does as it should
 """
@@ -35,11 +36,6 @@ def send(conn, kind, fields=(), fds=()):
     conn.sendmsg([packed], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else [])
 
 
-def mute(conn):
-    while not select.select([conn], [], [], HEARTBEAT_S)[0]:
-        send(conn, HEARTBEAT)
-
-
 def rewrite(conn, more, seals):
     fd = os.memfd_create("odd", os.MFD_ALLOW_SEALING)
     os.write(fd, BODY)
@@ -48,26 +44,43 @@ def rewrite(conn, more, seals):
     os.close(fd)
 
 
+def admit(conn):
+    send(conn, VERDICT, [(DECISION, ADMITTED)])
+
+
 WAYS = {
-    "mute": mute,
     "short": lambda conn: rewrite(conn, 100000, SEALS),
     "unsealed": lambda conn: rewrite(conn, 0, fcntl.F_SEAL_WRITE),
-    "admits": lambda conn: send(conn, VERDICT, [(DECISION, ADMITTED)]),
+    "admits": admit,
 }
+BEATS = {"mute": sys.maxsize, "slow": 40}
 
 
 def serve(conn, way):
-    with conn:
-        while packet := conn.recv(65536):
-            kind = struct.unpack_from("<IHH", packet)[2]
-            if kind in (ADMIT, CLAIM):
-                print(way, flush=True)
-            if way == "dies":
-                return
-            if kind == CLAIM:
-                send(conn, VERDICT, [(DECISION, CLAIM_LOST)])
-            elif kind == ADMIT:
-                WAYS[way](conn)
+    beats = 0  # that are still to come, and then the admission
+    pokes = []
+    while True:
+        if beats > 0 and not select.select([conn], [], [], HEARTBEAT_S)[0]:
+            send(conn, HEARTBEAT)
+            beats -= 1
+            if beats == 0:
+                admit(conn)
+                for fd in pokes:
+                    os.write(fd, b"H")
+            continue
+        packet, fds = socket.recv_fds(conn, 65536, 4)[:2]
+        pokes += fds  # or a body: a descriptor that is not kept ends what waits
+        kind = struct.unpack_from("<IHH", packet)[2] if packet else None
+        if kind in (ADMIT, CLAIM):
+            print(way, flush=True)
+        if kind is None or way == "dies":
+            return conn.close()
+        if kind == CLAIM:
+            send(conn, VERDICT, [(DECISION, CLAIM_LOST)])
+        elif kind == ADMIT and way in BEATS:
+            beats = BEATS[way]
+        elif kind == ADMIT:
+            WAYS[way](conn)
 
 
 def main():
