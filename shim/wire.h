@@ -9,7 +9,7 @@
  *   a call:   ADMIT (+ request body: in the frame, or a sealed memfd)  ->
  *                  <- HEARTBEAT ... VERDICT (+ memfd when the body was rewritten)
  *             SENT, RESPONSE, DATA ..., END  ->        <- ACK ..., CUT
- *             POKE (+ descriptor) before the verdict: write one byte to it when the verdict is out
+ *             POKE (+ socket) before the verdict: send one byte on it when the verdict is out
  *             CLAIM instead of ADMIT: the call goes on with a sidecar that was restarted
  *   a page:   PAGE (a run's id and token)  ->   <- HEARTBEAT ... PAGE_IS (+ memfd: shim/page.h)
  *   others:   REQUEST (JSON; + memfd: a launcher's page)  ->   <- REPLY (JSON lines, in pieces) ...

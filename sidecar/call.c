@@ -59,8 +59,7 @@ void side_call_free(struct side_call *call)
         event_free(call->pacing);
     if (call->pidfd >= 0)
         (void)close(call->pidfd);
-    if (call->socket >= 0)
-        (void)close(call->socket);
+    side_fd_close(call->socket);
     side_call_body_release(call);
     meter_stream_free(call->stream);
     free(call->progress);
@@ -203,8 +202,7 @@ static bool on_admit(struct side_conn *conn, struct wire_reader *r, int fd)
 
     if (call == NULL)
         return false;
-    if (conn->poke_fd >= 0) /* of the call before: that waiting transfer is over */
-        (void)close(conn->poke_fd);
+    side_fd_close(conn->poke_fd); /* of the call before: that waiting transfer is over */
     conn->poke_fd = -1;
     ok = question_read(call, r, fd, &question);
     if (ok)
@@ -462,7 +460,7 @@ static void on_poke(struct side_conn *conn, int *fd)
     conn->poke_fd = *fd;
     *fd = -1;
     if (conn->call == NULL || !waits(conn->call))
-        (void)!write(conn->poke_fd, "H", 1);
+        side_conn_poke(conn);
 }
 
 bool side_call_frame(struct side_conn *conn, enum wire_type type, struct wire_reader *r, int *fd)

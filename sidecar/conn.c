@@ -163,6 +163,34 @@ static bool on_frame(struct side_conn *conn, const unsigned char *frame, size_t 
     return side_call_frame(conn, (enum wire_type)head.type, &r, fd);
 }
 
+static void *close_late(void *data)
+{
+    (void)close((int)(intptr_t)data);
+    return NULL;
+}
+
+void side_fd_close(int fd)
+{
+    struct linger linger = {0, 0};
+    socklen_t size = sizeof linger;
+    pthread_t thread;
+
+    if (fd < 0)
+        return;
+    (void)getsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, &size);
+    if (linger.l_onoff != 0 && linger.l_linger != 0 &&
+        pthread_create(&thread, NULL, close_late, (void *)(intptr_t)fd) == 0)
+        (void)pthread_detach(thread);
+    else
+        (void)close(fd);
+}
+
+void side_conn_poke(const struct side_conn *conn)
+{
+    if (conn->poke_fd >= 0)
+        (void)send(conn->poke_fd, "H", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* The one descriptor that a frame may bring; -1: none. Others that came with it are closed. */
 static int fd_of(struct msghdr *message)
 {
@@ -181,7 +209,7 @@ static int fd_of(struct msghdr *message)
             if (first < 0)
                 first = fd;
             else
-                (void)close(fd);
+                side_fd_close(fd);
         }
     }
     return first;
@@ -209,8 +237,7 @@ static int read_frame(struct side_conn *conn)
     fd = fd_of(&message);
     ok = count > 0 && (message.msg_flags & MSG_TRUNC) == 0 &&
          on_frame(conn, frame, (size_t)count, &fd);
-    if (fd >= 0)
-        (void)close(fd);
+    side_fd_close(fd);
     return ok ? 1 : -1;
 }
 
@@ -287,10 +314,8 @@ static void conn_free(struct side_conn *conn)
         event_free(conn->death);
     if (conn->pidfd >= 0)
         (void)close(conn->pidfd);
-    if (conn->poke_fd >= 0)
-        (void)close(conn->poke_fd);
-    if (conn->page_fd >= 0)
-        (void)close(conn->page_fd);
+    side_fd_close(conn->poke_fd);
+    side_fd_close(conn->page_fd);
     side_run_drop(conn->page_of);
     free(conn->unsent);
     free(conn);

@@ -28,8 +28,7 @@ void side_run_drop(struct side_run *run)
     side_run_drop(run->parent);
     meter_price_book_free(run->book);
     page_unmap(run->page);
-    if (run->page_fd >= 0)
-        (void)close(run->page_fd);
+    side_fd_close(run->page_fd);
     side_routing_free(run->routing);
     free(run);
 }

@@ -353,7 +353,7 @@ struct side_conn {
     struct side_run *run;     /* a launcher's, counted */
     struct side_run *page_of; /* whose page it waits for, counted; NULL: none */
     int page_fd;              /* a page that it has brought; -1: none */
-    int poke_fd;              /* write a byte to it when a verdict is out; -1: none */
+    int poke_fd;              /* a socket, for a byte when a verdict is out; -1: none */
     unsigned char *unsent; /* frames that did not fit the socket, each with its length in front */
     size_t unsent_used, unsent_size;
     bool closing; /* once everything is sent */
@@ -363,6 +363,10 @@ bool side_listen(struct side *side, struct side_error *error);
 /* A frame to the other end. Never blocks; what does not fit is kept. */
 void side_conn_send(struct side_conn *conn, const void *frame, size_t count, int fd);
 void side_conn_close(struct side_conn *conn);
+/* Wakes what waits in a multi handle: a verdict is out. */
+void side_conn_poke(const struct side_conn *conn);
+/* Closes what others have sent: a socket that lingers makes whoever closes it wait. -1 is fine. */
+void side_fd_close(int fd);
 /* DONE with an exit code and, unless it is 0, why. */
 void side_conn_done(struct side_conn *conn, int status, const char *text);
 /* A piece of output, at most a frame's worth per frame. */

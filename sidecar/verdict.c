@@ -21,8 +21,7 @@ static void send_verdict(struct side_call *call, const struct wire_writer *w, in
     if (w->overflow)
         return;
     side_conn_send(conn, w->at, w->used, fd);
-    if (conn->poke_fd >= 0)
-        (void)!write(conn->poke_fd, "H", 1);
+    side_conn_poke(conn);
 }
 
 static void send_refusal(struct side_call *call, const struct refusal *refusal)

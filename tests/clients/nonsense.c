@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -393,6 +394,52 @@ static void silent_ones(void)
         close(fds[i]);
 }
 
+/* A descriptor that takes no byte for now, and whoever writes waits. */
+static int full_pipe(void)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0)
+        return -1;
+    while (write(ends[1], body, sizeof body) > 0)
+        ;
+    (void)fcntl(ends[1], F_SETFL, 0);
+    return ends[1];
+}
+
+/* A connection to somebody who does not read; whoever closes it last waits. */
+static int lingering(void)
+{
+    const struct linger patience = {1, 600};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (bind(listener, (struct sockaddr *)&address, size) != 0 || listen(listener, 1) != 0 ||
+        getsockname(listener, (struct sockaddr *)&address, &size) != 0 ||
+        connect(fd, (struct sockaddr *)&address, size) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &patience, sizeof patience) != 0)
+        return -1;
+    while (send(fd, body, sizeof body, MSG_DONTWAIT) > 0)
+        ;
+    return fd;
+}
+
+/* To be woken, and closed at the end. */
+static void brought(const char *name, int fd)
+{
+    unsigned char frame[WIRE_FRAME_MAX];
+    struct wire_writer w;
+    int conn = dial(SOCK_SEQPACKET);
+
+    wire_begin(&w, frame, sizeof frame, WIRE_POKE);
+    send_with(conn, frame, w.used, &fd, 1);
+    close(fd);
+    close(conn);
+    admit(name, body_memfd(true), body_bytes);
+}
+
 int main(int argc, char **argv)
 {
     FILE *file;
@@ -406,6 +453,8 @@ int main(int argc, char **argv)
     printf("another kind of socket: %s\n", dial(SOCK_STREAM) < 0 ? "no connection" : "connection");
     silent_ones(); /* before any that says it has sent exabytes: nothing of its run goes after that
                     */
+    brought("a good call beside a full pipe", full_pipe());
+    brought("a good call beside a close that lingers", lingering());
     bodies();
     versions();
     out_of_order();
