@@ -139,6 +139,7 @@ void shim_handle_forget(struct shim_handle *handle)
 void shim_handle_free(struct shim_handle *handle)
 {
     shim_options_reset(handle);
+    free(handle->message);
     free(handle);
 }
 

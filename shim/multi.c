@@ -12,7 +12,7 @@
 struct shim_message {
     struct shim_message *next;
     CURLMsg message;
-    bool given; /* the application has it, and may keep it until the handle leaves */
+    bool given; /* the application has it */
 };
 
 void shim_multi_wait(struct shim_multi *multi, struct shim_call *call)
@@ -182,6 +182,18 @@ CURLMsg *shim_multi_message(struct shim_multi *multi, int *left)
     return &found->message;
 }
 
+static void let_go(struct shim_message *kept)
+{
+    struct shim_handle *handle = kept->given ? shim_handle_find(kept->message.easy_handle) : NULL;
+
+    if (handle != NULL) {
+        free(handle->message);
+        handle->message = kept;
+    } else {
+        free(kept);
+    }
+}
+
 void shim_multi_leave(struct shim_multi *multi, const CURL *easy)
 {
     struct shim_message **link = &multi->messages;
@@ -191,7 +203,7 @@ void shim_multi_leave(struct shim_multi *multi, const CURL *easy)
 
         if (easy == NULL || kept->message.easy_handle == easy) {
             *link = kept->next;
-            free(kept);
+            let_go(kept);
         } else {
             link = &kept->next;
         }

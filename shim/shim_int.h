@@ -112,6 +112,7 @@ struct shim_value {
 };
 
 struct shim_call;
+struct shim_message;
 
 struct shim_handle {
     CURL *easy;
@@ -132,9 +133,8 @@ struct shim_handle {
     void *form;          /* CURLOPT_HTTPPOST */
     void *copied_body;   /* our copy for CURLOPT_COPYPOSTFIELDS */
     size_t copied_bytes;
+    struct shim_message *message; /* of its last multi handle: the application may still read it */
 };
-
-struct shim_message;
 
 struct shim_multi {
     CURLM *multi;
@@ -400,7 +400,8 @@ void shim_multi_wait(struct shim_multi *multi, struct shim_call *call);
 bool shim_multi_settle(struct shim_multi *multi);
 /* The application asks what has ended: the next message, NULL: none. */
 CURLMsg *shim_multi_message(struct shim_multi *multi, int *left);
-/* The handle leaves the multi handle: its messages die with it. NULL: all of them. */
+/* The handle leaves the multi handle, and its messages with it; NULL: all do. One that the
+ * application has got stays with the handle, as libcurl's own does. */
 void shim_multi_leave(struct shim_multi *multi, const CURL *easy);
 void shim_multi_forget(struct shim_call *call);
 /* Counts a call that began in mid-transfer; shim_multi_forget() takes it out again. */

@@ -308,6 +308,30 @@ static void way_multi_late(void)
     flock_of(post_there, true);
 }
 
+/* Against libcurl's word, and with libcurl. */
+static void way_message_late(void)
+{
+    CURLM *multi = curl_multi_init();
+    struct transfer *transfer = post_new(url);
+    CURLMsg *message;
+    int running = 1, left;
+
+    curl_multi_add_handle(multi, transfer->easy);
+    while (running > 0) {
+        curl_multi_perform(multi, &running);
+        if (running > 0)
+            curl_multi_poll(multi, NULL, 0, 100, NULL);
+    }
+    message = curl_multi_info_read(multi, &left);
+    curl_multi_remove_handle(multi, transfer->easy);
+    expect(message != NULL && message->msg == CURLMSG_DONE &&
+               message->easy_handle == transfer->easy && message->data.result == CURLE_OK,
+           "a message of a handle that has left");
+    curl_multi_cleanup(multi);
+    expect(message != NULL && message->msg == CURLMSG_DONE, "and of a multi handle that is gone");
+    transfer_free(transfer);
+}
+
 static void way_leave(void)
 {
     CURLM *multi = curl_multi_init();
@@ -423,6 +447,7 @@ static const struct way ways[] = {
     {"unreadable", way_unreadable},
     {"multi", way_multi},
     {"multi-late", way_multi_late},
+    {"message-late", way_message_late},
     {"leave", way_leave},
     {"pause", way_pause},
     {"threads", way_threads},
