@@ -239,6 +239,7 @@ static enum shim_begun begin(struct shim_handle *handle, bool multi)
         shim_call_end(handle, CURLE_ABORTED_BY_CALLBACK);
     handle->requested = false;
     handle->egress = 0;
+    handle->line_bytes = shim_egress_lines(handle);
     shim_target_read(handle, NULL, NULL, &target);
     if (!target.governed)
         return pass(handle, multi);

@@ -117,18 +117,23 @@ void shim_egress_look(bool anew)
 #define WHOLE_SINCE 0x080700u /* from 8.7 on the size of requests has their bodies in it */
 #define TLS_PIECE   16384 /* before, a head and its body went in one piece, over TLS in this much */
 
+uint64_t shim_egress_lines(const struct shim_handle *handle)
+{
+    const struct curl_slist *line = shim_option_pointer(handle, SLOT_HEADERS);
+    uint64_t bytes = 0;
+
+    for (; line != NULL && handle->curl->version < WHOLE_SINCE; line = line->next)
+        bytes += strlen(line->data) + 2;
+    return bytes;
+}
+
 /* About what libcurl makes of the URL and the application's lines, within a hundred bytes. */
 static uint64_t head_about(const struct shim_handle *handle)
 {
-    const struct curl_slist *line = shim_option_pointer(handle, SLOT_HEADERS);
     char *url = NULL;
-    size_t bytes = 120;
 
     (void)handle->curl->easy_getinfo(handle->easy, CURLINFO_EFFECTIVE_URL, &url);
-    bytes += url != NULL ? strlen(url) : 0;
-    for (; line != NULL; line = line->next)
-        bytes += strlen(line->data) + 2;
-    return bytes;
+    return 120 + (url != NULL ? strlen(url) : 0) + handle->line_bytes;
 }
 
 static bool posts_memory(const struct shim_handle *handle)

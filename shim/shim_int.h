@@ -126,6 +126,7 @@ struct shim_handle {
     int remote_port, local_port; /* of the connection that its last request went to */
     bool requested;              /* the transfer has come to a request, or nobody would tell us */
     uint64_t egress;             /* bytes sent by the transfer, as far as they are counted */
+    uint64_t line_bytes;         /* of the application's header lines, as it began */
     bool giving; /* what was held back, to its write callback, when the transfer has ended */
     struct shim_value slots[SHIM_SLOTS];
     uint64_t overridden; /* bit per slot: libcurl holds our value, the shadow the application's */
@@ -263,6 +264,9 @@ void shim_env_each(void (*each)(void *data, const char *entry), void *data);
 
 /* What libcurl says that the transfer has sent; from here on it is counted. */
 uint64_t shim_egress(struct shim_handle *handle);
+/* Of the application's header lines, which it may free as soon as the transfer is done; 0 where
+ * this libcurl counts by itself. */
+uint64_t shim_egress_lines(const struct shim_handle *handle);
 /* After a transfer, or part of one: counts what is not counted yet. */
 void shim_egress_count(struct shim_handle *handle);
 /* There may be a page now: a call was answered. anew: another one than before, as there may be
