@@ -134,66 +134,98 @@ void cli_listen(const struct client_link *link, int wait_ms, struct cli_word *wo
 }
 
 /* Lines come in pieces: keeps what has no end yet. */
-struct lines {
-    void (*each)(void *data, const char *line, size_t length);
-    void *data;
-    char *kept;
-    size_t used, size;
-};
-
-static bool lines_add(struct lines *lines, const char *bytes, size_t count)
+static bool lines_add(struct cli_asking *asking, const char *bytes, size_t count)
 {
     size_t at = 0;
     char *end;
 
-    if (lines->used + count > lines->size) {
-        size_t size = 2 * (lines->used + count);
-        char *grown = realloc(lines->kept, size);
+    if (asking->used + count > asking->size) {
+        size_t size = 2 * (asking->used + count);
+        char *grown = realloc(asking->kept, size);
 
         if (grown == NULL)
             return false;
-        lines->kept = grown;
-        lines->size = size;
+        asking->kept = grown;
+        asking->size = size;
     }
-    memcpy(lines->kept + lines->used, bytes, count);
-    lines->used += count;
-    while ((end = memchr(lines->kept + at, '\n', lines->used - at)) != NULL) {
-        lines->each(lines->data, lines->kept + at, (size_t)(end - lines->kept) - at);
-        at = (size_t)(end - lines->kept) + 1;
+    memcpy(asking->kept + asking->used, bytes, count);
+    asking->used += count;
+    while ((end = memchr(asking->kept + at, '\n', asking->used - at)) != NULL) {
+        asking->each(asking->data, asking->kept + at, (size_t)(end - asking->kept) - at);
+        at = (size_t)(end - asking->kept) + 1;
     }
-    lines->used -= at;
-    memmove(lines->kept, lines->kept + at, lines->used);
+    asking->used -= at;
+    memmove(asking->kept, asking->kept + at, asking->used);
     return true;
 }
 
-int cli_ask(json_t *request, void (*each)(void *data, const char *line, size_t length), void *data)
+bool cli_asking_begin(struct cli_asking *asking, bool start, json_t *request, cli_each *each,
+                      void *data, char *reason, size_t reason_size)
 {
-    struct lines lines = {each, data, NULL, 0, 0};
-    struct cli_word *word = malloc(sizeof *word);
-    struct client_link link;
-    char reason[400] = "out of memory";
-    int code = CLI_UNAVAILABLE;
+    bool ok;
 
-    if (word == NULL || !cli_connect(&link, true, reason, sizeof reason)) {
+    *asking = (struct cli_asking){.link = CLIENT_LINK_NONE, .each = each, .data = data};
+    asking->word = malloc(sizeof *asking->word);
+    (void)snprintf(reason, reason_size, "out of memory");
+    ok = asking->word != NULL && cli_connect(&asking->link, start, reason, reason_size);
+    if (!ok)
         json_decref(request);
-        free(word);
-        return cli_fail(CLI_UNAVAILABLE, "the sidecar is not to be had: %s", reason);
+    else if (!cli_send(&asking->link, request)) {
+        (void)snprintf(reason, reason_size, CLI_CLOSED);
+        ok = false;
     }
-    word->said = cli_send(&link, request) ? CLI_SAID_NOTHING : CLI_SAID_LOST;
-    while (word->said != CLI_SAID_LOST && word->said != CLI_SAID_DONE) {
-        cli_listen(&link, 3600000, word);
-        if (word->said == CLI_SAID_REPLY && !lines_add(&lines, word->text, word->length))
-            word->said = CLI_SAID_LOST;
-    }
-    if (word->said == CLI_SAID_DONE) {
-        code = word->status;
-        if (word->text[0] != '\0')
-            (void)cli_fail(code, "%s", word->text);
+    if (!ok)
+        cli_asking_end(asking);
+    return ok;
+}
+
+enum cli_said cli_asking_hear(struct cli_asking *asking, int wait_ms)
+{
+    struct cli_word *word = asking->word;
+
+    cli_listen(&asking->link, wait_ms, word);
+    if (word->said == CLI_SAID_REPLY && !lines_add(asking, word->text, word->length))
+        word->said = CLI_SAID_LOST;
+    return word->said;
+}
+
+void cli_asking_end(struct cli_asking *asking)
+{
+    client_close(&asking->link);
+    free(asking->kept);
+    free(asking->word);
+    *asking = (struct cli_asking){.link = CLIENT_LINK_NONE};
+}
+
+int cli_ask(json_t *request, cli_each *each, void *data)
+{
+    struct cli_asking asking;
+    char reason[400];
+    int code = CLI_UNAVAILABLE;
+    enum cli_said said = CLI_SAID_NOTHING;
+
+    if (!cli_asking_begin(&asking, true, request, each, data, reason, sizeof reason))
+        return cli_fail(code, "the sidecar is not to be had: %s", reason);
+    while (said != CLI_SAID_LOST && said != CLI_SAID_DONE)
+        said = cli_asking_hear(&asking, 3600000);
+    if (said == CLI_SAID_DONE) {
+        code = asking.word->status;
+        if (asking.word->text[0] != '\0')
+            (void)cli_fail(code, "%s", asking.word->text);
     } else {
-        (void)cli_fail(code, "the sidecar closed the connection");
+        (void)cli_fail(code, CLI_CLOSED);
     }
-    client_close(&link);
-    free(lines.kept);
-    free(word);
+    cli_asking_end(&asking);
     return code;
+}
+
+bool cli_amount_of(const json_t *map, enum gov_dim dim, int64_t *out)
+{
+    const json_t *value = json_object_get(map, gov_dim_name(dim));
+
+    if (json_is_integer(value))
+        *out = json_integer_value(value);
+    return json_is_integer(value) ||
+           (json_is_string(value) &&
+            meter_usd_parse(json_string_value(value), json_string_length(value), out));
 }

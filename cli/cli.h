@@ -62,9 +62,12 @@ bool cli_connect(struct client_link *link, bool start, char *reason, size_t reas
 bool cli_send(const struct client_link *link, json_t *request);
 /* The same, and a descriptor with it; -1: none. */
 bool cli_send_with(const struct client_link *link, json_t *request, int fd);
-/* Asks, and calls each(data, line, length) for every line of the answer. The exit code of DONE;
- * what it says is printed. */
-int cli_ask(json_t *request, void (*each)(void *data, const char *line, size_t length), void *data);
+/* A line of an answer. */
+typedef void cli_each(void *data, const char *line, size_t length);
+/* Asks, and calls each() for every line of the answer. The exit code of DONE; what it says is
+ * printed. */
+int cli_ask(json_t *request, cli_each *each, void *data);
+#define CLI_CLOSED "the sidecar closed the connection"
 /* The next thing that the sidecar says on a link. */
 enum cli_said { CLI_SAID_NOTHING, CLI_SAID_REPLY, CLI_SAID_DONE, CLI_SAID_NOTICE, CLI_SAID_LOST };
 struct cli_word {
@@ -74,6 +77,31 @@ struct cli_word {
     size_t length;
 };
 void cli_listen(const struct client_link *link, int wait_ms, struct cli_word *word);
+/* A question that is open, for whoever waits for other things as well. Zeroed but for the link:
+ * none is. */
+struct cli_asking {
+    struct client_link link; /* readable when there is something to hear */
+    cli_each *each;
+    void *data;
+    struct cli_word *word; /* what was said last; NULL: no question is open */
+    char *kept;            /* a line that has not ended */
+    size_t used, size;
+};
+/* Asks (the reference is taken); each() is called by cli_asking_hear. False: reason says why not,
+ * nothing is open. */
+bool cli_asking_begin(struct cli_asking *asking, bool start, json_t *request, cli_each *each,
+                      void *data, char *reason, size_t reason_size);
+/* Hears the next word. CLI_SAID_DONE, CLI_SAID_LOST: it was the last. */
+enum cli_said cli_asking_hear(struct cli_asking *asking, int wait_ms);
+void cli_asking_end(struct cli_asking *asking); /* whether one is open or not */
+/* A dimension's amount in a map of an answer. False: it is not there, or null. */
+bool cli_amount_of(const json_t *map, enum gov_dim dim, int64_t *out);
+
+/* ---- orders (orders.c) -------------------------------------------------------------------- */
+
+/* Puts DIM=N into a map of a request; more than 0, once. False: error says what is wrong. */
+bool cli_amount_put(json_t *request, const char *map_name, const char *text,
+                    struct side_error *error);
 
 /* ---- commands ----------------------------------------------------------------------------- */
 

@@ -66,8 +66,8 @@ static const char *command_of(const struct order *order)
 /* ---- amounts ----------------------------------------------------------------------------------
  */
 
-static bool amount_put(json_t *request, const char *map_name, const char *text,
-                       struct side_error *error)
+bool cli_amount_put(json_t *request, const char *map_name, const char *text,
+                    struct side_error *error)
 {
     char in_unit[SIDE_UNIT_TEXT];
     const char *value;
@@ -153,9 +153,9 @@ static bool option_put(json_t *request, int id, const char *value, struct side_e
     case 'a':
         return json_object_set_new(request, "all", json_true()) == 0;
     case 'e':
-        return amount_put(request, "extend", value, error);
+        return cli_amount_put(request, "extend", value, error);
     case 'd':
-        return amount_put(request, "delta", value, error);
+        return cli_amount_put(request, "delta", value, error);
     case 't':
         return expires_put(request, value, error);
     case 'w':
@@ -207,7 +207,7 @@ static bool words_read(const struct order *order, int count, char **words, json_
     for (int i = named; i < count; i++) {
         if ((order->takes & TAKES_AMOUNTS) == 0)
             return side_fail(error, "'%s': no argument is expected", words[i]);
-        if (!amount_put(request, "extend", words[i], error))
+        if (!cli_amount_put(request, "extend", words[i], error))
             return false;
     }
     return true;
@@ -261,11 +261,10 @@ static void print_amounts(const json_t *map, const char *sign)
     json_object_foreach((json_t *)(uintptr_t)map, name, value)
     {
         enum gov_dim dim = gov_dim_by_name(name);
-        int64_t amount = json_integer_value(value);
+        int64_t amount = 0;
         char text[SIDE_AMOUNT_TEXT];
 
-        if (json_is_string(value))
-            (void)meter_usd_parse(json_string_value(value), json_string_length(value), &amount);
+        (void)cli_amount_of(map, dim, &amount);
         (void)printf("%s%s %s%s", comma, name, sign, side_amount_text(dim, amount, text));
         comma = ", ";
     }

@@ -17,20 +17,23 @@ bool cli_time_parse(const char *text, int64_t *ns_out)
 {
     struct tm parts = {0};
     const char *end;
-    int64_t ago_ms;
+    int64_t ago_ms, fraction_ns = 0;
 
     if (side_duration_parse(text, &ago_ms)) {
         *ns_out = ((int64_t)time(NULL) * 1000 - ago_ms) * 1000000;
         return true;
     }
     end = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);
+    if (end != NULL && *end == '.') /* as answers have it */
+        for (int64_t unit = 100000000; *++end >= '0' && *end <= '9'; unit /= 10)
+            fraction_ns += (*end - '0') * unit;
     if (end == NULL) {
         memset(&parts, 0, sizeof parts);
         end = strptime(text, "%Y-%m-%d", &parts);
     }
     if (end == NULL || (*end != '\0' && strcmp(end, "Z") != 0))
         return false;
-    *ns_out = (int64_t)timegm(&parts) * 1000000000;
+    *ns_out = (int64_t)timegm(&parts) * 1000000000 + fraction_ns;
     return true;
 }
 
@@ -119,24 +122,12 @@ static long long tokens_out(const json_t *tokens)
     return tokens_sum(tokens, names);
 }
 
-/* A dimension's amount, from its JSON. False: it is not there. */
-static bool amount_of(const json_t *map, enum gov_dim dim, int64_t *out)
-{
-    const json_t *value = json_object_get(map, gov_dim_name(dim));
-
-    if (json_is_integer(value))
-        *out = json_integer_value(value);
-    return json_is_integer(value) ||
-           (json_is_string(value) &&
-            meter_usd_parse(json_string_value(value), json_string_length(value), out));
-}
-
-/* For people. "-": it is not there. */
+/* A dimension's amount for people, from its JSON. "-": it is not there. */
 static const char *amount_text(const json_t *map, enum gov_dim dim, char out[SIDE_AMOUNT_TEXT])
 {
     int64_t amount;
 
-    return amount_of(map, dim, &amount) ? side_amount_text(dim, amount, out) : "-";
+    return cli_amount_of(map, dim, &amount) ? side_amount_text(dim, amount, out) : "-";
 }
 
 /* ---- people ------------------------------------------------------------------------------- */
@@ -150,7 +141,7 @@ static void print_dim(const json_t *run, enum gov_dim dim)
     bool limited = json_object_get(limits, gov_dim_name(dim)) != NULL;
     int64_t amount;
 
-    if (!limited && (!amount_of(used, dim, &amount) || amount == 0))
+    if (!limited && (!cli_amount_of(used, dim, &amount) || amount == 0))
         return;
     (void)printf("  %-20s %14s spent %14s held", gov_dim_name(dim), amount_text(used, dim, spent),
                  amount_text(json_object_get(run, "held"), dim, held));
