@@ -40,6 +40,7 @@ PC       := pkg-config
 LIBS_meter   := $(shell $(PC) --libs jansson libbrotlidec libzstd zlib)
 LIBS_store   := -llmdb $(shell $(PC) --libs libcrypto)
 LIBS_sidecar := $(shell $(PC) --libs libevent_core libevent_pthreads libcurl yaml-0.1) -lpthread
+LIBS_top     := $(shell $(PC) --libs ncursesw)
 LIBS     := $(LIBS_meter) $(LIBS_store) $(LIBS_sidecar)
 
 # ---- sources -------------------------------------------------------------------------------
@@ -96,7 +97,7 @@ $(B)/lib%.a:
 
 $(B)/flyball: $(B)/cli/main.o $(ARCHIVES)
 	@echo "  $@"
-	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) $(LIBS_top) -o $@
 $(B)/flyballd: $(B)/sidecar/main.o $(filter-out $(B)/libcli.a,$(ARCHIVES))
 	@echo "  $@"
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
@@ -122,6 +123,7 @@ UNIT      := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*
 $(B)/tests/%: $(B)/tests/unit/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
+$(B)/tests/test_top: LIBS += $(LIBS_top)
 $(B)/tests/test_strip: $(B)/shim/strip.o
 
 RUNS      := $(UNIT:%=run-%)

@@ -117,6 +117,7 @@ int cli_correct(int argc, char **argv);
 int cli_reprice(int argc, char **argv);
 int cli_order(int argc, char **argv); /* approvals, approve, ..., reset: by argv[0] */
 int cli_override(int argc, char **argv);
+int cli_top(int argc, char **argv);
 int cli_meter(int argc, char **argv);
 int cli_estimate_command(int argc, char **argv);
 int cli_doctor(int argc, char **argv);

@@ -125,6 +125,15 @@ const struct cli_command cli_commands[] = {
      "Names every violation in receipts (JSON lines, or a document; - is standard input): of\n"
      "their schema, of the rules beyond it, of their hash, and between receipts of one file.\n"
      "Exit code 0: none; 1: some, a line each on standard output; 2: a file cannot be read.\n"},
+    {"top", "all of it on one screen, and keys to decide", cli_top,
+     "usage: flyball top\n"
+     "\n"
+     "Shows what runs have spent, hold and may spend, the calls that are in flight, the questions\n"
+     "that are open and what happens, as it happens. Keys: j k or arrows choose, Tab changes the\n"
+     "pane, a approves the question (by an amount that it asks for), d denies it, x stops the "
+     "run,\n"
+     "p pauses it or lets it go on, e extends it, ? helps, q leaves; runs go on. Readable without\n"
+     "colour (NO_COLOR). For a shell outside any run.\n"},
     {"approvals", "the runs that wait for a person's word", cli_order,
      "usage: flyball approvals [--json]\n"
      "\n"
