@@ -263,7 +263,7 @@ bool side_run_above(struct side *side, pid_t pid)
 
 static void on_by_hand_open(struct side *side, struct side_op *op)
 {
-    (void)side;
+    side_queries_wake(side);
     side_op_free(op); /* a failure shows at the call that follows */
 }
 
@@ -380,6 +380,7 @@ static void on_open(struct side *side, struct side_op *op)
         side_conn_done(conn, 3, text);
         op->run->ended = true;
     }
+    side_queries_wake(side);
     side_op_free(op);
 }
 
