@@ -85,15 +85,13 @@ bool cli_text_put(json_t *request, const char *name, const char *text, struct si
         size_t size;
     } rows[] = {
         {"run", 64}, {"session", 64}, {"actor", STORE_ACTOR_TEXT}, {"reason", STORE_REASON_TEXT}};
+    char what[32];
     size_t i = 0;
 
     while (strcmp(rows[i].name, name) != 0)
         i++;
-    if (strlen(text) >= rows[i].size || *text == '\0')
-        return side_fail(error, "--%s: 1 to %zu characters are expected", name, rows[i].size - 1);
-    for (const char *at = text; *at != '\0'; at++)
-        if ((unsigned char)*at < ' ' || *at == 0x7f)
-            return side_fail(error, "--%s: a control character is in it", name);
-    return json_object_set_new(request, name, json_string(text)) == 0 ||
-           side_fail(error, "--%s: it is not UTF-8", name);
+    (void)snprintf(what, sizeof what, "--%s", name);
+    return side_text_check(text, rows[i].size, what, error) &&
+           (json_object_set_new(request, name, json_string(text)) == 0 ||
+            side_fail(error, "%s: it is not UTF-8", what));
 }

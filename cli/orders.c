@@ -69,27 +69,17 @@ static const char *command_of(const struct order *order)
 bool cli_amount_put(json_t *request, const char *map_name, const char *text,
                     struct side_error *error)
 {
-    char in_unit[SIDE_UNIT_TEXT];
     const char *value;
     enum gov_dim dim = cli_dim_split(text, &value);
     json_t *map = json_object_get(request, map_name);
-    int64_t amount;
 
     if (dim == GOV_DIMS)
         return side_fail(error, "'%s' is not DIM=N with a dimension", text);
-    if (!side_amount_parse(dim, side_in_unit(dim, value, in_unit), &amount))
-        return side_fail(error, "%s: '%s' is not %s", gov_dim_name(dim), value,
-                         side_amount_expected(dim));
-    if (amount <= 0)
-        return side_fail(error, "'%s': more than 0 is expected", text);
-    if (json_object_get(map, gov_dim_name(dim)) != NULL)
-        return side_fail(error, "%s is given twice", gov_dim_name(dim));
     if (map == NULL) {
         map = json_object();
         (void)json_object_set_new(request, map_name, map);
     }
-    return json_object_set_new(map, gov_dim_name(dim), json_integer(amount)) == 0 ||
-           side_fail(error, "out of memory");
+    return side_amount_put(map, dim, value, error);
 }
 
 static bool expires_put(json_t *request, const char *text, struct side_error *error)

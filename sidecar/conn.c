@@ -361,7 +361,7 @@ static int peer_pidfd(int fd, pid_t pid)
     return side_pidfd(pid);
 }
 
-static struct side_conn *conn_new(struct side *side, int fd, const struct ucred *peer)
+struct side_conn *side_conn_new(struct side *side, int fd, const struct ucred *peer)
 {
     struct side_conn *conn = calloc(1, sizeof *conn);
 
@@ -407,7 +407,7 @@ static void on_accept(evutil_socket_t listener, short what, void *data)
         socklen_t size = sizeof peer;
 
         (void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-        if ((peer.uid != side->uid && peer.uid != 0) || conn_new(side, fd, &peer) == NULL)
+        if ((peer.uid != side->uid && peer.uid != 0) || side_conn_new(side, fd, &peer) == NULL)
             (void)close(fd);
     }
 }

@@ -133,7 +133,9 @@ bool side_select_records(struct side_query *query, const json_t *request)
         side_conn_done(query->conn, 3, "the ledger cannot be read");
         return false;
     }
-    query->seq = query->since_ns != 0 ? store_view_since(view, query->since_ns) : 1;
+    query->seq = query->since_ns != 0
+                     ? store_view_since(view, query->since_ns)
+                     : (uint64_t)json_integer_value(json_object_get(request, "after")) + 1;
     if (query->all)
         found = 1;
     else if (run_text != NULL)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* flyballd: the sidecar's main program. One per ledger: the ledger's lock, held for life, keeps a
  * second one out. */
-#include "sidecar/side_int.h"
+#include "sidecar/control.h"
 
 #include <errno.h>
 #include <event2/thread.h>
@@ -23,7 +23,7 @@
 #define RIVAL_WAIT_MS 3000 /* for another one that is being started at the same time */
 
 static const char help_text[] =
-    "usage: flyballd [--home DIR] [--foreground]\n"
+    "usage: flyballd [--home DIR] [--foreground] [--listen IP:PORT]\n"
     "\n"
     "The sidecar of Flyball: holds the ledger, decides on calls, meters their answers. It is "
     "started\n"
@@ -32,11 +32,15 @@ static const char help_text[] =
     "  --home DIR     the state directory (default: $FLYBALL_HOME, else\n"
     "                 $XDG_STATE_HOME/flyball, else ~/.local/state/flyball)\n"
     "  --foreground   stay until a signal, also when there is nothing to do\n"
+    "  --listen IP:PORT  of loopback, where operators' HTTP is (default: 127.0.0.1, any free "
+    "port,\n"
+    "                 which is in the file control of the state directory)\n"
     "  --help         this text\n"
     "  --version      the version\n";
 
 struct options {
     const char *home;
+    const char *listen; /* NULL: anywhere */
     bool foreground;
     int ready_fd; /* where to say that we are ready, or why not; -1: nowhere */
 };
@@ -313,8 +317,11 @@ static void become_private(void)
     (void)umask(077);
 }
 
-static bool set_up(struct side *side, bool *rival, struct side_error *error)
+/* Nothing that is decided depends on the control plane, unless somebody wants it at one place. */
+static bool set_up(struct side *side, const char *listen_at, bool *rival, struct side_error *error)
 {
+    struct side_error no_control = {{0}};
+
     side->uid = geteuid();
     side_boot_id(side->boot_id);
     if (!home_check(side, error) || !ledger_open(side, rival, error) || !loop_init(side, error))
@@ -327,6 +334,8 @@ static bool set_up(struct side *side, bool *rival, struct side_error *error)
         return side_fail(error, "a thread cannot be started");
     side_runs_restore(side);
     side_calls_restore(side);
+    if (!side_control_open(side, listen_at, &no_control) && listen_at != NULL)
+        return side_fail(error, "%s", no_control.text);
     return side_listen(side, error);
 }
 
@@ -373,6 +382,7 @@ static void shut_down(struct side *side)
     }
     if (side->base != NULL)
         (void)event_base_loop(side->base, EVLOOP_NONBLOCK); /* what has been said already */
+    side_control_close(side);
     side_anchor_stop(side);
     side_worker_stop(side->worker);
     side_worker_stop(side->chores);
@@ -380,6 +390,7 @@ static void shut_down(struct side *side)
     side->engine = NULL;
     if (side->base != NULL)
         open_mail(side);
+    free(side->control);
     connections_drop(side);
     side_runs_release(side);
     side_anchor_free(side);
@@ -408,9 +419,13 @@ static void say_ready(const struct options *options, const char *text)
 static int options_read(int argc, char **argv, struct options *out)
 {
     static const struct option rows[] = {
-        {"home", required_argument, NULL, 'h'},     {"foreground", no_argument, NULL, 'f'},
-        {"ready-fd", required_argument, NULL, 'r'}, {"help", no_argument, NULL, '?' + 256},
-        {"version", no_argument, NULL, 'V'},        {NULL, 0, NULL, 0},
+        {"home", required_argument, NULL, 'h'},
+        {"foreground", no_argument, NULL, 'f'},
+        {"listen", required_argument, NULL, 'l'},
+        {"ready-fd", required_argument, NULL, 'r'},
+        {"help", no_argument, NULL, '?' + 256},
+        {"version", no_argument, NULL, 'V'},
+        {NULL, 0, NULL, 0},
     };
     int option;
 
@@ -422,6 +437,9 @@ static int options_read(int argc, char **argv, struct options *out)
             break;
         case 'f':
             out->foreground = true;
+            break;
+        case 'l':
+            out->listen = optarg;
             break;
         case 'r':
             out->ready_fd = atoi(optarg);
@@ -462,7 +480,7 @@ int main(int argc, char **argv)
         (void)side_fail(&error, CLIENT_NO_HOME);
     if (options.ready_fd >= 0)
         (void)fcntl(options.ready_fd, F_SETFD, FD_CLOEXEC);
-    if (error.text[0] == '\0' && set_up(&side, &rival, &error)) {
+    if (error.text[0] == '\0' && set_up(&side, options.listen, &rival, &error)) {
         if (options.foreground && store_warning(side.store)[0] != '\0')
             (void)fprintf(stderr, "flyballd: %s: %s\n", side.home, store_warning(side.store));
         say_ready(&options, "ready");

@@ -379,6 +379,10 @@ void side_begin_answer(struct side_query *query, struct store_view *view)
 
     if (!amounts_read(query, "extend", amounts))
         return;
+    if (!approve && json_object_get(query->request, "extend") != NULL) {
+        side_conn_done(query->conn, 2, "a denial extends nothing");
+        return;
+    }
     each_question(query->conn->side, view, find_question, &finding);
     if (finding.count > 1) {
         side_conn_done(query->conn, 1, "more than one open question has an id that begins so");

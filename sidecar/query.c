@@ -2,6 +2,7 @@
 /* The operator's questions. Every one is answered from a ledger that holds all that was said before
  * it (a barrier goes through the writer first). Long listings are read in slices, a view each, as
  * fast as the other end takes them. */
+#include "sidecar/control.h"
 #include "sidecar/orders.h"
 #include "sidecar/side_direct.h"
 
@@ -35,8 +36,10 @@ static void begin_ping(struct side_query *query, struct store_view *view)
         (void)snprintf(text, sizeof text, "anchor: %s", side->anchor.error);
         warning = text;
     }
-    json = json_pack("{s:I,s:s,s:I,s:s}", "pid", (json_int_t)getpid(), "home", side->home,
-                     "protocol", (json_int_t)WIRE_VERSION, "warning", warning);
+    json = json_pack("{s:I,s:s,s:I,s:s,s:s?,s:s}", "pid", (json_int_t)getpid(), "home", side->home,
+                     "protocol", (json_int_t)WIRE_VERSION, "warning", warning, "control",
+                     side->control_url[0] != '\0' ? side->control_url : NULL, "control_error",
+                     side->control_error);
 
     (void)view;
     side_reply_json(query->conn, json);
@@ -92,6 +95,7 @@ static const struct side_verb verbs[] = {
     {.name = "override.revoke", .begin = side_begin_override_revoke, .outside = true},
     {.name = "snapshot", .begin = side_begin_snapshot},
     {.name = "blocked", .begin = side_begin_blocked},
+    {.name = "metrics", .begin = side_begin_metrics},
     {.name = "route", .begin = side_begin_selected},
     {.name = "profile.get", .begin = side_begin_profile},
     {.name = "profile.set", .begin = side_begin_profile_set, .outside = true},

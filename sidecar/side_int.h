@@ -41,6 +41,7 @@ struct side_conn;
 struct side_call;
 struct side_process;
 struct side_notice;
+struct side_control;
 
 /* ---- processes (peer.c) -------------------------------------------------------------------- */
 
@@ -360,6 +361,8 @@ struct side_conn {
 };
 
 bool side_listen(struct side *side, struct side_error *error);
+/* One that has been accepted; fd is taken over. NULL: it cannot be had, and fd is as it was. */
+struct side_conn *side_conn_new(struct side *side, int fd, const struct ucred *peer);
 /* A frame to the other end. Never blocks; what does not fit is kept. */
 void side_conn_send(struct side_conn *conn, const void *frame, size_t count, int fd);
 void side_conn_close(struct side_conn *conn);
@@ -488,6 +491,21 @@ void side_begun_json(json_t *out, const struct store_begun *begun);
 void side_clock_json(json_t *out, const struct store_clock *clock);
 json_t *side_labels_json(const struct store_allocation *allocation);
 
+/* What calls have come to, by provider (snapshot.c). */
+#define SIDE_SUMS 32u
+struct side_sum {
+    char name[GOV_PROVIDER_TEXT + 1];
+    int64_t requests, request_tokens, response_tokens, failures, skipped, cost_pusd;
+};
+struct side_sums {
+    struct side_sum of[SIDE_SUMS];
+    unsigned count;
+};
+/* A call that has ended, at what is charged. */
+void side_sum_add(struct side_sum *sum, const struct store_consumption *used, int64_t charged_pusd);
+/* NULL: there are too many. */
+struct side_sum *side_sum_of(struct side_sums *sums, const char *provider);
+
 /* ---- looking after the ledger (anchor.c) --------------------------------------------------- */
 
 struct side_anchor {
@@ -534,6 +552,11 @@ struct side {
     struct side_worker *chores;  /* what may take its time */
     struct side_keeping keeping; /* the loop's */
     struct side_anchor anchor;
+    struct side_sums totals; /* the chores': of all records before: */
+    uint64_t totals_seq;
+    struct side_control *control; /* NULL: there is none, and why: */
+    char control_error[200];
+    char control_url[64];      /* http://IP:PORT; "" there is none */
     atomic_llong retention_ms; /* the same, for the writer */
     struct side_conn *conns;
     struct side_call *calls;

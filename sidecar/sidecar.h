@@ -193,6 +193,44 @@ json_t *side_proof_json(const struct store_proof *proof);
 /* RFC 3339, UTC, milliseconds. out needs 32. */
 const char *side_time_text(int64_t ts_ns, char out[32]);
 
+/* ---- orders as JSON (fields.c) ------------------------------------------------------------ */
+
+/* A member of what is sent, and what becomes of it in the question to the sidecar. */
+enum side_field_kind {
+    SIDE_FIELD_TEXT,    /* 1 to size - 1 characters, none of them a control character */
+    SIDE_FIELD_WORD,    /* one of words */
+    SIDE_FIELD_TRUE,    /* true; in the question the first of words, if there are any */
+    SIDE_FIELD_AMOUNTS, /* a map of dimensions to amounts above 0: "1.00", "10M", 50 */
+};
+#define SIDE_FIELD_NEEDED 1u
+#define SIDE_FIELD_ONE    2u /* exactly one of those that have this */
+#define SIDE_FIELD_NULL   4u /* null is the last of words */
+struct side_field {
+    const char *name, *as;
+    enum side_field_kind kind;
+    unsigned flags;
+    size_t size;
+    const char *const *words; /* NULL behind the last */
+    const char *what;         /* for those who send it; NULL: nothing is to be said */
+};
+/* What is wrong with it: the field ("" the whole), its value (of the body; NULL: none), in words.
+ */
+struct side_wrong {
+    char field[128];
+    const json_t *value;
+    char text[400];
+};
+/* The members of body, by fields (no name: the end), into request. False: *wrong; what is in
+ * request is of no use then. */
+bool side_fields_read(const struct side_field *fields, const json_t *body, json_t *request,
+                      struct side_wrong *wrong);
+/* A text for the record, of 1 to size - 1 characters, none of them a control character. False:
+ * *error begins with what. */
+bool side_text_check(const char *text, size_t size, const char *what, struct side_error *error);
+/* An amount that is to be added, as people write it, into a map by dimension. False: *error names
+ * dimension and value. */
+bool side_amount_put(json_t *map, enum gov_dim dim, const char *text, struct side_error *error);
+
 /* ---- receipts (receipt.c, canonical.c); docs/RECEIPTS.md says what they say ----------------- */
 
 #define SIDE_JSON_INTEGER_MAX  INT64_C(9007199254740991) /* the largest that JSON carries safely */

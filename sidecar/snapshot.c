@@ -10,13 +10,7 @@
 #include <string.h>
 
 #define NS_PER_S      INT64_C(1000000000)
-#define PROVIDERS     32u
 #define RECENT_EVENTS 20u
-
-struct sum {
-    char name[GOV_PROVIDER_TEXT + 1]; /* of a provider */
-    int64_t requests, request_tokens, response_tokens, failures, skipped, cost_pusd;
-};
 
 struct looking {
     struct store_view *view;
@@ -33,8 +27,8 @@ struct snapshot {
     const struct side_zone *zone;
     struct store_event events[3];
     struct looking at;
-    struct sum daily, session, providers[PROVIDERS];
-    unsigned provider_count;
+    struct side_sum daily, session;
+    struct side_sums providers;
     json_t *json;
 };
 
@@ -50,7 +44,7 @@ static int64_t charged_pusd(struct store_view *view, const struct store_call *ca
     return used->charged_pusd;
 }
 
-static void sum_add(struct sum *sum, const struct store_consumption *used, int64_t charged)
+void side_sum_add(struct side_sum *sum, const struct store_consumption *used, int64_t charged)
 {
     if (used->end == STORE_RELEASED)
         return;
@@ -62,21 +56,19 @@ static void sum_add(struct sum *sum, const struct store_consumption *used, int64
     sum->cost_pusd += charged;
 }
 
-static struct sum *sum_of(struct snapshot *snapshot, const char *provider)
+struct side_sum *side_sum_of(struct side_sums *sums, const char *provider)
 {
     unsigned i = 0;
 
-    while (i < snapshot->provider_count &&
-           strncmp(snapshot->providers[i].name, provider, GOV_PROVIDER_TEXT) != 0)
+    while (i < sums->count && strncmp(sums->of[i].name, provider, GOV_PROVIDER_TEXT) != 0)
         i++;
-    if (i == PROVIDERS)
+    if (i == SIDE_SUMS)
         return NULL;
-    if (i == snapshot->provider_count) {
-        (void)snprintf(snapshot->providers[i].name, sizeof snapshot->providers[i].name, "%.24s",
-                       provider);
-        snapshot->provider_count++;
+    if (i == sums->count) {
+        (void)snprintf(sums->of[i].name, sizeof sums->of[i].name, "%.24s", provider);
+        sums->count++;
     }
-    return &snapshot->providers[i];
+    return &sums->of[i];
 }
 
 /* A call belongs to the day of its admission. */
@@ -85,7 +77,7 @@ static void day_call_add(struct snapshot *snapshot, struct store_view *view, int
     const struct store_event *event = &snapshot->events[0];
     struct store_event *admission = &snapshot->events[1];
     struct store_call call;
-    struct sum *sum;
+    struct side_sum *sum;
     int64_t charged;
 
     if (store_view_call(view, event->head.call_id, &call) != STORE_OK ||
@@ -93,10 +85,10 @@ static void day_call_add(struct snapshot *snapshot, struct store_view *view, int
         admission->head.ts_ns < since_ns)
         return;
     charged = charged_pusd(view, &call, &event->consumption, &snapshot->events[2]);
-    sum_add(&snapshot->daily, &event->consumption, charged);
-    sum = sum_of(snapshot, admission->admission.provider);
+    side_sum_add(&snapshot->daily, &event->consumption, charged);
+    sum = side_sum_of(&snapshot->providers, admission->admission.provider);
     if (sum != NULL)
-        sum_add(sum, &event->consumption, charged);
+        side_sum_add(sum, &event->consumption, charged);
 }
 
 static void day_add(struct snapshot *snapshot, struct store_view *view, int64_t since_ns)
@@ -105,7 +97,7 @@ static void day_add(struct snapshot *snapshot, struct store_view *view, int64_t 
 
     for (uint64_t seq = store_view_since(view, since_ns);
          store_view_event(view, seq, event) == STORE_OK; seq = event->head.seq + 1) {
-        struct sum *sum;
+        struct side_sum *sum;
 
         if (event->head.ts_ns < since_ns)
             continue;
@@ -114,7 +106,7 @@ static void day_add(struct snapshot *snapshot, struct store_view *view, int64_t 
         if (event->head.type != STORE_REFUSAL)
             continue;
         snapshot->daily.skipped += event->refusal.count;
-        sum = sum_of(snapshot, event->refusal.provider);
+        sum = side_sum_of(&snapshot->providers, event->refusal.provider);
         if (sum != NULL)
             sum->skipped += event->refusal.count;
     }
@@ -137,8 +129,8 @@ static void session_add(struct snapshot *snapshot, struct store_view *view,
         if (call.consumption_seq != 0 &&
             store_view_event(view, call.consumption_seq, &snapshot->events[0]) == STORE_OK &&
             snapshot->events[0].head.type == STORE_CONSUMPTION)
-            sum_add(&snapshot->session, used,
-                    charged_pusd(view, &call, used, &snapshot->events[2]));
+            side_sum_add(&snapshot->session, used,
+                         charged_pusd(view, &call, used, &snapshot->events[2]));
     }
     store_index_name(&of, STORE_RUNS_OF_SESSION, row->allocation.session);
     for (last = NULL; store_view_next_run_of(view, &of, last, &run) == STORE_OK; last = id) {
@@ -301,7 +293,7 @@ void side_begin_blocked(struct side_query *query, struct store_view *view)
 
 /* ---- as JSON ------------------------------------------------------------------------------ */
 
-static json_t *sum_json(const struct sum *sum)
+static json_t *sum_json(const struct side_sum *sum)
 {
     json_t *json = json_pack(
         "{s:I,s:I,s:I,s:I,s:I,s:o}", "request_count", (json_int_t)sum->requests, "request_tokens",
@@ -318,8 +310,8 @@ static json_t *providers_json(const struct snapshot *snapshot)
 {
     json_t *list = json_array();
 
-    for (unsigned i = 0; i < snapshot->provider_count; i++)
-        (void)json_array_append_new(list, sum_json(&snapshot->providers[i]));
+    for (unsigned i = 0; i < snapshot->providers.count; i++)
+        (void)json_array_append_new(list, sum_json(&snapshot->providers.of[i]));
     return list;
 }
 
