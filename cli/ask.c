@@ -197,26 +197,32 @@ void cli_asking_end(struct cli_asking *asking)
     *asking = (struct cli_asking){.link = CLIENT_LINK_NONE};
 }
 
-int cli_ask(json_t *request, cli_each *each, void *data)
+int cli_question(json_t *request, cli_each *each, void *data, char *why, size_t why_size)
 {
     struct cli_asking asking;
     char reason[400];
     int code = CLI_UNAVAILABLE;
     enum cli_said said = CLI_SAID_NOTHING;
 
-    if (!cli_asking_begin(&asking, true, request, each, data, reason, sizeof reason))
-        return cli_fail(code, "the sidecar is not to be had: %s", reason);
+    if (!cli_asking_begin(&asking, true, request, each, data, reason, sizeof reason)) {
+        (void)snprintf(why, why_size, "the sidecar is not to be had: %s", reason);
+        return code;
+    }
     while (said != CLI_SAID_LOST && said != CLI_SAID_DONE)
         said = cli_asking_hear(&asking, 3600000);
-    if (said == CLI_SAID_DONE) {
+    if (said == CLI_SAID_DONE)
         code = asking.word->status;
-        if (asking.word->text[0] != '\0')
-            (void)cli_fail(code, "%s", asking.word->text);
-    } else {
-        (void)cli_fail(code, CLI_CLOSED);
-    }
+    (void)snprintf(why, why_size, "%s", said == CLI_SAID_DONE ? asking.word->text : CLI_CLOSED);
     cli_asking_end(&asking);
     return code;
+}
+
+int cli_ask(json_t *request, cli_each *each, void *data)
+{
+    char why[1024];
+    int code = cli_question(request, each, data, why, sizeof why);
+
+    return why[0] != '\0' ? cli_fail(code, "%s", why) : code;
 }
 
 bool cli_amount_of(const json_t *map, enum gov_dim dim, int64_t *out)

@@ -67,6 +67,8 @@ typedef void cli_each(void *data, const char *line, size_t length);
 /* Asks, and calls each() for every line of the answer. The exit code of DONE; what it says is
  * printed. */
 int cli_ask(json_t *request, cli_each *each, void *data);
+/* The same; what it says goes to why, "" for nothing. */
+int cli_question(json_t *request, cli_each *each, void *data, char *why, size_t why_size);
 #define CLI_CLOSED "the sidecar closed the connection"
 /* The next thing that the sidecar says on a link. */
 enum cli_said { CLI_SAID_NOTHING, CLI_SAID_REPLY, CLI_SAID_DONE, CLI_SAID_NOTICE, CLI_SAID_LOST };
@@ -128,6 +130,7 @@ int cli_snapshot(int argc, char **argv);
 int cli_profile(int argc, char **argv);
 int cli_cooldown(int argc, char **argv);
 int cli_prices(int argc, char **argv);
+int cli_mcp(int argc, char **argv);
 
 /* ---- prices (prices.c, prices_print.c, prices_file.c) ------------------------------------- */
 

@@ -366,6 +366,12 @@ const struct cli_command cli_commands[] = {
      "  --provider P    the rows of one provider\n"
      "  --output FILE   where import writes; - for standard output\n"
      "  --json          one JSON object a line\n"},
+    {"mcp", "a server of the Model Context Protocol", cli_mcp,
+     "usage: flyball mcp\n"
+     "\n"
+     "For the MCP client of an operator, over standard input and output: the tools "
+     "budget_snapshot,\n"
+     "budget_approve and budget_deny. For a shell outside any run.\n"},
     {"doctor", "whether Flyball can work here", cli_doctor,
      "usage: flyball doctor [--json]\n"
      "\n"

@@ -68,13 +68,17 @@ static void check_config(struct check *check)
     note(check, "configuration", ok, ok ? "can be read" : error.text);
 }
 
-/* What is not well where the ledger is, behind what is. */
-static void take_warning(void *data, const char *line, size_t length)
+/* What is not well where the ledger is, behind what is; where operators' HTTP is. */
+static void take_ping(void *data, const char *line, size_t length)
 {
     json_t *json = json_loadb(line, length, 0, NULL);
     const char *warning = json_string_value(json_object_get(json, "warning"));
+    const char *url = json_string_value(json_object_get(json, "control"));
+    const char *error = json_string_value(json_object_get(json, "control_error"));
     char *text = data;
 
+    (void)snprintf(text + strlen(text), TEXT_MOST - strlen(text), "; control plane: %s%s",
+                   url != NULL ? url : "none, ", url == NULL && error != NULL ? error : "");
     if (warning != NULL && warning[0] != '\0')
         (void)snprintf(text + strlen(text), TEXT_MOST - strlen(text), "; %s", warning);
     json_decref(json);
@@ -92,7 +96,7 @@ static void check_sidecar(struct check *check)
     }
     client_close(&link);
     (void)snprintf(text, sizeof text, "answers, and has the ledger open");
-    (void)cli_ask(json_pack("{s:s}", "verb", "ping"), take_warning, text);
+    (void)cli_ask(json_pack("{s:s}", "verb", "ping"), take_ping, text);
     note(check, "sidecar", true, text);
 }
 
