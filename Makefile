@@ -252,7 +252,14 @@ check-long: check ## the same, and the nightly sizes: sanitized end to end, an h
 	BUILD=$(CURDIR)/build/tsan tests/e2e/run -j 2
 	$(SELF) check-fuzz FUZZ_SECONDS=600 PEER_ROUNDS=100000
 
-e2e: all replay $(B)/scenarios ## real clients against the provider double; E2E="NAME ..." for some
+# Clients from npm, of the versions that the lockfile has.
+build/npm/.there: tests/clients/npm/package.json tests/clients/npm/package-lock.json
+	@mkdir -p $(@D)
+	cp $^ $(@D)
+	npm ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+e2e: all replay $(B)/scenarios build/npm/.there ## real clients against the provider double; E2E="NAME ..." for some
 	BUILD=$(CURDIR)/$(B) tests/e2e/run -j 3 $(E2E)
 validate-receipts: check-receipts replay ## the validator over its fixtures, and over receipts of real runs
 	BUILD=$(CURDIR)/$(B) tests/e2e/run receipts

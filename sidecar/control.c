@@ -79,8 +79,8 @@ static bool token_read(const struct side *side, char token[SIDE_CONTROL_TOKEN + 
 /* ---- connections -------------------------------------------------------------------------- */
 
 /* libevent neither bounds how many there are nor tells when one ends: it takes its callbacks from
- * the buffer of one that has. Its socket is closed by then; the buffer, for it is also ours, is not
- * gone. */
+ * the buffer of one that has. For as long as the buffer is ours as well its socket stays open, shut
+ * down. */
 static void sweep(struct side_control *control)
 {
     unsigned left = 0;
@@ -97,33 +97,33 @@ static void sweep(struct side_control *control)
     control->connections = left;
 }
 
-static void on_crowd(evutil_socket_t fd, short what, void *data)
+static void on_sweep(evutil_socket_t fd, short what, void *data)
 {
     struct side_control *control = data;
     const struct timeval soon = {0, 100000};
 
     (void)fd, (void)what;
     sweep(control);
+    if (control->connections > 0)
+        (void)event_add(control->sweeping, &soon);
     if (control->connections < SIDE_CONTROL_CONNECTIONS)
         (void)evconnlistener_enable(control->listener);
-    else
-        (void)event_add(control->crowd, &soon);
 }
 
 static struct bufferevent *on_connection(struct event_base *base, void *data)
 {
     struct side_control *control = data;
-    struct bufferevent *buffer = bufferevent_socket_new(base, -1, 0);
+    struct bufferevent *buffer = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
 
     if (buffer == NULL)
         return NULL;
     sweep(control);
     bufferevent_incref(buffer);
     control->buffers[control->connections++] = buffer;
-    if (control->connections == SIDE_CONTROL_CONNECTIONS) {
+    if (control->connections == SIDE_CONTROL_CONNECTIONS)
         (void)evconnlistener_disable(control->listener);
-        event_active(control->crowd, EV_TIMEOUT, 0);
-    }
+    if (!evtimer_pending(control->sweeping, NULL))
+        event_active(control->sweeping, EV_TIMEOUT, 0);
     return buffer;
 }
 
@@ -162,8 +162,8 @@ static bool serve(struct side_control *control, int fd)
     struct evhttp_bound_socket *bound;
 
     control->http = evhttp_new(control->side->base);
-    control->crowd = evtimer_new(control->side->base, on_crowd, control);
-    bound = control->http != NULL && control->crowd != NULL
+    control->sweeping = evtimer_new(control->side->base, on_sweep, control);
+    bound = control->http != NULL && control->sweeping != NULL
                 ? evhttp_accept_socket_with_handle(control->http, fd)
                 : NULL;
     if (bound == NULL) {
@@ -232,7 +232,7 @@ void side_control_close(struct side *side)
     if (control->http != NULL)
         evhttp_free(control->http);
     sweep(control);
-    if (control->crowd != NULL)
-        event_free(control->crowd);
+    if (control->sweeping != NULL)
+        event_free(control->sweeping);
     side_worker_stop(control->finder);
 }

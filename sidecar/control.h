@@ -42,7 +42,7 @@ struct side_control {
     char token[SIDE_CONTROL_TOKEN + 1];
     struct bufferevent *buffers[SIDE_CONTROL_CONNECTIONS];
     unsigned connections, streams;
-    struct event *crowd; /* when there are as many as may be */
+    struct event *sweeping; /* while there are connections */
     struct side_exchange *exchanges;
 };
 

@@ -5,8 +5,9 @@
  * connections, calls and runs. The writer (engine.c, admit.c) owns the ledger's write transaction:
  * it takes what has queued up, decides and books it in one transaction, syncs, and hands the
  * results back to the loop. The worker (work.c) reads request bodies that would hold the loop up; a
- * second one does chores: proving and copying the ledger. They meet in two queues of operations; a
- * run is shared read-only, except for the part that is the writer's.
+ * second one does chores: proving and copying the ledger; a third one, once the control plane is
+ * used, finds out who asks there. They meet in two queues of operations; a run is shared read-only,
+ * except for the part that is the writer's.
  *
  * Caveats. Verdicts leave after the commit that booked them. An operation that was handed over
  * belongs to the other side until its done() is called, in the loop. */
