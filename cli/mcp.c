@@ -193,8 +193,8 @@ static json_t *call(struct session *session, const json_t *params, int *error, c
     }
     said = tool_run(tool, question, why, sizeof why);
     if (said == NULL)
-        return json_pack("{s:[{s:s,s:s}],s:b}", "content", "type", "text", "text", why, "isError",
-                         1);
+        return json_pack("{s:[{s:s,s:o}],s:b}", "content", "type", "text", "text",
+                         side_prose_json(why), "isError", 1);
     dump = json_dumps(said, JSON_COMPACT);
     said = json_pack("{s:[{s:s,s:s}],s:o,s:b}", "content", "type", "text", "text",
                      dump != NULL ? dump : "", "structuredContent", said, "isError", 0);
@@ -213,8 +213,8 @@ static const struct method {
 /* id: borrowed; NULL: null. */
 static json_t *error_json(const json_t *id, int code, const char *text)
 {
-    return json_pack("{s:s,s:O?,s:{s:i,s:s}}", "jsonrpc", "2.0", "id", (json_t *)(uintptr_t)id,
-                     "error", "code", code, "message", text);
+    return json_pack("{s:s,s:O?,s:{s:i,s:o}}", "jsonrpc", "2.0", "id", (json_t *)(uintptr_t)id,
+                     "error", "code", code, "message", side_prose_json(text));
 }
 
 /* NULL: nothing is to be answered: a notification, or an answer to what we never ask. */

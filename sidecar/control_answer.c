@@ -62,10 +62,10 @@ void side_control_send(struct evhttp_request *http, int status, json_t *json)
 void side_control_error(struct evhttp_request *http, int status, const char *code,
                         const char *field, const json_t *value, const char *message)
 {
-    json_t *error = json_pack("{s:s,s:s}", "code", code, "message", message);
+    json_t *error = json_pack("{s:s,s:o}", "code", code, "message", side_prose_json(message));
 
     if (field != NULL && *field != '\0')
-        (void)json_object_set_new(error, "field", json_string(field));
+        (void)json_object_set_new(error, "field", side_prose_json(field));
     if (value != NULL)
         (void)json_object_set(error, "value", (json_t *)(uintptr_t)value);
     side_control_send(http, status, json_pack("{s:o}", "error", error));

@@ -23,6 +23,16 @@ static bool wrong_is(struct side_wrong *wrong, const char *field, const json_t *
     return false;
 }
 
+json_t *side_prose_json(const char *text)
+{
+    size_t length = strlen(text);
+    json_t *json;
+
+    while ((json = json_stringn(text, length)) == NULL && length > 0)
+        length--;
+    return json;
+}
+
 bool side_text_check(const char *text, size_t size, const char *what, struct side_error *error)
 {
     if (strlen(text) >= size || *text == '\0')

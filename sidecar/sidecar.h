@@ -224,6 +224,9 @@ struct side_wrong {
  * request is of no use then. */
 bool side_fields_read(const struct side_field *fields, const json_t *body, json_t *request,
                       struct side_wrong *wrong);
+/* Words for somebody who asked, as far as they are UTF-8: what they repeat may be cut off anywhere.
+ * NULL: out of memory. */
+json_t *side_prose_json(const char *text);
 /* A text for the record, of 1 to size - 1 characters, none of them a control character. False:
  * *error begins with what. */
 bool side_text_check(const char *text, size_t size, const char *what, struct side_error *error);
