@@ -11,7 +11,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
 #include "cli/exchange.h"
 #include "sidecar/sidecar.h"
 
@@ -159,9 +158,11 @@ static bool call_play(struct play *play, const json_t *call)
     struct gov_verdict verdict;
     struct gov_call question;
     char got[TEXT] = "200";
-    size_t bytes, used;
-    char *json = cli_slurp(text_of(call, "exchange"), &bytes);
+    json_t *exchange = json_load_file(text_of(call, "exchange"), 0, NULL);
+    char *json = json_dumps(exchange, 0);
+    size_t bytes = json != NULL ? strlen(json) : 0, used;
 
+    json_decref(exchange);
     if (json == NULL ||
         cli_request_read(json, bytes, meter_price_book_shipped(), &asked, &error) != METER_OK) {
         free(json);
