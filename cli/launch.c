@@ -269,6 +269,32 @@ static void listen_to(struct launch *launch, struct cli_word *word)
     } while (word->said != CLI_SAID_NOTHING && word->said != CLI_SAID_LOST);
 }
 
+static bool sidecar_is_lost(const struct launch *launch)
+{
+    struct pollfd end = {launch->link.fd, 0, 0};
+
+    return launch->link.fd < 0 || poll(&end, 1, 0) > 0;
+}
+
+/* When CMD has ended: what else it says than that it has the run is of no use any more. */
+static void sidecar_regain(struct launch *launch, struct cli_word *word, int64_t until_ms)
+{
+    if (launch->link.fd >= 0 && sidecar_is_lost(launch))
+        sidecar_lost(launch);
+    while (launch->attach_wait_ms != 0 && client_now_ms() < until_ms) {
+        if (launch->link.fd < 0) {
+            (void)poll(NULL, 0, launch->attach_wait_ms);
+            sidecar_find(launch);
+            continue;
+        }
+        cli_listen(&launch->link, ATTACH_MOST_MS, word);
+        if (word->said == CLI_SAID_LOST)
+            sidecar_lost(launch);
+        else if (word->said == CLI_SAID_DONE)
+            launch->attach_wait_ms = 0;
+    }
+}
+
 /* ---- the watch ---------------------------------------------------------------------------- */
 
 static int next_ms(const struct launch *launch)
@@ -316,6 +342,32 @@ static int exit_code_of(const struct launch *launch)
                                        : WEXITSTATUS(launch->status);
 }
 
+/* Tells what the run was until a sidecar has it: one that has died is followed by another. The exit
+ * code. */
+static int conclude(struct launch *launch, struct cli_word *word)
+{
+    const int64_t until_ms = client_now_ms() + LAUNCH_REGAIN_MS;
+    bool closed;
+    int code;
+
+    measure_finish(launch);
+    do {
+        sidecar_regain(launch, word, until_ms);
+        measure_tell(launch, client_now_ms());
+        check_ending(launch, launch->begun_ms); /* more was written than we knew; its time is its
+                                                   own */
+        code = exit_code_of(launch);
+        closed = launch_close(launch, code);
+    } while (!closed && sidecar_is_lost(launch) && client_now_ms() < until_ms);
+    client_close(&launch->link);
+    if (closed)
+        launch_summary(launch);
+    else
+        (void)cli_fail(0, "run %s: the sidecar is gone; the ledger has what was spent",
+                       launch->run_id);
+    return code;
+}
+
 int launch_supervise(struct launch *launch)
 {
     struct cli_word *word = malloc(sizeof *word);
@@ -331,12 +383,9 @@ int launch_supervise(struct launch *launch)
                         strerror(errno));
     }
     watch(launch, word);
-    free(word);
-    measure_finish(launch);
-    check_ending(launch, launch->begun_ms); /* more was written than we knew; its time is its own */
     terminal_to(launch, getpgrp());
-    code = exit_code_of(launch);
-    launch_summary(launch, code);
+    code = conclude(launch, word);
+    free(word);
     (void)close(launch->signals);
     return code;
 }

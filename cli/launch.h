@@ -11,6 +11,7 @@
 
 #define LAUNCH_PATIENCE_MS 10000 /* for the run to be in the ledger */
 #define LAUNCH_TERM_MS     5000  /* between TERM and KILL */
+#define LAUNCH_REGAIN_MS   3000  /* for a sidecar to be there, at the end */
 
 /* Of the program, since it began. */
 struct measured {
@@ -61,10 +62,12 @@ struct launch {
 
 /* Starts CMD, watches over it, closes the run, prints the summary. The exit code. */
 int launch_supervise(struct launch *launch);
-/* measure.c. Begins; looks, when it is time; looks for the last time, when CMD has ended. */
+/* measure.c. Begins; looks, when it is time; looks for the last time, when CMD has ended; tells the
+ * sidecar what was seen, where there is one. */
 void measure_begin(struct launch *launch);
 void measure_look(struct launch *launch);
 void measure_finish(struct launch *launch);
+void measure_tell(struct launch *launch, int64_t now_ms);
 /* The run's clock: time Paused does not count. */
 int64_t measure_clock_ms(const struct launch *launch, int64_t now_ms);
 /* A dimension that ends the program has passed its limit: the clock has come to it, more was
@@ -82,7 +85,9 @@ struct launch_word {
 void launch_notice(const char *text, struct launch_word *word_out);
 /* measure.c: the clock and the limits are as the sidecar says. */
 void measure_turn(struct launch *launch, const struct launch_word *word);
-/* After the end: closes the run, prints one line, writes --summary. */
-void launch_summary(struct launch *launch, int exit_code);
+/* After the end. Closes the run, and waits until it is closed in the ledger, so that whoever asks
+ * next sees it so; false: the sidecar is gone, or cannot. Prints one line, writes --summary. */
+bool launch_close(struct launch *launch, int exit_code);
+void launch_summary(const struct launch *launch);
 
 #endif

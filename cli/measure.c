@@ -54,7 +54,7 @@ void measure_begin(struct launch *launch)
     launch->told = launch->measured;
 }
 
-static void tell(struct launch *launch, int64_t now_ms)
+void measure_tell(struct launch *launch, int64_t now_ms)
 {
     const struct measured *measured = &launch->measured;
     json_t *request = json_pack("{s:s}", "verb", "run.used");
@@ -172,7 +172,7 @@ void measure_look(struct launch *launch)
     if (launch->page != NULL)
         launch->measured.sent = atomic_load(&launch->page->sent);
     if (is_news(launch, now_ms) || (has_changed(launch) && now_ms - launch->told_ms >= TELL_MS))
-        tell(launch, now_ms);
+        measure_tell(launch, now_ms);
     launch->looked_ms = now_ms;
     launch->look_ms = INT64_MAX;
     if (looks_often(launch))
@@ -196,7 +196,6 @@ bool measure_is_over(const struct launch *launch, enum gov_dim dim, int64_t now_
 void measure_finish(struct launch *launch)
 {
     read_tree(launch);
-    tell(launch, client_now_ms());
     tree_release(&launch->tree);
     page_unmap(launch->page);
     launch->page = NULL;

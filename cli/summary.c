@@ -102,8 +102,7 @@ static enum gov_state state_of(const struct launch *launch)
                : GOV_COMPLETED;
 }
 
-/* Waits until the run is closed in the ledger, so that whoever asks next sees it so. */
-static bool close_run(struct launch *launch, int exit_code)
+bool launch_close(struct launch *launch, int exit_code)
 {
     struct cli_word *word = malloc(sizeof *word);
     struct launch_word ignored;
@@ -185,16 +184,10 @@ static void print_line(const struct launch *launch, const json_t *status)
     (void)fprintf(stderr, "; level %s\n", json_string_value(json_object_get(status, "level")));
 }
 
-void launch_summary(struct launch *launch, int exit_code)
+void launch_summary(const struct launch *launch)
 {
     struct status status = {NULL, NULL};
 
-    if (!close_run(launch, exit_code)) {
-        (void)cli_fail(0, "run %s: the sidecar is gone; the ledger has what was spent",
-                       launch->run_id);
-        return;
-    }
-    client_close(&launch->link);
     (void)cli_ask(json_pack("{s:s,s:s}", "verb", "status", "run", launch->run_id), take_status,
                   &status);
     if (status.json != NULL)

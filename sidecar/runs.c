@@ -479,8 +479,8 @@ bool side_run_attach(struct side *side, struct side_conn *conn, const json_t *re
         side_keep(side, &run->spec.keeping);
     run->launcher = conn;
     conn->run = side_run_hold(run);
-    side_conn_done(conn, 0, NULL);
     side_run_tell(side, run);
+    side_conn_done(conn, 0, NULL);
     return true;
 }
 
