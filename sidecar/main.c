@@ -393,6 +393,7 @@ static void shut_down(struct side *side)
     free(side->control);
     connections_drop(side);
     side_runs_release(side);
+    side_zones_release();
     side_anchor_free(side);
     events_free(side);
     if (side->base != NULL)

@@ -92,6 +92,8 @@ struct side_zone {
 /* The zone of a name, "" the system's; it stays as long as the process. NULL: *error says why. In
  * one thread. */
 const struct side_zone *side_zone_find(const char *name, struct side_error *error);
+/* All of them, when nothing goes by them any more. */
+void side_zones_release(void);
 
 /* ---- what a run belongs to (windows.c) ----------------------------------------------------- */
 

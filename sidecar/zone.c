@@ -97,3 +97,13 @@ const struct side_zone *side_zone_find(const char *name, struct side_error *erro
                         strerror(errno));
     return NULL;
 }
+
+void side_zones_release(void)
+{
+    while (zones != NULL) {
+        struct side_zone *zone = zones;
+
+        zones = zone->next;
+        free(zone);
+    }
+}

@@ -342,6 +342,8 @@ static void sites_find(unsigned shallow, unsigned long only)
     life_init(&life, 0);
     for (unsigned i = 0; i < BASELINES; i++) {
         (void)live(&life, 0, false, "without faults");
+        if (atomic_load(&life.told->refused) != FAULTS_REFUSED)
+            ask_die("without faults: the callers do not come to the end of their story");
         learn(life.table);
         for (unsigned k = 0; k < FAULT_SITES; k++)
             if (atomic_load(&life.table->sites[k].id) != 0)
@@ -381,5 +383,7 @@ int main(int argc, char **argv)
            atomic_load(&shared->library_deaths));
     if (atomic_load(&shared->wrong) > 0)
         ask_die("%lu faults were not borne", atomic_load(&shared->wrong));
+    if (shared->count == 0 || atomic_load(&shared->hits) * 10 < 2 * shared->count * 9)
+        ask_die("too few of the faults came");
     return 0;
 }

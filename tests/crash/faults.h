@@ -7,7 +7,8 @@
 
 #include "tests/crash/ask.h"
 
-#define FAULTS_CALLS 9u
+#define FAULTS_CALLS   9u
+#define FAULTS_REFUSED 2u /* of them, the last, where nothing fails */
 
 /* What the callers were told; it outlives them. */
 struct faults_told {

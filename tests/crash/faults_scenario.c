@@ -78,6 +78,7 @@ void faults_scenario(const struct client_place *place, struct faults_told *told)
     ask_spec(&spec);
     spec.limits[GOV_STEPS].amount = 5;
     spec.limits[GOV_COST].amount = INT64_C(1000000000000);
+    spec.windows[0].scope = GOV_GLOBAL;
     spec.windows[0].window = GOV_DAILY;
     spec.windows[0].limits[GOV_COST] = (struct gov_limit){INT64_C(1000000000000000), GOV_HARD_STOP};
     spec.window_count = 1;

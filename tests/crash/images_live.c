@@ -148,6 +148,7 @@ static void run_open(const struct images_life *life, struct client_link *link, s
     (void)snprintf(place.home, sizeof place.home, "%s", life->home);
     ask_spec(&spec);
     spec.limits[GOV_COST].amount = INT64_C(1000000000000000);
+    spec.windows[0].scope = GOV_GLOBAL;
     spec.windows[0].window = GOV_DAILY;
     spec.windows[0].limits[GOV_COST] = (struct gov_limit){INT64_C(1000000000000000), GOV_HARD_STOP};
     spec.window_count = 1;

@@ -169,6 +169,7 @@ static void run_open(unsigned which)
     spec.busy_wait_ms = chance_below(&chance, 3) * 40;
     (void)snprintf(spec.session, sizeof spec.session, "storm");
     spec.session_limits[GOV_COST].amount = INT64_C(1000000000000000);
+    spec.windows[0].scope = GOV_GLOBAL;
     spec.windows[0].window = GOV_DAILY;
     spec.windows[0].limits[GOV_COST] = (struct gov_limit){INT64_C(1000000000000000), GOV_HARD_STOP};
     spec.window_count = 1;
