@@ -217,9 +217,10 @@ check-build: # both compilers, warnings are errors; what is preloaded needs libc
 check-unit:
 	$(SELF) -j2 -O test
 	$(SELF) -j2 -O FLAVOUR=asan test
-	@test "$$($(B)/tests/test_determinism --digest 2>/dev/null)" = \
-	  "$$(build/asan/tests/test_determinism --digest 2>/dev/null)" || \
-	  { echo "gcc's and clang's governors decide differently"; exit 1; }
+	@one=$$($(B)/tests/test_determinism --digest 2>/dev/null); \
+	  other=$$(build/asan/tests/test_determinism --digest 2>/dev/null); \
+	  echo "$$one" | grep -qxE '[0-9a-f]{64}' && test "$$one" = "$$other" || \
+	  { echo "gcc's and clang's governors decide differently: '$$one', '$$other'"; exit 1; }
 	$(SELF) -j2 -O FLAVOUR=tsan test-threads # the others have one thread
 check-corpus: all
 	tests/corpus_check $(B)/flyball

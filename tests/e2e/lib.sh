@@ -125,8 +125,8 @@ answer_has() {
 }
 
 # All its threads are: a dead leader may have living ones, which keep its sockets open.
-gone() {
-    ! ps -L -o stat= -p "$1" | grep -qv '^Z'
+gone() { # PID
+    [ -n "$1" ] && ! ps -L -o stat= -p "$1" | grep -qv '^Z'
 }
 
 # kill_hard PID: of a process that the test has started, without the shell's word on it.
