@@ -4,7 +4,6 @@
  * is what the records came to, the checkpoint says that was written when they went. */
 #include "store/store_int.h"
 
-#include <openssl/evp.h>
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,14 +125,13 @@ typedef void (*kept_handler)(struct store_check *check);
 static enum store_err base_hash(struct store_check *check, uint64_t upto, kept_handler each,
                                 uint8_t hash_out[32], uint64_t *kept_out)
 {
-    EVP_MD_CTX *hashing = EVP_MD_CTX_new();
+    struct store_hash hashing;
     MDB_val key = {0, NULL}, value;
     uint8_t at[64], hash[32], seq_key[8];
-    enum store_err err = hashing == NULL || EVP_DigestInit_ex(hashing, EVP_sha256(), NULL) != 1
-                             ? STORE_NOMEM
-                             : STORE_OK;
+    enum store_err err = STORE_OK;
     size_t bytes = 0;
 
+    store_hash_begin(&hashing);
     *kept_out = 0;
     while (err == STORE_OK &&
            store_step(check->view, STORE_BASE, at, bytes, false, &key, &value) == STORE_OK) {
@@ -141,23 +139,21 @@ static enum store_err base_hash(struct store_check *check, uint64_t upto, kept_h
             err = STORE_DAMAGED;
         bytes = key.mv_size < sizeof at ? key.mv_size : sizeof at;
         memcpy(at, key.mv_data, bytes);
-        (void)EVP_DigestUpdate(hashing, at, bytes);
-        (void)EVP_DigestUpdate(hashing, value.mv_data, value.mv_size);
+        store_hash_add(&hashing, at, bytes);
+        store_hash_add(&hashing, value.mv_data, value.mv_size);
     }
     for (uint64_t seq = 1; err == STORE_OK && seq <= upto; seq = check->event.head.seq + 1) {
         err = store_chain_get(check->view->store, check->view->txn, seq, &check->event, hash);
         if (err != STORE_OK || check->event.head.seq > upto)
             break;
         store_seq_key(check->event.head.seq, seq_key);
-        (void)EVP_DigestUpdate(hashing, seq_key, sizeof seq_key);
-        (void)EVP_DigestUpdate(hashing, hash, sizeof hash);
+        store_hash_add(&hashing, seq_key, sizeof seq_key);
+        store_hash_add(&hashing, hash, sizeof hash);
         ++*kept_out;
         if (each != NULL)
             each(check);
     }
-    if (hashing != NULL)
-        (void)EVP_DigestFinal_ex(hashing, hash_out, NULL);
-    EVP_MD_CTX_free(hashing);
+    store_hash_end(&hashing, hash_out);
     return err == STORE_NOT_FOUND ? STORE_OK : err;
 }
 
