@@ -186,7 +186,6 @@ $(B)/crash/%.so: tests/crash/%.c
 	@mkdir -p $(@D) $(B)/tests/crash
 	$(Q)$(CC) $(filter-out $(FLAGS),$(BASE)) $(CFLAGS) -MF $(B)/tests/crash/$*.so.d -MT $@ -fPIC -shared $< -o $@
 
-.PHONY: check-crash
 check-crash: all $(CRASH) ## the ledger under kill -9, power failures, faults, damage; CRASH_ONLY="NAME ..." for some
 	tests/crash/run $(CURDIR)/$(B) $(CRASH_SIZE) $(CRASH_ONLY)
 
@@ -197,7 +196,7 @@ PEER_ROUNDS  ?= 3000
 FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 C_FILES      := $(wildcard $(addsuffix /*.[ch],shim meter governor store sidecar cli tests/*) tests/*.c)
 SELF         := $(MAKE) -s DEV=1
-CHECKS       := lint build unit corpus receipts prices double host e2e routing demo fuzz
+CHECKS       := lint build unit corpus receipts prices double host e2e routing demo crash fuzz
 
 .PHONY: check check-long e2e validate-receipts format fuzz $(CHECKS:%=check-%)
 check: ## everything that must hold (scripts/check sets up what it needs)
@@ -211,7 +210,7 @@ check-lint:
 	clang-format --dry-run -Werror $(C_FILES)
 	scripts/lint
 check-build: # both compilers, warnings are errors; what is preloaded needs libc and shows its hooks alone
-	$(SELF) -j2 all replay $(UNIT) $(addprefix $(B)/bench/,admissions transfers strip meter evaluate)
+	$(SELF) -j2 all replay $(UNIT) $(CRASH) $(B)/scenarios $(addprefix $(B)/bench/,admissions transfers strip meter evaluate)
 	$(SELF) -j2 FLAVOUR=asan all replay build/asan/host build/asan/fuzz/peer $(UNIT:$(B)/%=build/asan/%)
 	tests/exports $(B)/libflyball.so
 check-unit:
@@ -251,6 +250,7 @@ check-fuzz:
 check-long: check ## the same, and the nightly sizes: sanitized end to end, an hour of fuzzing
 	ASAN_OPTIONS=verify_asan_link_order=0 BUILD=$(CURDIR)/build/asan tests/e2e/run -j 2
 	BUILD=$(CURDIR)/build/tsan tests/e2e/run -j 2
+	$(SELF) check-crash CRASH_SIZE=long
 	$(SELF) check-fuzz FUZZ_SECONDS=600 PEER_ROUNDS=100000
 
 # Clients from npm, of the versions that the lockfile has.
