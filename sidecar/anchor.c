@@ -6,23 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#define COMMAND_MOST_MS 10000
-#define COMMAND_WORDS   64u
-
-extern char **environ;
 
 struct anchoring {
     struct side_job job;
-    atomic_int *pid_out;
+    struct side_child *child;
     struct side_keeping keeping;
     char head[128], line[200];
     char error[200];
@@ -63,77 +54,16 @@ static void write_file(struct anchoring *anchoring)
         (void)close(fd);
 }
 
-/* ---- a command ---------------------------------------------------------------------------- */
-
-static bool spawn(char **words, int in, pid_t *pid_out)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t pipe;
-    int code;
-
-    (void)sigemptyset(&pipe);
-    (void)sigaddset(&pipe, SIGPIPE);
-    (void)posix_spawn_file_actions_init(&actions);
-    (void)posix_spawnattr_init(&attributes);
-    (void)posix_spawn_file_actions_adddup2(&actions, in, 0);
-    (void)posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    (void)posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-    (void)posix_spawnattr_setpgroup(&attributes, 0);
-    (void)posix_spawnattr_setsigdefault(&attributes, &pipe);
-    (void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF);
-    code = posix_spawnp(pid_out, words[0], &actions, &attributes, words, environ);
-    (void)posix_spawnattr_destroy(&attributes);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    errno = code;
-    return code == 0;
-}
-
-/* What it left behind in its group goes with it. */
-static void await(struct anchoring *anchoring, pid_t pid)
-{
-    struct pollfd end = {.fd = side_pidfd(pid), .events = POLLIN};
-    bool in_time = end.fd >= 0 && poll(&end, 1, COMMAND_MOST_MS) == 1;
-    int status = 0;
-
-    (void)kill(-pid, SIGKILL);
-    if (end.fd >= 0)
-        (void)close(end.fd);
-    *anchoring->pid_out = 0; /* before the number can be another's */
-    (void)waitpid(pid, &status, 0);
-    if (!in_time)
-        (void)snprintf(anchoring->error, sizeof anchoring->error, "%.120s: did not end within %d s",
-                       anchoring->keeping.anchor_words, COMMAND_MOST_MS / 1000);
-    else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        (void)snprintf(anchoring->error, sizeof anchoring->error, "%.120s: ended with %d",
-                       anchoring->keeping.anchor_words,
-                       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-}
-
 static void run_command(struct anchoring *anchoring)
 {
-    char *words[COMMAND_WORDS + 1], *at = anchoring->keeping.anchor_words;
+    char *words[SIDE_CHILD_WORDS + 1], *at = anchoring->keeping.anchor_words;
     unsigned count = 0;
-    int ends[2];
-    pid_t pid;
 
-    for (; *at != '\0' && count < COMMAND_WORDS; at += strlen(at) + 1)
+    for (; *at != '\0' && count < SIDE_CHILD_WORDS; at += strlen(at) + 1)
         words[count++] = at;
     words[count] = NULL;
-    if (pipe2(ends, O_CLOEXEC) != 0) {
-        (void)snprintf(anchoring->error, sizeof anchoring->error, "pipe: %s", strerror(errno));
-        return;
-    }
-    (void)!write(ends[1], anchoring->line, strlen(anchoring->line)); /* a pipe has room for it */
-    (void)close(ends[1]);
-    if (spawn(words, ends[0], &pid)) {
-        *anchoring->pid_out = pid;
-        await(anchoring, pid);
-    } else {
-        (void)snprintf(anchoring->error, sizeof anchoring->error, "%.120s: %s", words[0],
-                       strerror(errno));
-    }
-    (void)close(ends[0]);
+    (void)side_child_run(anchoring->child, words, environ, anchoring->line, anchoring->error,
+                         sizeof anchoring->error);
 }
 
 /* ---- when --------------------------------------------------------------------------------- */
@@ -183,7 +113,7 @@ static void on_timer(evutil_socket_t fd, short what, void *data)
         return;
     anchoring->job.work = work_anchoring;
     anchoring->job.done = done_anchoring;
-    anchoring->pid_out = &side->anchor.pid;
+    anchoring->child = &side->anchor.child;
     anchoring->keeping = side->keeping;
     memcpy(anchoring->head, head, sizeof head);
     (void)snprintf(anchoring->line, sizeof anchoring->line, "%s %s\n",
@@ -211,14 +141,6 @@ void side_keep(struct side *side, const struct side_keeping *keeping)
     if (side->anchor.timer != NULL)
         (void)event_add(side->anchor.timer, &(struct timeval){keeping->anchor_ms / 1000,
                                                               keeping->anchor_ms % 1000 * 1000});
-}
-
-void side_anchor_stop(struct side *side)
-{
-    pid_t pid = side->anchor.pid;
-
-    if (pid > 0)
-        (void)kill(-pid, SIGKILL);
 }
 
 void side_anchor_free(struct side *side)

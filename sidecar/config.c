@@ -226,7 +226,7 @@ static bool read_top(struct side_reader *reader, const yaml_node_t *node)
         {"approval_timeout", read_approval_timeout},
         {"routing", side_read_routing},
         {"agents", NULL},
-        {"notify", NULL},
+        {"notify", side_read_notify},
         {"guard", NULL},
         {"keys", NULL},
         {"cacert", NULL},

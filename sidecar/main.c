@@ -177,7 +177,8 @@ static void on_idle(evutil_socket_t fd, short what, void *data)
     struct side *side = data;
 
     (void)fd, (void)what;
-    if (anybody_asks(side) || side->calls != NULL || side_runs_any(side) || side_anchor_due(side))
+    if (anybody_asks(side) || side->calls != NULL || side_runs_any(side) || side_anchor_due(side) ||
+        side_notify_busy(side))
         side->busy_since_ms = side_now_ms();
     else if (side->on_demand && side_now_ms() - side->busy_since_ms >= SIDE_IDLE_MS)
         (void)event_base_loopbreak(side->base);
@@ -383,7 +384,8 @@ static void shut_down(struct side *side)
     if (side->base != NULL)
         (void)event_base_loop(side->base, EVLOOP_NONBLOCK); /* what has been said already */
     side_control_close(side);
-    side_anchor_stop(side);
+    side_child_stop(&side->anchor.child);
+    side_notify_stop(side);
     side_worker_stop(side->worker);
     side_worker_stop(side->chores);
     side_engine_stop(side->engine);

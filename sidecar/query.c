@@ -35,6 +35,10 @@ static void begin_ping(struct side_query *query, struct store_view *view)
     if (side->anchor.error[0] != '\0') {
         (void)snprintf(text, sizeof text, "anchor: %s", side->anchor.error);
         warning = text;
+    } else if (side->notify.failed > 0) {
+        (void)snprintf(text, sizeof text, "notify: %lu told, %lu not; the last one: %s",
+                       side->notify.told, side->notify.failed, side->notify.error);
+        warning = text;
     }
     json = json_pack("{s:I,s:s,s:I,s:s,s:s?,s:s}", "pid", (json_int_t)getpid(), "home", side->home,
                      "protocol", (json_int_t)WIRE_VERSION, "warning", warning, "control",

@@ -20,7 +20,7 @@ void side_notice_add(struct side_op *op, const struct side_notice *notice, struc
 
 static enum store_err threshold_append(struct side_book *book, const struct side_op *op,
                                        enum store_type type, const struct store_scope_key *key,
-                                       const struct side_notice *notice, enum gov_policy policy)
+                                       struct side_notice *notice, enum gov_policy policy)
 {
     struct store_event *event = calloc(1, sizeof *event);
     enum store_err err;
@@ -37,6 +37,7 @@ static enum store_err threshold_append(struct side_book *book, const struct side
     event->threshold.percent = notice->percent;
     event->threshold.policy = (uint8_t)policy;
     err = store_append(book->store, event, sizeof event->threshold);
+    notice->seq = event->head.seq;
     free(event);
     return err;
 }

@@ -267,8 +267,8 @@ static void on_by_hand_open(struct side *side, struct side_op *op)
     side_op_free(op); /* a failure shows at the call that follows */
 }
 
-static struct side_run *by_hand_new(struct side *side, pid_t leader, const char *const *env,
-                                    struct side_error *error)
+static struct side_run *by_hand_new(struct side *side, pid_t leader, pid_t pid,
+                                    const char *const *env, struct side_error *error)
 {
     struct side_spec *spec = malloc(sizeof *spec);
     struct side_run *run = NULL;
@@ -282,6 +282,7 @@ static struct side_run *by_hand_new(struct side *side, pid_t leader, const char 
         /* A login shell is no run that has to end, and has no launcher that would measure. */
         spec->limits[GOV_WALL].amount = spec->limits[GOV_WRITES].amount = 0;
         spec->limits[GOV_COMMAND].amount = 0;
+        side_notify_check(side, spec, pid);
         run = side_run_new(spec, error);
     }
     free(spec);
@@ -349,7 +350,7 @@ struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t
         return run;
     }
     if (run == NULL)
-        run = by_hand_new(side, leader_of(pid, process), env, error);
+        run = by_hand_new(side, leader_of(pid, process), pid, env, error);
     return run != NULL ? side_run_hold(run) : NULL;
 }
 
@@ -410,6 +411,7 @@ static bool run_begin(struct side *side, struct side_conn *conn, struct side_run
     }
     if (!side_run_above(side, conn->pid)) /* what is governed does not say how */
         side_keep(side, &run->spec.keeping);
+    side_notify_check(side, &run->spec, conn->pid);
     run->launcher = conn;
     conn->run = side_run_hold(run);
     run_register(side, run);

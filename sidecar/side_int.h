@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sidecar, inside.
  *
- * The model. Four threads. The loop (main.c, conn.c, call.c, query.c) talks to everybody and owns
- * connections, calls and runs. The writer (engine.c, admit.c) owns the ledger's write transaction:
- * it takes what has queued up, decides and books it in one transaction, syncs, and hands the
- * results back to the loop. The worker (work.c) reads request bodies that would hold the loop up; a
- * second one does chores: proving and copying the ledger; a third one, once the control plane is
- * used, finds out who asks there. They meet in two queues of operations; a run is shared read-only,
- * except for the part that is the writer's.
+ * The model. Four threads, or more. The loop (main.c, conn.c, call.c, query.c) talks to everybody
+ * and owns connections, calls and runs. The writer (engine.c, admit.c) owns the ledger's write
+ * transaction: it takes what has queued up, decides and books it in one transaction, syncs, and
+ * hands the results back to the loop. The worker (work.c) reads request bodies that would hold the
+ * loop up; a second one does chores: proving and copying the ledger; a third one, once the control
+ * plane is used, finds out who asks there; one for each rule of `notify:` tells people. They meet
+ * in two queues of operations; a run is shared read-only, except for the part that is the writer's.
  *
  * Caveats. Verdicts leave after the commit that booked them. An operation that was handed over
  * belongs to the other side until its done() is called, in the loop. */
@@ -23,6 +23,7 @@
 #include "shim/page.h"
 #include "shim/refusal.h"
 #include "shim/wire.h"
+#include "sidecar/notify.h"
 #include "sidecar/routing.h"
 #include "sidecar/sidecar.h"
 #include "store/store.h"
@@ -241,6 +242,7 @@ struct side_notice {
     enum gov_scope_kind scope_kind;
     enum gov_window window;
     uint8_t percent; /* 0: exhausted */
+    uint64_t seq;    /* of its record; 0: it has none */
     bool asks;       /* a person is asked */
     int64_t consumed, limit;
 };
@@ -513,16 +515,15 @@ struct side_sum *side_sum_of(struct side_sums *sums, const char *provider);
 
 struct side_anchor {
     struct event *timer;
-    bool busy;       /* being written down */
-    atomic_int pid;  /* by this command; 0: none */
-    char last[128];  /* what was */
-    char error[200]; /* why not, at the last attempt; "" it was */
+    bool busy;               /* being written down */
+    struct side_child child; /* by this command */
+    char last[128];          /* what was */
+    char error[200];         /* why not, at the last attempt; "" it was */
 };
 /* What a run outside all others asks for holds from now on. */
 void side_keep(struct side *side, const struct side_keeping *keeping);
 /* Something new is to be written down elsewhere. */
 bool side_anchor_due(const struct side *side);
-void side_anchor_stop(struct side *side); /* a command that is still at it */
 void side_anchor_free(struct side *side);
 
 /* ---- small things (peer.c) ------------------------------------------------------- */
@@ -559,7 +560,8 @@ struct side {
     uint64_t totals_seq;
     struct side_control *control; /* NULL: there is none, and why: */
     char control_error[200];
-    char control_url[64];      /* http://IP:PORT; "" there is none */
+    char control_url[64]; /* http://IP:PORT; "" there is none */
+    struct side_notify notify;
     atomic_llong retention_ms; /* the same, for the writer */
     struct side_conn *conns;
     struct side_call *calls;

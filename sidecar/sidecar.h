@@ -27,6 +27,7 @@
 #define SIDE_PERCENTS      3u
 
 #define SIDE_ROUTING_TEXT 8192u
+#define SIDE_NOTIFY_TEXT  4096u
 
 #define SIDE_BUSY_WAIT_MS        45000
 #define SIDE_APPROVAL_TIMEOUT_MS 900000
@@ -111,6 +112,7 @@ struct side_spec {
     struct side_window windows[SIDE_WINDOWS_MAX];
     struct side_quality quality;
     char routing[SIDE_ROUTING_TEXT]; /* JSON, see routing.h; "" none */
+    char notify[SIDE_NOTIFY_TEXT];   /* JSON: [{on: [], command: [] or webhook}]; "" none */
     int64_t caps_pusd[3];            /* of routing: a day, a week, a task; 0: none */
     unsigned provider_count;
     struct side_provider providers[SIDE_PROVIDERS_MAX];

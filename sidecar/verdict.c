@@ -503,6 +503,7 @@ void side_notices_tell(struct side *side, struct side_op *op)
     for (unsigned i = 0; i < op->notice_count; i++) {
         const struct side_notice *notice = &op->notices[i];
 
+        side_notify(side, notice);
         if (notice->turned)
             side_run_expiry(side, notice->run, notice->asked_seq);
         tell_launcher(notice->run, notice->terminate ? json_pack("{s:s}", "notice", "terminate")

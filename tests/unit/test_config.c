@@ -1,78 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The configuration: what each key means, which file counts, and that nothing which is wrong,
  * unknown or not kept by this version is passed over. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/unit/config_test.h"
+
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "sidecar/sidecar.h"
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define USD(pico)    INT64_C(pico)
-
-static char dir[64], file[128];
-
-static int dir_make(void **state)
-{
-    (void)state;
-    (void)snprintf(dir, sizeof dir, "/tmp/flyball-config-XXXXXX");
-    if (mkdtemp(dir) == NULL)
-        return -1;
-    (void)snprintf(file, sizeof file, "%s/f.yaml", dir);
-    return 0;
-}
-
-static int dir_remove(void **state)
-{
-    (void)state;
-    (void)unlink(file);
-    return rmdir(dir);
-}
-
-static void write_file(const char *path, const char *text, size_t bytes)
-{
-    FILE *stream = fopen(path, "w");
-
-    assert_non_null(stream);
-    assert_int_equal(fwrite(text, 1, bytes, stream), bytes);
-    (void)fclose(stream);
-}
-
-static bool read_text(struct side_spec *spec, const char *text, const char *policy,
-                      struct side_error *error)
-{
-    static const char *const env[] = {NULL};
-
-    side_spec_init(spec);
-    error->text[0] = '\0';
-    write_file(file, text, strlen(text));
-    return side_config_read(spec, file, policy, env, error);
-}
-
-static void read_well(struct side_spec *spec, const char *text)
-{
-    struct side_error error;
-
-    if (!read_text(spec, text, NULL, &error))
-        fail_msg("%s\n%s", error.text, text);
-}
+#define USD(pico) INT64_C(pico)
 
 /* ---- errors ------------------------------------------------------------------------------- */
 
 #define POLICY(text) "governance:\n  policies:\n    default:\n" text
 
-/* where: line and column. */
-static const struct {
-    const char *why, *text, *where, *want;
-} errors[] = {
+static const struct wrong errors[] = {
     {"a misspelt key", "busy_wait: 1s\nbusy_wate: 5s\n", "2:1",
      "unknown key 'busy_wate'; the nearest one is 'busy_wait'"},
     {"a misspelt key inside", "prices:\n  overide: x\n", "2:3",
@@ -235,18 +174,7 @@ static const struct {
 static void what_is_wrong_is_named_with_its_place(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < COUNT(errors); i++) {
-        struct side_spec spec;
-        struct side_error error;
-        char place[160];
-
-        (void)snprintf(place, sizeof place, "%s:%s: ", file, errors[i].where);
-        if (read_text(&spec, errors[i].text, NULL, &error))
-            fail_msg("%s: accepted", errors[i].why);
-        if (strncmp(error.text, place, strlen(place)) != 0 ||
-            strstr(error.text, errors[i].want) == NULL)
-            fail_msg("%s: \"%s\", wanted %s%s", errors[i].why, error.text, place, errors[i].want);
-    }
+    check_wrong(errors, COUNT(errors));
 }
 
 static void every_dimension_has_a_budget(void **state)
@@ -272,7 +200,6 @@ static void every_dimension_has_a_budget(void **state)
 /* Keys of the contract that are not acted on: better an error than a rule that is not kept. */
 static const char *const later[] = {
     "agents: { a: { policy: b } }",
-    "notify: []",
     "guard: warn",
     "keys: { openai: { env: K } }",
     "cacert: f",

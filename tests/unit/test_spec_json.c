@@ -76,6 +76,7 @@ static void spec_make(struct chance *chance, struct side_spec *out)
         text_make(chance, out->providers[i].host, sizeof out->providers[i].host);
     }
     text_make(chance, out->price_file, sizeof out->price_file);
+    text_make(chance, out->notify, sizeof out->notify);
     out->unknown_model = (enum side_unknown)chance_below(chance, 4);
     text_make(chance, out->unknown_row, sizeof out->unknown_row);
     out->keeping.retention_ms = chance_below(chance, 1000000);
@@ -110,7 +111,8 @@ static bool same_texts(const struct side_spec *a, const struct side_spec *b)
     return strcmp(a->policy, b->policy) == 0 && strcmp(a->session, b->session) == 0 &&
            strcmp(a->task, b->task) == 0 && strcmp(a->agent, b->agent) == 0 &&
            strcmp(a->labels, b->labels) == 0 && strcmp(a->timezone, b->timezone) == 0 &&
-           strcmp(a->price_file, b->price_file) == 0 && strcmp(a->unknown_row, b->unknown_row) == 0;
+           strcmp(a->price_file, b->price_file) == 0 && strcmp(a->notify, b->notify) == 0 &&
+           strcmp(a->unknown_row, b->unknown_row) == 0;
 }
 
 static bool same_limits(const struct gov_limit *a, const struct gov_limit *b)
