@@ -69,7 +69,8 @@ enum gov_policy gov_policy_by_name(const char *name); /* GOV_POLICIES: none */
     X(GOV_AGENT, 6, "agent", "this agent", GOV_REASON_AGENT)                                       \
     X(GOV_LABEL, 7, "label", "this label", GOV_REASON_LABEL)                                       \
     X(GOV_UID, 8, "uid", "this user", GOV_REASON_UID)                                              \
-    X(GOV_PROJECT, 9, "project", "this project", GOV_REASON_PROJECT)
+    X(GOV_PROJECT, 9, "project", "this project", GOV_REASON_PROJECT)                               \
+    X(GOV_TIER, 10, "tier", "models of this tier", GOV_REASON_T0_CALLS)
 enum gov_scope_kind {
 #define X(name, number, text, phrase, reason) name = number,
     GOV_SCOPE_MAP(X)

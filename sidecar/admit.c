@@ -119,6 +119,8 @@ static enum store_err decide(struct side_book *book, struct side_op *op, struct 
     do
         err = decide_once(book, op, scopes);
     while (err == STORE_OK && side_route_next(op, scopes));
+    if (err == STORE_OK)
+        err = side_direct_tell(book, op);
     return err == STORE_OK ? side_route_tell(book, op) : err;
 }
 

@@ -256,7 +256,7 @@ static bool window_scope(struct side_reader *reader, const yaml_node_t *value)
     colon = strchr(text, ':');
     (void)snprintf(kind, sizeof kind, "%.*s", (int)(colon != NULL ? colon - text : 15), text);
     window->scope = gov_scope_by_name(kind);
-    if (window->scope == GOV_SCOPES || window->scope == GOV_RUN ||
+    if (window->scope == GOV_SCOPES || window->scope == GOV_RUN || window->scope == GOV_TIER ||
         (window->scope == GOV_GLOBAL) != (colon == NULL))
         return side_read_fail(reader, value,
                               "scope '%s' is none of global, session:S, provider:X, model:X, "

@@ -135,7 +135,7 @@ static bool read_caps(struct side_reader *reader, const yaml_node_t *value)
     static const struct side_key keys[] = {{"daily_usd", is_text},
                                            {"weekly_usd", is_text},
                                            {"per_task_usd", is_text},
-                                           {"t0_calls_per_day", NULL},
+                                           {"t0_calls_per_day", is_text},
                                            {NULL, NULL}};
 
     return side_read_map(reader, value, keys) && keep(reader, value, "caps");
@@ -175,9 +175,7 @@ static bool take(struct side_reader *reader, const yaml_node_t *node)
     ok = routing != NULL;
     if (ok) {
         memcpy(reader->spec->routing, text, strlen(text) + 1);
-        reader->spec->caps_pusd[0] = routing->daily_pusd;
-        reader->spec->caps_pusd[1] = routing->weekly_pusd;
-        reader->spec->caps_pusd[2] = routing->per_task_pusd;
+        memcpy(reader->spec->caps, routing->caps, sizeof routing->caps);
     }
     side_routing_free(routing);
     free(text);

@@ -52,12 +52,12 @@ static void transition_fill(const struct gov_directive *directive, bool by_hand,
         out->reasons[i] = (uint16_t)directive->reasons[i];
 }
 
-static enum store_err tell(struct side_book *book, struct side_op *op)
+enum store_err side_direct_tell(struct side_book *book, struct side_op *op)
 {
     struct store_event *event;
     enum store_err err;
 
-    if (!gov_directive_differs(&op->directive, &op->run->told))
+    if (op->directive.evaluated_ms == 0 || !gov_directive_differs(&op->directive, &op->run->told))
         return STORE_OK;
     event = calloc(1, sizeof *event);
     if (event == NULL)
@@ -96,7 +96,7 @@ static enum store_err direct(struct side_book *book, struct side_op *op,
     rules.chosen = (enum gov_quality)book->direct.quality;
     standing.cooldown_count = side_cooldowns_of(&book->direct, cooldowns);
     gov_direct(&standing, &op->directive);
-    return tell(book, op);
+    return STORE_OK;
 }
 
 static void refuse_cooling(struct side_op *op)

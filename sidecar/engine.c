@@ -337,6 +337,10 @@ void side_op_about(struct side_op *op, const struct meter_request *request)
     (void)snprintf(op->about.provider, sizeof op->about.provider, "%s",
                    meter_provider_name(request->provider));
     (void)snprintf(op->about.model, sizeof op->about.model, "%.95s", request->model);
+    if (op->run->routing != NULL)
+        (void)snprintf(op->about.tier, sizeof op->about.tier, "%s",
+                       gov_tier_name(gov_tier_of(&op->run->routing->gov, op->about.provider,
+                                                 op->about.model)));
 }
 
 void side_op_free(struct side_op *op)

@@ -200,22 +200,25 @@ static void guard_window(struct side_spec *spec, enum side_guard guard, enum gov
 /* A task's counts for as long as a window can. */
 static void cap_windows(struct side_spec *spec)
 {
-    static const struct side_window caps[] = {
-        {.scope = GOV_GLOBAL, .window = GOV_DAILY},
-        {.scope = GOV_GLOBAL, .window = GOV_WEEKLY},
-        {.scope = GOV_TASK, .window = GOV_ROLLING, .duration_s = GOV_ROLLING_MOST_S},
+    static const struct side_window caps[SIDE_CAPS] = {
+        [SIDE_CAP_DAILY] = {.scope = GOV_GLOBAL, .window = GOV_DAILY},
+        [SIDE_CAP_WEEKLY] = {.scope = GOV_GLOBAL, .window = GOV_WEEKLY},
+        [SIDE_CAP_TASK] = {.scope = GOV_TASK,
+                           .window = GOV_ROLLING,
+                           .duration_s = GOV_ROLLING_MOST_S},
+        [SIDE_CAP_T0] = {.scope = GOV_TIER, .window = GOV_DAILY, .name = "T0"},
     };
 
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < SIDE_CAPS; i++) {
         struct side_window *window = &spec->windows[spec->window_count];
 
-        if (spec->caps_pusd[i] == 0 || spec->window_count == SIDE_WINDOWS_MAX)
+        if (spec->caps[i] == 0 || spec->window_count == SIDE_WINDOWS_MAX)
             continue;
         *window = caps[i];
-        if (i == 2)
+        if (i == SIDE_CAP_TASK)
             memcpy(window->name, spec->task, sizeof spec->task);
-        window->limits[GOV_COST] = (struct gov_limit){
-            spec->caps_pusd[i], spec->meter_only ? GOV_SOFT_WARN : GOV_HARD_STOP};
+        window->limits[i == SIDE_CAP_T0 ? GOV_STEPS : GOV_COST] =
+            (struct gov_limit){spec->caps[i], spec->meter_only ? GOV_SOFT_WARN : GOV_HARD_STOP};
         spec->window_count++;
     }
 }

@@ -132,10 +132,12 @@ static void breach_json(json_t *out, const struct store_threshold *breach)
     bool global = breach->key.kind == GOV_GLOBAL;
 
     side_json_set(out, "limit_type",
-                  json_sprintf("%s%s_%s", global ? "" : "per_",
-                               global ? gov_window_name((enum gov_window)breach->key.window)
-                                      : gov_scope_name((enum gov_scope_kind)breach->key.kind),
-                               dim == GOV_COST ? "usd" : gov_dim_name(dim)));
+                  breach->key.kind == GOV_TIER
+                      ? json_string("t0_calls_per_day")
+                      : json_sprintf("%s%s_%s", global ? "" : "per_",
+                                     global ? gov_window_name((enum gov_window)breach->key.window)
+                                            : gov_scope_name((enum gov_scope_kind)breach->key.kind),
+                                     dim == GOV_COST ? "usd" : gov_dim_name(dim)));
     side_json_set(out, "spent", side_amount_json(dim, breach->consumed));
     side_json_set(out, "limit", side_amount_json(dim, breach->limit));
     side_json_set(out, "action",

@@ -16,6 +16,8 @@ static void choose(struct side_op *op, unsigned which)
     op->chosen = which;
     op->call.line = op->candidates[which].line;
     memcpy(op->about.model, op->candidates[which].model, sizeof op->about.model);
+    (void)snprintf(op->about.tier, sizeof op->about.tier, "%s",
+                   gov_tier_name(op->candidates[which].tier));
 }
 
 void side_route_begin(struct side_op *op)
@@ -60,15 +62,17 @@ void side_route_soften(struct side_op *op, struct side_scopes *scopes)
                 scopes->gov[i].limits[dim].policy = GOV_SOFT_WARN;
 }
 
-/* A run's own limit that is used up ends the run; calls and time are not cheaper elsewhere. */
+/* A run's own limit that is used up ends the run; calls and time are not cheaper elsewhere, but
+ * for those of a tier. */
 static bool is_in_the_way(const struct side_op *op, const struct side_scopes *scopes)
 {
     const struct gov_finding *finding = &op->verdict.finding;
 
     return op->verdict.outcome == GOV_REFUSE && !op->verdict.ends_run &&
-           (finding->dim == GOV_COST || finding->dim == GOV_TOKENS) &&
            finding->reasons[0] != GOV_REASON_PRICE_UNKNOWN && finding->scope < scopes->count &&
-           scopes->gov[finding->scope].kind != GOV_RUN;
+           (scopes->gov[finding->scope].kind == GOV_TIER ||
+            ((finding->dim == GOV_COST || finding->dim == GOV_TOKENS) &&
+             scopes->gov[finding->scope].kind != GOV_RUN));
 }
 
 /* In front of what there is; the last one gives way. */

@@ -232,9 +232,14 @@ static bool cap_read(const json_t *caps, const char *name, int64_t *out, struct 
 
 static bool caps_read(const json_t *caps, struct side_routing *out, struct side_error *error)
 {
-    return cap_read(caps, "daily_usd", &out->daily_pusd, error) &&
-           cap_read(caps, "weekly_usd", &out->weekly_pusd, error) &&
-           cap_read(caps, "per_task_usd", &out->per_task_pusd, error);
+    const json_t *calls = json_object_get(caps, "t0_calls_per_day");
+
+    out->caps[SIDE_CAP_T0] = json_integer_value(calls);
+    if (calls != NULL && out->caps[SIDE_CAP_T0] <= 0)
+        return side_fail(error, "caps: t0_calls_per_day is not a number of calls, such as 50");
+    return cap_read(caps, "daily_usd", &out->caps[SIDE_CAP_DAILY], error) &&
+           cap_read(caps, "weekly_usd", &out->caps[SIDE_CAP_WEEKLY], error) &&
+           cap_read(caps, "per_task_usd", &out->caps[SIDE_CAP_TASK], error);
 }
 
 struct side_routing *side_routing_new(const char *text, struct side_error *error)

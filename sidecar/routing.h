@@ -14,7 +14,7 @@ struct side_routing {
     struct gov_complexity_rule *complexities;
     const char **governance;
     struct gov_model *models;
-    int64_t daily_pusd, weekly_pusd, per_task_pusd; /* caps; 0: none */
+    int64_t caps[SIDE_CAPS];
 };
 
 /* A model that a call may go out with; the first is the one that it asks for. */

@@ -114,6 +114,8 @@ enum store_err side_repeats_flush(struct side_book *book);
  * profile; a provider that is to be left alone, or not any more. */
 enum store_err side_govern(struct side_book *book, struct side_op *op, struct side_scopes *scopes,
                            enum gov_state state, const struct gov_finding *ended);
+/* The directive, into the ledger, where it is another one than its run's last. */
+enum store_err side_direct_tell(struct side_book *book, struct side_op *op);
 /* reroute.c: the model that is asked for comes first; true: the next one is to be tried; what was
  * chosen, and what was in the way, into the ledger; and into the admission. */
 void side_route_begin(struct side_op *op);

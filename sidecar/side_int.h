@@ -247,10 +247,11 @@ struct side_notice {
     int64_t consumed, limit;
 };
 
-/* Whose call it is, for windows that count those of a provider or model. */
+/* Whose call it is, for windows that count those of a provider, model or tier. */
 struct side_about {
     char provider[24];
     char model[96];
+    char tier[4]; /* of the model, in the registry; "" in none */
 };
 
 /* What the primary reason's limit looked like. */

@@ -75,6 +75,9 @@ struct side_provider {
     char host[128]; /* "host" or "host:port", lower case */
 };
 
+/* Caps of routing: USD of a day, a week, a task; calls of the highest tier and day. */
+enum side_cap { SIDE_CAP_DAILY, SIDE_CAP_WEEKLY, SIDE_CAP_TASK, SIDE_CAP_T0, SIDE_CAPS };
+
 /* How the ledger is looked after; for all runs on it. */
 #define SIDE_WORDS 1024u
 struct side_keeping {
@@ -113,7 +116,7 @@ struct side_spec {
     struct side_quality quality;
     char routing[SIDE_ROUTING_TEXT]; /* JSON, see routing.h; "" none */
     char notify[SIDE_NOTIFY_TEXT];   /* JSON: [{on: [], command: [] or webhook}]; "" none */
-    int64_t caps_pusd[3];            /* of routing: a day, a week, a task; 0: none */
+    int64_t caps[SIDE_CAPS];         /* of routing; 0: none */
     unsigned provider_count;
     struct side_provider providers[SIDE_PROVIDERS_MAX];
     char price_file[512]; /* the user's override; "" none */

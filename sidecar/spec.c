@@ -295,7 +295,9 @@ void side_spec_finish(struct side_spec *spec)
     for (unsigned dim = 0; dim < GOV_DIMS; dim++)
         any = any || spec->source[dim] != SIDE_NOWHERE || spec->session_limits[dim].amount > 0;
     for (unsigned i = 0; i < SIDE_GUARDS; i++)
-        any = any || spec->quality.guards[i].on || spec->caps_pusd[i] > 0;
+        any = any || spec->quality.guards[i].on;
+    for (unsigned i = 0; i < SIDE_CAPS; i++)
+        any = any || spec->caps[i] > 0;
     side_quality_finish(spec);
     spec->bare = !any;
     for (unsigned dim = 0; dim < GOV_DIMS; dim++) {

@@ -66,17 +66,18 @@ static bool has_tag(const struct side_tags *tags, const struct store_scope_key *
     return false;
 }
 
-/* 1: of this provider or model, or of everything; 0: not; -1: its run says. */
-static int of_call(const struct store_scope_key *key, const char *provider, const char *model)
+/* 1: of this provider, model or tier, or of everything; 0: not; -1: its run says. */
+static int of_call(const struct store_scope_key *key, const struct side_about *about)
 {
+    const char *name = key->kind == GOV_PROVIDER ? about->provider
+                       : key->kind == GOV_MODEL  ? about->model
+                       : key->kind == GOV_TIER   ? about->tier
+                                                 : NULL;
     struct store_scope_key own;
 
-    if (key->kind == GOV_GLOBAL)
-        return 1;
-    if (key->kind != GOV_PROVIDER && key->kind != GOV_MODEL)
-        return -1;
-    store_scope_name(&own, (enum gov_scope_kind)key->kind,
-                     key->kind == GOV_PROVIDER ? provider : model);
+    if (name == NULL)
+        return key->kind == GOV_GLOBAL ? 1 : -1;
+    store_scope_name(&own, (enum gov_scope_kind)key->kind, name);
     return memcmp(own.id, key->id, sizeof own.id) == 0;
 }
 
@@ -84,7 +85,7 @@ static int of_call(const struct store_scope_key *key, const char *provider, cons
 bool side_belongs(const struct side_run *run, const struct side_about *about,
                   const struct store_scope_key *key)
 {
-    int known = of_call(key, about->provider, about->model);
+    int known = of_call(key, about);
 
     for (; known < 0 && run != NULL; run = run->parent)
         if (has_tag(&run->tags, key))
@@ -140,8 +141,7 @@ static enum store_err fill(void *data, const struct store_event *admission,
                            const int64_t charged[GOV_DIMS])
 {
     struct filling *filling = data;
-    char provider[sizeof admission->admission.provider + 1];
-    char model[sizeof admission->admission.model + 1];
+    struct side_about about;
     int64_t at_s = admission->head.ts_ns / NS_PER_S, part;
     enum store_err err = STORE_OK;
     int known;
@@ -150,9 +150,11 @@ static enum store_err fill(void *data, const struct store_event *admission,
         filling->latest_s = at_s;
     if (filling->latest_s < filling->since_s)
         return STORE_OK;
-    (void)snprintf(provider, sizeof provider, "%.24s", admission->admission.provider);
-    (void)snprintf(model, sizeof model, "%.96s", admission->admission.model);
-    known = of_call(filling->key, provider, model);
+    (void)snprintf(about.provider, sizeof about.provider, "%.24s", admission->admission.provider);
+    (void)snprintf(about.model, sizeof about.model, "%.96s", admission->admission.model);
+    (void)snprintf(about.tier, sizeof about.tier, "%s",
+                   gov_tier_name(admission->admission.level - 1u));
+    known = of_call(filling->key, &about);
     if (known < 0) {
         err = run_belongs(filling, admission->head.run_id);
         known = filling->belongs;

@@ -108,6 +108,8 @@ static const struct wrong errors[] = {
      "scope 'planet' is none of global, session:S, provider:X"},
     {"a run is no scope of a window", "windows: [ { scope: run, window: daily } ]\n", "1:21",
      "scope 'run' is none of global"},
+    {"a tier is no scope of a window", "windows: [ { scope: 'tier:T0', window: daily } ]\n", "1:21",
+     "scope 'tier:T0' is none of global"},
     {"a scope that needs a name", "windows: [ { scope: model, window: daily } ]\n", "1:21",
      "scope 'model' is none of global"},
     {"a scope that has none", "windows: [ { scope: 'global:x', window: daily } ]\n", "1:21",
@@ -207,7 +209,6 @@ static const char *const later[] = {
     "providers: [ { name: openai, upstream: 'http://u' } ]",
     "quality: { prefer_local_model: true }",
     "quality: { local_model_id: llama3.2 }",
-    "routing: { caps: { t0_calls_per_day: 5 } }",
 };
 
 static void what_is_not_kept_is_not_accepted(void **state)

@@ -240,6 +240,7 @@ static const struct {
     {"ask_usage", "\"on\""},
     {"meter_only", "\"yes\""},
     {"refuse_curl", NULL},
+    {"notify", NULL},
 };
 
 static void a_description_that_is_not_whole_is_refused(void **state)
