@@ -27,6 +27,7 @@ static bool log_it(json_t *record)
 
 /* The rules as they are configured, and who is blocked under them. */
 struct router {
+    struct side_spec *spec;
     struct side_routing *routing;
     const struct gov_routing *gov; /* of it */
     char timezone[64];
@@ -54,7 +55,7 @@ static bool router_read(struct router *router, const char *config, struct side_e
             router->tokens = spec->quality.guards[SIDE_GUARD_PROVIDER].tokens;
         }
     }
-    free(spec);
+    router->spec = spec;
     return router->routing != NULL;
 }
 
@@ -97,6 +98,7 @@ static int route(struct router *router, const json_t *json)
     const char *id, *agent = json_string_value(json_object_get(json, "agent"));
     struct gov_selection selection;
     struct side_error error = {{0}};
+    struct side_agent prefers;
     struct gov_task task;
     json_t *out, *record;
     char chain[SIDE_CHAIN_TEXT], *text;
@@ -106,6 +108,8 @@ static int route(struct router *router, const json_t *json)
         return cli_usage("route", "%s", error.text);
     if (!blocked_read(router))
         return CLI_UNAVAILABLE;
+    side_agent_find(router->spec, agent != NULL ? agent : "", &prefers);
+    task.preferred = prefers.preferred;
     gov_select_model(&task, router->gov, is_blocked, router, &selection);
     out = side_selection_json(&selection);
     record = json_pack(
@@ -262,6 +266,7 @@ int cli_route(int argc, char **argv)
     code =
         task != NULL ? route_file(&router, task) : escalate(&router, escalated, to, reason, actor);
     side_routing_free(router.routing);
+    free(router.spec);
     json_decref(router.blocked);
     return code;
 }

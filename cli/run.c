@@ -164,6 +164,8 @@ static bool read_files(struct launch *launch, int argc, char **argv, struct side
             config = optarg;
         else if (id == OPTION_POLICY)
             policy = optarg;
+        else if (id == OPTION_AGENT) /* whose policy may be another one */
+            (void)snprintf(launch->spec.agent, sizeof launch->spec.agent, "%s", optarg);
         else if (id == OPTION_HELP || optopt == 'h')
             return !(launch->help = true);
         else if (id == '?')

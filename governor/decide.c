@@ -297,6 +297,17 @@ static void find_line(const struct gov_scope *scopes, unsigned count, struct gov
                 find(finding, GOV_REASON_BUSY, i, (enum gov_dim)dim);
 }
 
+/* No more calls at a time than may be; the place of one that has ended is the first one's in line.
+ */
+static void find_crowded(const struct gov_scope *scopes, unsigned count,
+                         struct gov_finding *finding)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (scopes[i].in_flight_most > 0 &&
+            (scopes[i].in_flight >= scopes[i].in_flight_most || scopes[i].ahead > 0))
+            find(finding, GOV_REASON_BUSY, i, GOV_DIMS);
+}
+
 static uint64_t choose_cap(const struct gov_call *call, const struct fit *fit, uint64_t smallest)
 {
     uint64_t cap = fit->most;
@@ -377,6 +388,7 @@ void gov_decide(enum gov_state state, const struct gov_finding *ended,
     }
     fit = fit_all(scopes, scope_count, call, smallest, &out->finding);
     find_line(scopes, scope_count, &out->finding);
+    find_crowded(scopes, scope_count, &out->finding);
     if (out->finding.count > 0) {
         out->outcome = GOV_WAIT;
         return;

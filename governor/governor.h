@@ -192,6 +192,7 @@ struct gov_scope {
     bool closed;                  /* the clock is in doubt: no limit of this window can be kept */
     int64_t crossed_ns[GOV_DIMS]; /* when the limit was used up; 0: by this very call, or unknown */
     unsigned in_flight;           /* other calls with a hold here */
+    unsigned in_flight_most;      /* so many at a time; 0: any number */
     unsigned ahead;               /* calls that wait here and came before */
     unsigned behind;              /* calls that wait here and came after */
 };

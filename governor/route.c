@@ -172,6 +172,8 @@ void gov_select_model(const struct gov_task *task, const struct gov_routing *rou
         if (any_path(task, routing->governance[i]))
             out->governance = routing->governance[i];
     out->wanted = out->governance != NULL ? 0 : routing->matrix[out->complexity][out->risk];
+    if (task->preferred > 0 && task->preferred - 1 < out->wanted)
+        out->wanted = task->preferred - 1;
     out->requires_approval = out->governance != NULL || out->risk == GOV_LEVELS - 1;
     for (out->tier = out->wanted; out->tier < GOV_TIERS && out->model == NULL;) {
         out->model = gov_model_of(routing, out->tier, NULL, is_blocked, data);

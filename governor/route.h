@@ -3,7 +3,8 @@
  *
  * The model. Three classifiers look at a task: risk (R0 to R3, by the paths it touches), complexity
  * (L0 to L3_plus, by its signals), governance (patterns of paths that have to do with the rules
- * themselves). A matrix gives the tier, T0 the highest, T4 the cheapest; governance gives T0. In
+ * themselves). A matrix gives the tier, T0 the highest, T4 the cheapest; governance gives T0; an
+ * agent that prefers a higher one gets that. In
  * the tier the first model counts whose provider is not blocked; where there is none, the tiers
  * behind it in the fallback chain are looked at.
  *
@@ -30,6 +31,7 @@ struct gov_task {
     size_t path_count;
     int64_t input_tokens, tools, files;
     bool thinking;
+    unsigned preferred; /* 1 + the tier that its agent prefers; 0: none */
 };
 
 struct gov_risk_rule {
@@ -64,7 +66,7 @@ struct gov_selection {
     unsigned risk, complexity;
     const char *governance;         /* the pattern; NULL: none matches */
     int risk_rule, complexity_rule; /* their numbers; -1: none matches, so the middle is taken */
-    unsigned wanted;                /* the tier by the matrix */
+    unsigned wanted;                /* the tier by the matrix, or the agent's */
     unsigned tier;                  /* the one that has a model; GOV_TIERS: none has */
     const struct gov_model *model;  /* NULL: none */
     bool requires_approval;         /* R3, or governance */

@@ -183,7 +183,8 @@ static void candidates_make(const struct side_call *call, struct side_op *op)
     const char *provider = meter_provider_name(request->provider);
     const struct gov_task task = {.input_tokens =
                                       (int64_t)(request->estimated_input_tokens & INT64_MAX),
-                                  .thinking = request->thinking_budget > 0};
+                                  .thinking = request->thinking_budget > 0,
+                                  .preferred = call->run->agent.preferred};
     unsigned tier =
         routing != NULL ? gov_tier_of(&routing->gov, provider, request->model) : GOV_TIERS;
 

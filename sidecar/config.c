@@ -225,7 +225,7 @@ static bool read_top(struct side_reader *reader, const yaml_node_t *node)
         {"quality", side_read_quality},
         {"approval_timeout", read_approval_timeout},
         {"routing", side_read_routing},
-        {"agents", NULL},
+        {"agents", side_read_agents},
         {"notify", side_read_notify},
         {"guard", NULL},
         {"keys", NULL},
@@ -330,8 +330,8 @@ static bool read_users(struct side_reader *reader, const char *file, const char 
     return read_file(reader, path, false);
 }
 
-bool side_config_read(struct side_spec *spec, const char *file, const char *policy,
-                      const char *const *env, struct side_error *error)
+static bool read_all(struct side_spec *spec, const char *file, const char *policy,
+                     const char *const *env, struct side_error *error)
 {
     struct side_reader reader = {.spec = spec, .error = error, .policy = policy, .system = true};
 
@@ -343,4 +343,25 @@ bool side_config_read(struct side_spec *spec, const char *file, const char *poli
     if (policy != NULL && !reader.policy_found)
         return side_fail(error, "no policy is called '%s'", policy);
     return true;
+}
+
+/* Which policy an agent has is known once everything is read; then that is the one asked for. */
+bool side_config_read(struct side_spec *spec, const char *file, const char *policy,
+                      const char *const *env, struct side_error *error)
+{
+    struct side_spec *before = malloc(sizeof *before);
+    struct side_agent agent;
+    bool ok;
+
+    if (before == NULL)
+        return side_fail(error, "out of memory");
+    *before = *spec;
+    ok = read_all(spec, file, policy, env, error);
+    side_agent_find(spec, spec->agent, &agent);
+    if (ok && policy == NULL && agent.policy[0] != '\0') {
+        *spec = *before;
+        ok = read_all(spec, file, agent.policy, env, error);
+    }
+    free(before);
+    return ok;
 }

@@ -182,15 +182,17 @@ static void figures_fill(struct side_op *op, const struct side_scopes *scopes)
     enum gov_dim dim = op->verdict.finding.dim;
 
     op->figures = (struct side_figures){0};
-    if (dim == GOV_DIMS || i >= scopes->count)
+    if (i >= scopes->count)
+        return;
+    op->figures.scope_kind = scopes->gov[i].kind;
+    (void)snprintf(op->figures.name, sizeof op->figures.name, "%s", scopes->names[i]);
+    if (dim == GOV_DIMS)
         return;
     op->figures.spent = scopes->gov[i].spent[dim];
     op->figures.held = scopes->gov[i].held[dim];
     op->figures.limit = scopes->gov[i].limits[dim].amount;
-    op->figures.scope_kind = scopes->gov[i].kind;
     op->figures.window = scopes->gov[i].window;
     op->figures.resets_s = scopes->ends_s[i];
-    (void)snprintf(op->figures.name, sizeof op->figures.name, "%s", scopes->names[i]);
 }
 
 static void seen_fill(const struct side_scopes *scopes, struct store_event *event)

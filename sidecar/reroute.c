@@ -28,11 +28,14 @@ void side_route_begin(struct side_op *op)
         choose(op, 0);
 }
 
-/* Economy: the lowest tier that the rules allow, or the one above it that there is. */
+/* Under economy, and for an agent that prefers a tier: the lowest one that the rules and the agent
+ * allow, or the one above it that there is. */
 static unsigned cheapest_allowed(const struct side_op *op)
 {
     unsigned which = 0;
 
+    if (op->directive.quality != GOV_ECONOMY && op->run->agent.preferred == 0)
+        return 0;
     while (which + 1 < op->candidate_count &&
            op->candidates[which + 1].tier <= op->selection.wanted)
         which++;
@@ -50,7 +53,7 @@ void side_route_soften(struct side_op *op, struct side_scopes *scopes)
     if (op->candidate_count == 0 || is_blocked(op))
         return;
     if (op->chosen == 0) {
-        op->floor = op->directive.quality == GOV_ECONOMY ? cheapest_allowed(op) : 0;
+        op->floor = cheapest_allowed(op);
         if (op->directive.severity == GOV_HARD_LIMIT && op->floor == 0)
             op->floor = 1;
     }

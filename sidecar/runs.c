@@ -106,6 +106,7 @@ struct side_run *side_run_new(const struct side_spec *spec, struct side_error *e
     atomic_init(&run->references, 1);
     run->page_fd = -1;
     run->spec = *spec;
+    side_agent_find(spec, spec->agent, &run->agent);
     run->started_ns = side_now_ns();
     client_uuid7(run->id);
     client_uuid_text(run->id, run->id_text);

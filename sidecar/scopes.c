@@ -87,6 +87,23 @@ static bool session_add(struct side_scopes *scopes, const struct side_run *run)
            scope_add(scopes, &key, limits, true, name);
 }
 
+/* Of all calls of that agent, be it a run around this one. */
+static bool agent_add(struct side_scopes *scopes, const struct side_run *run)
+{
+    static const struct gov_limit none[GOV_DIMS];
+    unsigned most = run->spec.meter_only ? 0 : run->agent.max_concurrency, *known;
+    struct store_scope_key key;
+
+    if (most == 0)
+        return true;
+    store_scope_name(&key, GOV_AGENT, run->spec.agent);
+    if (!scope_add(scopes, &key, none, false, run->spec.agent))
+        return false;
+    known = &scopes->gov[scope_of(scopes, &key)].in_flight_most;
+    *known = *known == 0 || most < *known ? most : *known;
+    return true;
+}
+
 /* Its limits come from all runs around the call, each in its own zone. */
 static bool budget_add(const struct side_book *book, const struct side_budget *budget,
                        const struct side_op *op, struct side_scopes *scopes)
@@ -126,7 +143,7 @@ bool side_scopes_list(const struct side_book *book, const struct side_op *op,
             scopes->runs[scopes->count - 1] = run;
     }
     for (const struct side_run *run = op->run; run != NULL && room; run = run->parent)
-        room = session_add(scopes, run);
+        room = session_add(scopes, run) && agent_add(scopes, run);
     for (unsigned i = 0; i < book->budget_count && room; i++)
         if (side_belongs(op->run, &op->about, &book->budgets[i].key))
             room = budget_add(book, &book->budgets[i], op, scopes);

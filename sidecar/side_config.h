@@ -20,7 +20,7 @@ struct side_reader {
     bool window_limited;        /* it has a limit */
     struct side_provider provider;
     json_t *routing;      /* what is read of it so far */
-    json_t *rules, *rule; /* of notify, the one being read */
+    json_t *rules, *rule; /* of notify; the one being read, there or of agents */
 };
 
 typedef bool (*side_key_handler)(struct side_reader *reader, const yaml_node_t *value);
@@ -60,6 +60,7 @@ bool side_read_windows(struct side_reader *reader, const yaml_node_t *value);
 /* config_quality.c */
 bool side_read_guardrails(struct side_reader *reader, const yaml_node_t *value);
 bool side_read_quality(struct side_reader *reader, const yaml_node_t *value);
+bool side_read_agents(struct side_reader *reader, const yaml_node_t *value);  /* config_agents.c */
 bool side_read_notify(struct side_reader *reader, const yaml_node_t *value);  /* config_notify.c */
 bool side_read_routing(struct side_reader *reader, const yaml_node_t *value); /* config_routing.c */
 

@@ -125,6 +125,7 @@ struct side_run {
     int64_t started_ns;
     struct side_conn *launcher;    /* its connection; NULL: none now */
     struct event *death;           /* the pid's end */
+    struct side_agent agent;       /* what the configuration says of spec.agent */
     struct side_routing *routing;  /* NULL: none is configured */
     struct meter_price_book *book; /* with the user's overrides; NULL: the shipped one */
     char unpriced[96];             /* the last model without a price that was told of */

@@ -28,6 +28,7 @@
 
 #define SIDE_ROUTING_TEXT 8192u
 #define SIDE_NOTIFY_TEXT  4096u
+#define SIDE_AGENTS_TEXT  4096u
 
 #define SIDE_BUSY_WAIT_MS        45000
 #define SIDE_APPROVAL_TIMEOUT_MS 900000
@@ -116,6 +117,7 @@ struct side_spec {
     struct side_quality quality;
     char routing[SIDE_ROUTING_TEXT]; /* JSON, see routing.h; "" none */
     char notify[SIDE_NOTIFY_TEXT];   /* JSON: [{on: [], command: [] or webhook}]; "" none */
+    char agents[SIDE_AGENTS_TEXT];   /* JSON, see side_agent_find; "" none */
     int64_t caps[SIDE_CAPS];         /* of routing; 0: none */
     unsigned provider_count;
     struct side_provider providers[SIDE_PROVIDERS_MAX];
@@ -124,13 +126,23 @@ struct side_spec {
     char unknown_row[128]; /* SIDE_UNKNOWN_ROW: "provider/model" */
 };
 
+/* What the configuration says of an agent. */
+struct side_agent {
+    unsigned preferred;       /* 1 + the tier; 0: none */
+    unsigned max_concurrency; /* calls in flight; 0: any number */
+    char policy[32];          /* "" none */
+};
+/* By its name, in {NAME: {preferred_tier, max_concurrency, policy}}; nothing where it is not there.
+ */
+void side_agent_find(const struct side_spec *spec, const char *name, struct side_agent *out);
+
 /* Nothing asked for, everything at its default. */
 void side_spec_init(struct side_spec *spec);
 
 /* Reads the configuration: the system's (/etc/flyball/flyball.yaml), then over it the file given,
- * or the one that env says (see side_env_find), or the user's. policy NULL: the one named
- * "default", if there is one. A file that was asked for must exist. False: *error has file, line,
- * column and what would be valid. */
+ * or the one that env says (see side_env_find), or the user's. policy NULL: that of spec->agent,
+ * else the one named "default", if there is one. A file that was asked for must exist. False:
+ * *error has file, line, column and what would be valid. */
 bool side_config_read(struct side_spec *spec, const char *file, const char *policy,
                       const char *const *env, struct side_error *error);
 /* The value of NAME in a list of "NAME=value"; NULL: none. The last one wins. */

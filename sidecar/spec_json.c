@@ -64,7 +64,7 @@ json_t *side_spec_json(const struct side_spec *spec)
         (void)json_array_append_new(percents, json_integer(spec->percents[i]));
     return json_pack(
         "{s:s,s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:b,s:b,s:b,s:i,s:I,s:I,s:s,s:s,s:s,s:s,s:s,s:s,s:o,s:o,"
-        "s:s,s:i,s:s,s:o,s:i,s:s}",
+        "s:s,s:i,s:s,s:o,s:i,s:s,s:s}",
         "routing", spec->routing, "quality", side_quality_json(&spec->quality), /* */
         "limits", limits_json(spec->limits), "session_limits", limits_json(spec->session_limits),
         "ceilings", limits_json(spec->ceilings), "percents", percents, "bare", spec->bare,
@@ -76,7 +76,7 @@ json_t *side_spec_json(const struct side_spec *spec)
         spec->timezone, "windows", windows_json(spec), "providers", providers_json(spec),
         "price_file", spec->price_file, "unknown_model", (int)spec->unknown_model, "unknown_row",
         spec->unknown_row, "keeping", keeping_json(&spec->keeping), "profile", (int)spec->profile,
-        "notify", spec->notify);
+        "notify", spec->notify, "agents", spec->agents);
 }
 
 /* ---- reading ------------------------------------------------------------------------------ */
@@ -222,6 +222,7 @@ static bool texts_read(const json_t *json, struct side_spec *spec)
            text_read(json, "task", spec->task, sizeof spec->task) &&
            text_read(json, "agent", spec->agent, sizeof spec->agent) &&
            text_read(json, "routing", spec->routing, sizeof spec->routing) &&
+           text_read(json, "agents", spec->agents, sizeof spec->agents) &&
            text_read(json, "notify", spec->notify, sizeof spec->notify) &&
            text_read(json, "labels", spec->labels, sizeof spec->labels) &&
            text_read(json, "timezone", spec->timezone, sizeof spec->timezone) &&

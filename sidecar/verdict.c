@@ -93,7 +93,13 @@ static void words_of_limit(const struct side_op *op, const char *how, const char
 static void words_of_busy(const struct side_op *op, struct words *words)
 {
     (void)snprintf(words->hint, sizeof words->hint, "try again when calls in flight are done");
-    words_of_limit(op, "held by calls in flight", "", words);
+    if (op->verdict.finding.dim != GOV_DIMS)
+        words_of_limit(op, "held by calls in flight", "", words);
+    else
+        (void)snprintf(words->message, sizeof words->message,
+                       "flyball: %s: as many calls of this agent are in flight as may be at a "
+                       "time; %s",
+                       words->reasons[0], words->hint);
 }
 
 static void words_of_used_up(const struct side_op *op, struct words *words)

@@ -201,7 +201,6 @@ static void every_dimension_has_a_budget(void **state)
 
 /* Keys of the contract that are not acted on: better an error than a rule that is not kept. */
 static const char *const later[] = {
-    "agents: { a: { policy: b } }",
     "guard: warn",
     "keys: { openai: { env: K } }",
     "cacert: f",

@@ -66,9 +66,37 @@ static void a_clock_in_doubt_closes_what_has_a_limit_in_a_window(void **state)
     assert_true(verdict.ends_run);
 }
 
+/* So many at a time, in a scope without a limit. */
+static void no_more_calls_at_a_time_than_may_be(void **state)
+{
+    static const struct {
+        unsigned most, in_flight, ahead;
+        const char *want;
+    } rows[] = {{2, 1, 0, "admit"},
+                {2, 2, 0, "wait budget_busy"},
+                {2, 9, 0, "wait budget_busy"},
+                {2, 0, 1, "wait budget_busy"},
+                {0, 9, 9, "admit"}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct gov_scope scope = scope_of(GOV_AGENT);
+        struct gov_call call = call_of(100, 100, true);
+        struct gov_verdict verdict;
+
+        scope.in_flight_most = rows[i].most;
+        scope.in_flight = rows[i].in_flight;
+        scope.ahead = rows[i].ahead;
+        verdict = decide(&scope, 1, &call);
+        expect_verdict("so many at a time", &verdict, rows[i].want);
+        assert_int_equal(verdict.finding.dim, GOV_DIMS);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_more_calls_at_a_time_than_may_be),
         cmocka_unit_test(the_scope_names_the_reason_and_for_the_whole_ledger_the_window),
         cmocka_unit_test(a_clock_in_doubt_closes_what_has_a_limit_in_a_window),
     };

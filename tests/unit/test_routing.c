@@ -114,6 +114,20 @@ static void every_cell_gives_its_tier(void **state)
             }
 }
 
+static void an_agent_that_prefers_a_higher_tier_gets_it(void **state)
+{
+    const struct gov_routing routing = routing_make();
+
+    (void)state;
+    for (unsigned preferred = 0; preferred < GOV_TIERS; preferred++) {
+        const struct gov_task task = {.input_tokens = 100, .preferred = 1 + preferred}; /* T2 */
+        struct gov_selection got;
+
+        gov_select_model(&task, &routing, NULL, NULL, &got);
+        assert_int_equal(got.tier, preferred < 2 ? preferred : 2);
+    }
+}
+
 static void the_highest_level_counts_and_the_middle_without_a_rule(void **state)
 {
     static const char *const touched[] = {"r2", "r0"}, *const none[] = {"x"};
@@ -173,6 +187,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(patterns_match_paths),
         cmocka_unit_test(every_cell_gives_its_tier),
+        cmocka_unit_test(an_agent_that_prefers_a_higher_tier_gets_it),
         cmocka_unit_test(the_highest_level_counts_and_the_middle_without_a_rule),
         cmocka_unit_test(blocked_providers_are_passed_over),
         cmocka_unit_test(the_chain_says_what_is_below),

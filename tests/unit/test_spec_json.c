@@ -77,6 +77,7 @@ static void spec_make(struct chance *chance, struct side_spec *out)
     }
     text_make(chance, out->price_file, sizeof out->price_file);
     text_make(chance, out->notify, sizeof out->notify);
+    text_make(chance, out->agents, sizeof out->agents);
     out->unknown_model = (enum side_unknown)chance_below(chance, 4);
     text_make(chance, out->unknown_row, sizeof out->unknown_row);
     out->keeping.retention_ms = chance_below(chance, 1000000);
@@ -112,7 +113,7 @@ static bool same_texts(const struct side_spec *a, const struct side_spec *b)
            strcmp(a->task, b->task) == 0 && strcmp(a->agent, b->agent) == 0 &&
            strcmp(a->labels, b->labels) == 0 && strcmp(a->timezone, b->timezone) == 0 &&
            strcmp(a->price_file, b->price_file) == 0 && strcmp(a->notify, b->notify) == 0 &&
-           strcmp(a->unknown_row, b->unknown_row) == 0;
+           strcmp(a->agents, b->agents) == 0 && strcmp(a->unknown_row, b->unknown_row) == 0;
 }
 
 static bool same_limits(const struct gov_limit *a, const struct gov_limit *b)
@@ -219,7 +220,7 @@ static const struct {
     {"windows", "{}"},
     {"windows", WINDOW("2", "0", "0")},
     {"windows", WINDOW("0", "1", "0")},
-    {"windows", WINDOW("10", "1", "0")},
+    {"windows", WINDOW("11", "1", "0")},
     {"windows", WINDOW("2", "5", "0")},
     {"windows", WINDOW("2", "1", "60")},
     {"windows", WINDOW("2", "4", "0")},
@@ -241,6 +242,7 @@ static const struct {
     {"meter_only", "\"yes\""},
     {"refuse_curl", NULL},
     {"notify", NULL},
+    {"agents", NULL},
 };
 
 static void a_description_that_is_not_whole_is_refused(void **state)

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `agents:`, in the configuration: what it says of each, and whose policy applies. */
+#include "tests/unit/config_test.h"
+
+static const struct wrong errors[] = {
+    {"no map", "agents: [a]\n", "1:9", "keys with values are expected"},
+    {"an agent that is no map", "agents: { a: T1 }\n", "1:14", "keys with values are expected"},
+    {"an unknown key", "agents: { a: { prefered_tier: T1 } }\n", "1:16",
+     "unknown key 'prefered_tier'; the nearest one is 'preferred_tier'"},
+    {"an unknown tier", "agents: { a: { preferred_tier: T5 } }\n", "1:32", "'T5' is none of T0"},
+    {"no call at a time", "agents: { a: { max_concurrency: 0 } }\n", "1:33",
+     "'0' is not a number of calls from 1 to 1000000"},
+    {"too many calls", "agents: { a: { max_concurrency: 1000001 } }\n", "1:33", "not a number"},
+    {"a number that is none", "agents: { a: { max_concurrency: two } }\n", "1:33", "not a number"},
+    {"a policy without a name", "agents: { a: { policy: '' } }\n", "1:24", "no name of a policy"},
+    {"an agent without a name", "agents: { '': { policy: b } }\n", "1:11", "an agent has a name"},
+    {"an agent twice", "agents: { a: { policy: b }, a: { policy: b } }\n", "1:29", "given twice"},
+};
+
+static void what_is_wrong_is_named_with_its_place(void **state)
+{
+    (void)state;
+    check_wrong(errors, COUNT(errors));
+}
+
+static void an_agent_is_found_by_its_name(void **state)
+{
+    struct side_spec spec;
+    struct side_agent agent;
+
+    (void)state;
+    read_well(&spec, "agents: { a: { preferred_tier: T2, max_concurrency: 3, policy: p }, "
+                     "\"b c\": { max_concurrency: 1 } }\n");
+    side_agent_find(&spec, "a", &agent);
+    assert_int_equal(agent.preferred, 1 + 2);
+    assert_int_equal(agent.max_concurrency, 3);
+    assert_string_equal(agent.policy, "p");
+    side_agent_find(&spec, "b c", &agent);
+    assert_int_equal(agent.preferred, 0);
+    assert_int_equal(agent.max_concurrency, 1);
+    assert_string_equal(agent.policy, "");
+    side_agent_find(&spec, "c", &agent);
+    assert_int_equal(agent.preferred, 0);
+    assert_int_equal(agent.max_concurrency, 0);
+    side_spec_finish(&spec);
+    assert_true(spec.bare); /* it is no limit */
+}
+
+static int64_t steps_of(const char *agent, const char *policy, bool *ok)
+{
+    static const char *const env[] = {NULL};
+    struct side_spec spec;
+    struct side_error error = {{0}};
+
+    side_spec_init(&spec);
+    (void)snprintf(spec.agent, sizeof spec.agent, "%s", agent);
+    *ok = side_config_read(&spec, file, policy, env, &error);
+    assert_string_equal(spec.agent, agent);
+    return spec.limits[GOV_STEPS].amount;
+}
+
+static void the_policy_of_the_agent_comes_before_the_default(void **state)
+{
+    static const char text[] = "governance: { policies: { default: { budgets: { steps: 1 } }, "
+                               "p: { budgets: { steps: 2 } }, q: { budgets: { steps: 3 } } } }\n"
+                               "agents: { a: { policy: p }, b: {}, c: { policy: r } }\n";
+    bool ok;
+
+    (void)state;
+    write_file(file, text, strlen(text));
+    assert_int_equal(steps_of("", NULL, &ok), 1);
+    assert_int_equal(steps_of("b", NULL, &ok), 1);
+    assert_int_equal(steps_of("a", NULL, &ok), 2);
+    assert_true(ok);
+    assert_int_equal(steps_of("a", "q", &ok), 3); /* one that is asked for comes first */
+    (void)steps_of("c", NULL, &ok);
+    assert_false(ok);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_wrong_is_named_with_its_place),
+        cmocka_unit_test(an_agent_is_found_by_its_name),
+        cmocka_unit_test(the_policy_of_the_agent_comes_before_the_default),
+    };
+
+    return cmocka_run_group_tests(tests, dir_make, dir_remove);
+}
