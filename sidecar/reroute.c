@@ -98,6 +98,8 @@ static void refuse_all(struct side_op *op)
         for (unsigned i = 0; i < op->directive.reason_count; i++)
             finding->reasons[finding->count++] = op->directive.reasons[i];
     }
+    if (op->directive.severity == GOV_HARD_LIMIT && op->floor > 0)
+        put_first(finding, GOV_REASON_MODEL_BLOCKED);
     put_first(finding, op->candidate_count == 1 && op->empty_tier < GOV_TIERS
                            ? (enum gov_reason)(GOV_REASON_NO_MODELS + op->empty_tier)
                            : GOV_REASON_NO_TIER);

@@ -527,6 +527,7 @@ static void every_reason_has_the_number_and_text_that_the_ledger_keeps(void **st
         "no_models_in_tier:T4",
         "budget_exhausted",
         "decision_log_failure",
+        "model_blocked",
     };
 
     (void)state;
