@@ -162,18 +162,26 @@ static enum store_err already(struct store *store, const struct store_event *eve
     return err;
 }
 
+bool store_passes(const struct store_scope_seen *seen, const struct store_admission *admission,
+                  enum gov_dim dim)
+{
+    int64_t hold = admission->hold[dim], sum;
+
+    if (hold == 0 || seen->limit[dim] == 0 || seen->policy[dim] == GOV_SOFT_WARN)
+        return false;
+    return __builtin_add_overflow(seen->held[dim], hold, &sum) ||
+           __builtin_add_overflow(seen->spent[dim], sum, &sum) || sum > seen->limit[dim];
+}
+
 /* The last line of defence: the governor decided on these very figures. A sum of holds that does
  * not fit would come out wrong when they are taken back. */
 static bool would_pass(const struct store_scope_seen *seen, const struct store_admission *admission)
 {
     for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
-        int64_t held, sum;
+        int64_t held;
 
-        if (__builtin_add_overflow(seen->held[dim], admission->hold[dim], &held))
-            return true;
-        if (seen->limit[dim] == 0 || seen->policy[dim] == GOV_SOFT_WARN)
-            continue;
-        if (__builtin_add_overflow(held, seen->spent[dim], &sum) || sum > seen->limit[dim])
+        if (__builtin_add_overflow(seen->held[dim], admission->hold[dim], &held) ||
+            store_passes(seen, admission, (enum gov_dim)dim))
             return true;
     }
     return false;

@@ -170,10 +170,8 @@ static enum store_err prune_record(struct pruning *pruning, const struct store_e
     case STORE_REFUSAL:
     case STORE_CORRECTED:
         return prune_of_call(pruning, head);
-    case STORE_COMPLETED:
-        touch(pruning, head->run_id);
-        return drop_record(pruning->store, head->seq);
     default:
+        touch(pruning, head->run_id);
         return prune_order(pruning, event);
     }
 }
@@ -227,6 +225,22 @@ static enum store_err drop_run(struct pruning *pruning, const struct store_run *
     return err == STORE_NOT_FOUND ? STORE_OK : err; /* no counter: nothing was ever booked */
 }
 
+/* Whether what goes is all that its counter came of: more may be booked of a run that is over. */
+static bool is_all_of_it(struct pruning *pruning, const uint8_t run_id[16])
+{
+    static const struct store_sum none;
+    struct store_scope_key key;
+    struct store_counter counter;
+    const struct store_sum *sum;
+    void **found;
+
+    store_scope_run(&key, run_id);
+    found = tfind(&key, &pruning->check->sums, store_by_scope);
+    sum = found != NULL ? *found : &none;
+    (void)store_counter_get(pruning->store, &key, &counter);
+    return store_same_counter(&counter, &sum->counter);
+}
+
 /* A run that is over, all of whose records are among those that go, and no run that counts in it.
  */
 static enum store_err prune_run(struct pruning *pruning, const uint8_t run_id[16])
@@ -238,7 +252,8 @@ static enum store_err prune_run(struct pruning *pruning, const uint8_t run_id[16
     if (sum == NULL || sum->row.ended_ns == 0 || has_any(pruning, STORE_CALLS_OF_RUN, run_id) ||
         has_any(pruning, STORE_RUNS_OF_RUN, run_id) ||
         store_run_get(pruning->store, run_id, &run) != STORE_OK ||
-        run.ended_ns != sum->row.ended_ns) /* it goes on, behind those that go */
+        run.ended_ns != sum->row.ended_ns || /* it goes on, behind those that go */
+        !is_all_of_it(pruning, run_id))
         return STORE_OK;
     return drop_run(pruning, &run);
 }

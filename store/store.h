@@ -446,9 +446,9 @@ STORE_MUST_CHECK enum store_err store_append(struct store *store, struct store_e
                                              size_t body_bytes);
 
 /* Books a hold (STORE_FULL: the disk is full, see store_tick): event is an admission with its
- * scopes as seen now. STORE_OVER: a scope's limit that is not soft would be passed (the governor
- * should have known). STORE_DUPLICATE: this very call holds already (call_out tells its state);
- * STORE_CONFLICT: another one has the id. */
+ * scopes as seen now. STORE_OVER: a scope's limit that is not soft, of something that it holds,
+ * would be passed (the governor should have known). STORE_DUPLICATE: this very call holds already
+ * (call_out tells its state); STORE_CONFLICT: another one has the id. */
 STORE_MUST_CHECK enum store_err store_admit(struct store *store, struct store_event *event,
                                             struct store_call *call_out);
 /* The request's first byte leaves. STORE_DUPLICATE: known. STORE_CONFLICT: the call has ended. */

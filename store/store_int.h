@@ -169,6 +169,10 @@ bool store_run_fits(const struct store_run *run, const struct store_event *event
 /* Whether a counter's or run's row has the version that goes with its size. */
 bool store_row_is_whole(enum store_table table, uint32_t version, size_t bytes);
 
+/* Whether a hold passes a limit that was in force, on what the admission saw of its scope. What a
+ * call takes nothing of does not keep it from passing, however much of it is spent. */
+bool store_passes(const struct store_scope_seen *seen, const struct store_admission *admission,
+                  enum gov_dim dim);
 /* The arithmetic of holds, the same for writing and for proving. sign +1 books, -1 takes back. */
 void store_counter_hold(struct store_counter *counter, const struct store_admission *admission,
                         int sign, bool steps_too);
@@ -239,6 +243,8 @@ void store_check_wrong(struct store_check *check, bool *what, uint64_t seq, cons
 void store_check_each(struct store_check *check, const struct store_event *admission,
                       void (*each)(struct store_sum *sum, const void *data), const void *data);
 void store_check_rows(struct store_check *check);
+/* Whether a counter is the sum of its records, but for names and what was logged. */
+bool store_same_counter(const struct store_counter *row, const struct store_counter *sum);
 /* The entry with this key in front, made (all zero behind the key) when it is not there. NULL: out
  * of memory, noted. */
 void *store_check_entry(struct store_check *check, void **tree, const void *key, size_t key_bytes,

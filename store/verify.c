@@ -115,19 +115,12 @@ static void check_seen(struct store_check *check, const struct store_scope_seen 
 
 static void check_caps(struct store_check *check, const struct store_scope_seen *seen)
 {
-    const struct store_admission *admission = &check->event.admission;
-
-    for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
-        meter_wide sum = (meter_wide)(uint64_t)seen->spent[dim] + (uint64_t)seen->held[dim] +
-                         (uint64_t)admission->hold[dim];
-
-        if (seen->limit[dim] > 0 && seen->policy[dim] != GOV_SOFT_WARN &&
-            sum > (meter_wide)(uint64_t)seen->limit[dim])
+    for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++)
+        if (store_passes(seen, &check->event.admission, (enum gov_dim)dim))
             store_check_wrong(check, &check->proof->caps, check->event.head.seq,
                               "admission %llu passed the limit of %s in scope %s",
                               (unsigned long long)check->event.head.seq,
                               gov_dim_name((enum gov_dim)dim), gov_scope_name(seen->key.kind));
-    }
 }
 
 static void book_hold(struct store_sum *sum, const void *data)

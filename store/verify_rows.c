@@ -122,7 +122,7 @@ static void check_indexes(struct store_check *check)
 }
 
 /* Not the marks of what was logged: they are for the log alone. */
-static bool same_counter(const struct store_counter *row, const struct store_counter *sum)
+bool store_same_counter(const struct store_counter *row, const struct store_counter *sum)
 {
     static const uint8_t zero[sizeof row->zero];
 
@@ -168,7 +168,7 @@ static void check_counter_row(struct store_check *check, const MDB_val *key, con
     memcpy(&scope, key->mv_data, sizeof scope);
     found = tfind(&scope, &check->sums, store_by_scope);
     check->matched += found != NULL;
-    if (!same_counter(&row, found != NULL ? &((struct store_sum *)*found)->counter : &none) ||
+    if (!store_same_counter(&row, found != NULL ? &((struct store_sum *)*found)->counter : &none) ||
         !fits_name(row.name, &scope) || (scope.window != GOV_WHOLE) != (row.end_s != 0))
         store_check_wrong(check, &check->proof->sums, 0,
                           "the counter of scope %s \"%.63s\" is not the sum of its records",

@@ -202,6 +202,36 @@ static void a_correction_that_does_not_follow_is_found(void **state)
     }
 }
 
+/* A correction may bring a scope beyond its limit: what takes nothing of it passes none the less.
+ */
+static void what_takes_nothing_passes_a_limit_that_is_passed(void **state)
+{
+    static const struct {
+        int64_t cost;
+        enum store_err want;
+    } calls[] = {{1, STORE_OVER}, {0, STORE_OK}};
+    struct ledger ledger;
+    struct store_event event;
+    struct store_call row;
+
+    (void)state;
+    ledger_make(&ledger);
+    begin(&ledger);
+    assert_int_equal(correct(&ledger, 1, 5000, &event), STORE_OK);
+    for (size_t i = 0; i < COUNT(calls); i++) {
+        struct store_scope_seen *seen;
+
+        admission_make(&event, 1, 10 + i, 7, calls[i].cost);
+        seen = scope_see_run(&event, 1);
+        seen->limit[GOV_COST] = 2000;
+        seen->limit[GOV_TOKENS] = 1000000;
+        assert_int_equal(store_admit(ledger.store, &event, &row), calls[i].want);
+    }
+    commit(&ledger);
+    expect_proven(&ledger, "beyond a limit");
+    ledger_free(&ledger);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +239,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_corrected_is_not),
         cmocka_unit_test(what_a_call_came_to_is_what_it_was_corrected_to),
         cmocka_unit_test(a_correction_that_does_not_follow_is_found),
+        cmocka_unit_test(what_takes_nothing_passes_a_limit_that_is_passed),
     };
 
     return cmocka_run_group_tests_name("store corrections", tests, NULL, NULL);

@@ -404,6 +404,43 @@ static void a_run_goes_after_those_that_were_started_in_it(void **state)
     ledger_free(&life.ledger);
 }
 
+static enum store_err extend_run(struct life *life, uint64_t run)
+{
+    struct store_event event;
+
+    head_make(&event, STORE_EXTENDED, run, 0, life->now_ns);
+    store_scope_run(&event.extended.key, event.head.run_id);
+    event.extended.dim = GOV_COST;
+    event.extended.additional = event.extended.limit = 5;
+    return store_extend(life->ledger.store, &event);
+}
+
+/* What is over may be extended, to go on with it: what is left of it in the chain needs it. */
+static void a_run_goes_after_what_was_added_to_it_later(void **state)
+{
+    struct life life = {.now_ns = NOON};
+
+    (void)state;
+    ledger_new(&life.ledger);
+    begin(&life.ledger);
+    assert_int_equal(live_run(&life, 2), STORE_OK);
+    assert_int_equal(close_run(&life, 2), STORE_OK);
+    life.now_ns += 10 * 86400 * SECOND;
+    assert_int_equal(extend_run(&life, 2), STORE_OK);
+    commit(&life.ledger);
+    assert_int_equal(prune(&life, 5 * 86400 * SECOND, 100), 2);
+    assert_true(has_run(&life, 2));
+    expect_proven(&life.ledger, "it was extended");
+    life.now_ns += 10 * 86400 * SECOND;
+    begin(&life.ledger);
+    assert_int_equal(live_run(&life, 4), STORE_OK);
+    commit(&life.ledger);
+    assert_true(prune(&life, 5 * 86400 * SECOND, 100) > 0);
+    assert_false(has_run(&life, 2));
+    expect_proven(&life.ledger, "it is gone");
+    ledger_free(&life.ledger);
+}
+
 /* Once who was charged for it is gone, who asks for it is charged. */
 static void an_object_is_forgotten_with_its_call(void **state)
 {
@@ -531,6 +568,7 @@ int main(void)
         cmocka_unit_test(what_goes_leaves_everything_else_as_it_was),
         cmocka_unit_test(what_is_over_goes_and_what_goes_on_stays),
         cmocka_unit_test(a_run_goes_after_those_that_were_started_in_it),
+        cmocka_unit_test(a_run_goes_after_what_was_added_to_it_later),
         cmocka_unit_test(an_object_is_forgotten_with_its_call),
         cmocka_unit_test(little_is_not_worth_a_checkpoint),
         cmocka_unit_test(what_is_changed_of_the_rest_is_found),
