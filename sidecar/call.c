@@ -315,18 +315,10 @@ static void progress_restore(struct side_call *call, struct store_view *view)
     free(progress);
 }
 
-/* A call may outlive its run. A reference. */
-static struct side_run *run_restored(struct side *side, const uint8_t id[16])
-{
-    struct side_run *run = side_run_find(side, id);
-
-    return run != NULL ? side_run_hold(run) : side_run_over(side, id);
-}
-
 static void call_restore(struct side *side, struct store_view *view, const struct store_call *row)
 {
     struct store_event *event = malloc(sizeof *event);
-    struct side_run *run = run_restored(side, row->run_id);
+    struct side_run *run = side_run_by_id(side, row->run_id); /* it may outlive that */
     struct side_call *call = NULL;
     bool other_boot;
 

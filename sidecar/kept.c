@@ -142,20 +142,15 @@ static void run_restore(struct side *side, const struct store_run *row)
         side_run_expiry(side, run, row->asked_seq);
 }
 
-/* Parents are older than their children, so they are there when those are linked. */
+/* Parents are older than their children, so they are there when those are linked. A run that goes
+ * on with another launcher is below that one, and in no other run any more. */
 static void parents_link(struct side *side, struct store_view *view)
 {
-    static const uint8_t none[16];
-
     for (struct side_run *run = side->runs; run != NULL; run = run->next) {
         struct store_run row;
-        struct side_run *parent;
 
-        if (store_view_run(view, run->id, &row) != STORE_OK ||
-            memcmp(row.allocation.parent, none, sizeof none) == 0)
-            continue;
-        parent = side_run_find(side, row.allocation.parent);
-        run->parent = parent != NULL ? side_run_hold(parent) : NULL;
+        if (store_view_run(view, run->id, &row) == STORE_OK && row.pid == 0)
+            run->parent = side_run_by_id(side, row.allocation.parent);
     }
 }
 

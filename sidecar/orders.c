@@ -357,7 +357,8 @@ static enum store_err turn_by_hand(struct side_book *book, struct side_op *op)
     if (err == STORE_OK)
         err = store_turn(book->store, &op->event);
     changed(book, op->run);
-    return err;
+    return err == STORE_OK && op->event.turned.word == STORE_REOPENED ? side_begin_stopped(book, op)
+                                                                      : err;
 }
 
 enum store_err side_begin_stopped(struct side_book *book, struct side_op *op)

@@ -454,8 +454,7 @@ void side_begin_extend(struct side_query *query, struct store_view *view)
     (void)view;
     if (!amounts_read(query, "extend", amounts) || !side_select_records(query, query->request))
         return;
-    run = side_run_find(side, query->run_id);
-    run = run != NULL ? side_run_hold(run) : side_run_over(side, query->run_id);
+    run = side_run_by_id(side, query->run_id);
     op = run != NULL ? op_new(query, SIDE_OP_EXTEND, run, on_extended) : NULL;
     side_run_drop(run);
     if (op == NULL) {

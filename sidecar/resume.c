@@ -6,30 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Its calls are refused, whatever was asked of it; nobody needs its token to be refused. */
-struct side_run *side_run_over(struct side *side, const uint8_t id[16])
-{
-    struct side_error error = {{0}};
-    struct side_run *run = NULL;
-    struct store_view *view;
-    struct store_run row;
-    struct side_spec spec;
-
-    if (store_view_open(side->store, &view) != STORE_OK)
-        return NULL;
-    if (store_view_run(view, id, &row) == STORE_OK && row.ended_ns != 0) {
-        side_spec_init(&spec);
-        run = side_run_new(&spec, &error);
-    }
-    store_view_close(view);
-    if (run != NULL) {
-        memcpy(run->id, id, sizeof run->id);
-        client_uuid_text(id, run->id_text);
-        run->ended = true;
-    }
-    return run;
-}
-
 static void copy_text(char *out, const char *text, size_t size)
 {
     (void)snprintf(out, size, "%.*s", (int)strnlen(text, size - 1), text);
@@ -54,6 +30,51 @@ static void budget_restore(struct side_spec *spec, const struct store_run *row, 
     copy_text(spec->session, given->session, sizeof spec->session);
     if (strcmp(spec->session, id_text) == 0)
         spec->session[0] = '\0'; /* one of its own */
+}
+
+/* As it was asked for, but for what of the configuration is not in the ledger. Its calls are
+ * refused, whatever was asked of it; nobody needs its token to be refused. */
+static struct side_run *run_over(struct side *side, const struct store_run *row)
+{
+    struct side_error error = {{0}};
+    struct side_spec spec;
+    struct side_run *run;
+    char id_text[37];
+
+    side_spec_init(&spec);
+    client_uuid_text(row->run_id, id_text);
+    budget_restore(&spec, row, id_text);
+    run = side_run_new(&spec, &error);
+    if (run == NULL)
+        return NULL;
+    memcpy(run->id, row->run_id, sizeof run->id);
+    memcpy(run->id_text, id_text, sizeof run->id_text);
+    run->started_ns = row->started_ns;
+    run->ended = true;
+    side_tags_of(&row->allocation, &run->tags);
+    if (row->pid == 0)
+        run->parent = side_run_by_id(side, row->allocation.parent);
+    return run;
+}
+
+struct side_run *side_run_over(struct side *side, const uint8_t id[16])
+{
+    struct store_view *view;
+    struct store_run row;
+    bool over;
+
+    if (store_view_open(side->store, &view) != STORE_OK)
+        return NULL;
+    over = store_view_run(view, id, &row) == STORE_OK && row.ended_ns != 0;
+    store_view_close(view);
+    return over ? run_over(side, &row) : NULL;
+}
+
+struct side_run *side_run_by_id(struct side *side, const uint8_t id[16])
+{
+    struct side_run *run = side_run_find(side, id);
+
+    return run != NULL ? side_run_hold(run) : side_run_over(side, id);
 }
 
 bool side_resume_read(struct side *side, const struct side_conn *conn, const json_t *request,
@@ -90,6 +111,7 @@ void side_resume_fill(const struct side *side, const struct store_run *row, stru
     memcpy(run->id, row->run_id, sizeof run->id);
     client_uuid_text(run->id, run->id_text);
     run->started_ns = row->started_ns;
+    side_tags_of(&row->allocation, &run->tags);
     op->event.head.type = STORE_TURNED;
     store_scope_run(&turned->key, run->id);
     turned->word = STORE_REOPENED;

@@ -154,6 +154,8 @@ struct side_run *side_run_find(struct side *side, const uint8_t id[16]);
 /* A run that is over, which is in the ledger alone: not in the registry, gone with the call that
  * has the reference. NULL: no such run, or it is not over. */
 struct side_run *side_run_over(struct side *side, const uint8_t id[16]);
+/* One of the registry, else one that is over: a counted reference. NULL: neither. */
+struct side_run *side_run_by_id(struct side *side, const uint8_t id[16]);
 /* The run of a caller: by token, else by ancestry, else the session leader's own, which is made
  * from the configuration that env leads to. NULL: *error says why. A counted reference. */
 struct side_run *side_run_of(struct side *side, const uint8_t *id, const uint8_t *token, pid_t pid,
