@@ -90,8 +90,10 @@ static enum store_err decide_once(struct side_book *book, struct side_op *op,
     struct gov_finding ended;
     enum gov_state state;
     int64_t now_ns = side_now_ns();
-    enum store_err err = side_windows_of_run(book, op->run, &op->about);
+    enum store_err err = side_windows_roll(book); /* it may have waited */
 
+    if (err == STORE_OK)
+        err = side_windows_of_run(book, op->run, &op->about);
     if (err == STORE_OK)
         err = side_overrides_expire(book, now_ns);
     if (err != STORE_OK)
@@ -128,24 +130,30 @@ static enum store_err decide(struct side_book *book, struct side_op *op, struct 
 static bool try_admit(struct side_book *book, struct side_op *op, int64_t now_ms, bool *durable)
 {
     struct side_scopes scopes;
-    enum store_err err = store_is_full(book->store) ? STORE_FULL : decide(book, op, &scopes);
+    enum store_err err = store_is_full(book->store) ? STORE_FULL : decide(book, op, &scopes), left;
+    const struct side_run *asked;
 
     op->asked = op->asking != NULL;
-    if (err == STORE_OK && op->verdict.outcome == GOV_ASK)
+    if (err == STORE_OK && op->verdict.outcome == GOV_ASK) {
         err = side_ask(book, op, &scopes, durable);
-    else if (op->asking != NULL) { /* a person has said something: its own patience begins */
+        if (err == STORE_OK)
+            return false;
+    }
+    asked = op->asking;
+    if (asked != NULL) { /* a person has said something: its own patience begins */
         op->asking = NULL;
         op->deadline_ms = now_ms + op->patience_ms;
     }
-    if (err == STORE_OK && op->verdict.outcome == GOV_ASK)
-        return false;
     if (err == STORE_OK && op->verdict.outcome == GOV_WAIT && now_ms < op->deadline_ms)
         return false;
     if (err == STORE_OK && op->verdict.outcome == GOV_ADMIT) {
         err = admit(book, op, &scopes);
         *durable = *durable || (op->event.admission.flags & STORE_READ_ONLY_CALL) == 0;
-    } else if (err == STORE_OK) {
-        err = side_refuse(book, op, &scopes);
+    } else {
+        if (err == STORE_OK)
+            err = side_refuse(book, op, &scopes);
+        left = asked != NULL ? side_asks_no_more(book, op, asked) : STORE_OK;
+        err = err == STORE_OK ? left : err;
     }
     op->result = err;
     return true;
@@ -323,20 +331,28 @@ static bool finds_room(const struct side_book *book, const struct side_op *op)
     return !store_is_full(book->store) || ends[op->kind];
 }
 
-/* Who waited for a person takes the question back, as the last one. */
+/* The run whose question it waited for becomes the operation's own: it is known when this is done
+ * again, without the other one. */
 static enum store_err cancel(struct side_book *book, struct side_op *op)
 {
     op->other = line_find(book, op->call_id);
-    if (op->other == NULL)
-        return STORE_OK;
-    line_leave(book, op->other);
-    op->other->cancelled = true;
-    return op->other->asking != NULL ? side_withdraw(book, op, op->other->asking) : STORE_OK;
+    if (op->other != NULL) {
+        line_leave(book, op->other);
+        op->other->cancelled = true;
+        if (op->other->asking != NULL)
+            op->run = side_run_hold((struct side_run *)(uintptr_t)op->other->asking);
+    }
+    return op->run != NULL ? side_asks_no_more(book, op, op->run) : STORE_OK;
 }
 
-/* Of a transaction that came to nothing. */
-static void notices_drop(struct side_op *op)
+/* The second time, its transaction having come to nothing, it is what it was the first time. */
+static void make_ready(struct side_op *op)
 {
+    if (op->applied)
+        op->event = op->given;
+    else
+        op->given = op->event;
+    op->applied = true;
     for (unsigned i = 0; i < op->notice_count; i++)
         side_run_drop(op->notices[i].run);
     op->notice_count = 0;
@@ -371,7 +387,7 @@ bool side_apply(struct side_book *book, struct side_op *op, int64_t now_ms, bool
         op->cancelled = true;
     if (op->cancelled) /* before: its transaction came to nothing */
         return true;
-    notices_drop(op);
+    make_ready(op);
     if (!finds_room(book, op)) {
         op->result = STORE_FULL;
         return true;
@@ -442,7 +458,7 @@ struct side_book *side_book_new(struct store *store)
         return NULL;
     book->store = store;
     book->waiting_tail = &book->waiting;
-    side_windows_read(book);
+    side_windows_forget(book);
     side_overrides_read(book);
     return book;
 }
@@ -454,7 +470,7 @@ void side_book_rollback(struct side_book *book)
     book->clock_known = false;
     book->direct_known = false;
     book->now_s = 0;
-    side_windows_read(book);
+    side_windows_forget(book);
     side_overrides_read(book);
 }
 

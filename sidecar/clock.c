@@ -133,6 +133,7 @@ enum store_err side_clock_accept(struct side_book *book, const char *actor, cons
     book->clock.jumped = 0;
     book->clock.ahead_ns = wall_ns - boot_ns;
     book->clock.latest_s = book->now_s = wall_ns / NS_PER_S;
+    book->next_s = INT64_MIN;
     book->changes++;
     return err == STORE_OK ? store_clock_put(book->store, &book->clock) : err;
 }

@@ -96,7 +96,8 @@ static struct side_op *take(struct side_engine *engine, int64_t deadline_ms)
 
 static bool must_not_be_lost(const struct side_op *op)
 {
-    return op->kind == SIDE_OP_SETTLE || op->kind == SIDE_OP_SENT || op->kind == SIDE_OP_RUN_CLOSE;
+    return op->kind == SIDE_OP_SETTLE || op->kind == SIDE_OP_SENT ||
+           op->kind == SIDE_OP_RUN_CLOSE || op->kind == SIDE_OP_CANCEL;
 }
 
 /* Applies the batch in the open transaction; *done gets what is through. */
@@ -213,23 +214,29 @@ static struct side_op *with_retries(struct side_engine *engine, struct side_op *
     return all;
 }
 
-/* Old records go, as many as callers do not notice. */
+/* Old records go, as many as callers do not notice; none while it is in doubt how old they are. */
 static void forget_some(struct side_engine *engine)
 {
-    int64_t now_ns = side_now_ns(), retention_ms = engine->side->retention_ms;
+    struct side_book *book = engine->book;
+    int64_t retention_ms = engine->side->retention_ms;
     enum store_err err;
     unsigned count = 0;
 
     if (retention_ms <= 0 || engine->unproven || store_is_full(engine->store) ||
         store_begin(engine->store) != STORE_OK)
         return;
-    err = store_prune(engine->store, now_ns, now_ns - retention_ms * 1000000, FORGET_MOST, &count);
+    err = side_clock_look(book);
+    if (err == STORE_OK && !book->clock.jumped)
+        err = store_prune(engine->store, book->wall_ns, book->wall_ns - retention_ms * 1000000,
+                          FORGET_MOST, &count);
     engine->unproven = err == STORE_DAMAGED; /* it stays, for `flyball verify` to say why */
-    if (err == STORE_OK && count > 0)
+    if (err == STORE_OK)
         err = store_commit(engine->store, false);
     else
         store_abort(engine->store);
-    if (err == STORE_OK && count == FORGET_MOST)
+    if (err != STORE_OK)
+        side_book_rollback(book);
+    else if (count == FORGET_MOST)
         engine->tick_ms = side_now_ms() + SOON_MS;
 }
 

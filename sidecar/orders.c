@@ -162,19 +162,30 @@ static bool is_asking(const struct side_book *book, const struct side_run *run)
     return op != NULL;
 }
 
-enum store_err side_withdraw(struct side_book *book, struct side_op *op, const struct side_run *run)
+static enum store_err withdraw(struct side_book *book, struct side_op *op,
+                               const struct side_run *run, bool goes_on)
 {
     struct store_run row;
     enum store_err err = store_run_get(book->store, run->id, &row);
 
-    if (err != STORE_OK || row.asked_seq == 0 ||
-        (op->kind == SIDE_OP_CANCEL && is_asking(book, run)))
+    if (err != STORE_OK || row.asked_seq == 0)
         return err;
     err = answer_append(book, run, row.asked_seq, STORE_WITHDRAWN, "nobody waits for it any more");
-    if (err == STORE_OK && row.state == GOV_PAUSED && op->kind == SIDE_OP_CANCEL)
+    if (err == STORE_OK && row.state == GOV_PAUSED && goes_on)
         err = turn(book, run, STORE_RESUMED, "", "the question was withdrawn");
     side_notice_state(book, op, run);
     return err;
+}
+
+enum store_err side_withdraw(struct side_book *book, struct side_op *op, const struct side_run *run)
+{
+    return withdraw(book, op, run, false);
+}
+
+enum store_err side_asks_no_more(struct side_book *book, struct side_op *op,
+                                 const struct side_run *run)
+{
+    return is_asking(book, run) ? STORE_OK : withdraw(book, op, run, true);
 }
 
 /* What is to be added, checked before anything is written. STORE_OVER: dim_wrong, or no sum. */

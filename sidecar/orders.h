@@ -33,12 +33,15 @@ bool side_scope_limits(const struct store_override *overrides, unsigned count,
                        int64_t now_ns, struct gov_limit limits[GOV_DIMS]);
 
 /* orders.c: what people decide, and what they are asked, in the writer. The person whom a call
- * waits for is asked, once for all calls of the run. Nobody waits for it any more: op has notices.
- * An operation of kinds ANSWER, EXTEND, TURN, OVERRIDE. */
+ * waits for is asked, once for all calls of the run. The run ends, its question with it: op has
+ * notices. A call has gone that waited for the run's question: the last one takes it back, and the
+ * run goes on. An operation of kinds ANSWER, EXTEND, TURN, OVERRIDE. */
 enum store_err side_ask(struct side_book *book, struct side_op *op,
                         const struct side_scopes *scopes, bool *durable_out);
 enum store_err side_withdraw(struct side_book *book, struct side_op *op,
                              const struct side_run *run);
+enum store_err side_asks_no_more(struct side_book *book, struct side_op *op,
+                                 const struct side_run *run);
 enum store_err side_order(struct side_book *book, struct side_op *op);
 /* A run's beginning in what is stopped. */
 enum store_err side_begin_stopped(struct side_book *book, struct side_op *op);

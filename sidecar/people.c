@@ -9,12 +9,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANSWER_WITHIN 10000u /* records after a question in which its answer is looked for */
+#define ANSWER_WITHIN  10000u /* records after a question in which its answer is looked for */
+#define EXPIRY_AGAIN_S 1      /* when it could not be booked that a question has expired */
 
 /* ---- the question of a run ---------------------------------------------------------------- */
 
+static void expire_later(struct side_run *run)
+{
+    static const struct timeval later = {EXPIRY_AGAIN_S, 0};
+
+    if (run->expiry != NULL)
+        (void)evtimer_add(run->expiry, &later);
+}
+
+/* A question that stays open for want of room, say, is not open for ever. */
 static void on_expired(struct side *side, struct side_op *op)
 {
+    if (op->result != STORE_OK && op->result != STORE_CONFLICT &&
+        op->run->asked_seq == op->event.answered.of_seq)
+        expire_later(op->run);
     side_notices_tell(side, op);
     side_queries_wake(side);
     side_op_free(op);
@@ -27,8 +40,10 @@ static void on_expiry(evutil_socket_t fd, short what, void *data)
     struct side_op *op = side_op_new(SIDE_OP_ANSWER, run, on_expired, NULL);
 
     (void)fd, (void)what;
-    if (op == NULL)
+    if (op == NULL) {
+        expire_later(run);
         return;
+    }
     op->event.head.type = STORE_ANSWERED;
     op->event.answered.of_seq = run->asked_seq;
     op->event.answered.answer = STORE_TIMED_OUT;
@@ -53,7 +68,7 @@ void side_run_expiry(struct side *side, struct side_run *run, uint64_t asked_seq
 {
     struct store_event *asked;
     struct timeval in = {0, 0};
-    int64_t left_ms;
+    int64_t left_ms = run->spec.approval_timeout_ms;
 
     if (run->asked_seq == asked_seq)
         return;
@@ -62,16 +77,17 @@ void side_run_expiry(struct side *side, struct side_run *run, uint64_t asked_seq
     run->expiry = NULL;
     run->asked_seq = asked_seq;
     run->side = side;
-    asked = asked_seq != 0 ? calloc(1, sizeof *asked) : NULL;
-    if (asked != NULL && event_read(side, asked_seq, asked) && asked->head.type == STORE_ASKED) {
+    if (asked_seq == 0)
+        return;
+    asked = calloc(1, sizeof *asked);
+    if (asked != NULL && event_read(side, asked_seq, asked) && asked->head.type == STORE_ASKED)
         left_ms = (asked->asked.expires_ns - side_now_ns()) / 1000000;
-        if (left_ms > 0)
-            in = (struct timeval){left_ms / 1000, left_ms % 1000 * 1000};
-        run->expiry = evtimer_new(side->base, on_expiry, run);
-        if (run->expiry != NULL)
-            (void)evtimer_add(run->expiry, &in);
-    }
     free(asked);
+    if (left_ms > 0)
+        in = (struct timeval){left_ms / 1000, left_ms % 1000 * 1000};
+    run->expiry = evtimer_new(side->base, on_expiry, run);
+    if (run->expiry != NULL)
+        (void)evtimer_add(run->expiry, &in);
 }
 
 static unsigned waiting_calls(const struct side *side, const struct side_run *run)

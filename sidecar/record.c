@@ -348,7 +348,7 @@ enum store_err side_refuse(struct side_book *book, struct side_op *op,
 
 enum store_err side_exhaust(struct side_book *book, struct side_op *op)
 {
-    enum gov_dim dim = op->verdict.finding.dim;
+    enum gov_dim dim = (enum gov_dim)op->event.threshold.dim;
     const struct gov_limit *limit = &op->run->spec.limits[dim];
     struct side_scopes scopes;
     enum store_err err;

@@ -34,6 +34,7 @@ static void window_sum(struct store_view *view, const struct store_scope_key *ke
         for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
             out->charged[dim] += store_spent(&counter, (enum gov_dim)dim);
             out->held[dim] += counter.held[dim];
+            out->extended[dim] += counter.extended[dim];
         }
     }
 }
@@ -54,13 +55,14 @@ static json_t *window_json(struct store_view *view, const struct store_scope_see
     window_sum(view, key, &sum, &end_s);
     for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++) {
         enum gov_dim name = (enum gov_dim)dim;
-        int64_t left = seen->limit[dim] - sum.charged[dim] - sum.held[dim];
+        int64_t limit = seen->limit[dim] + sum.extended[dim];
+        int64_t left = limit - sum.charged[dim] - sum.held[dim];
 
         side_json_set(spent, gov_dim_name(name), side_amount_json(name, sum.charged[dim]));
         side_json_set(held, gov_dim_name(name), side_amount_json(name, sum.held[dim]));
         if (seen->limit[dim] == 0)
             continue;
-        side_json_set(limits, gov_dim_name(name), side_amount_json(name, seen->limit[dim]));
+        side_json_set(limits, gov_dim_name(name), side_amount_json(name, limit));
         side_json_set(remaining, gov_dim_name(name), side_amount_json(name, left > 0 ? left : 0));
     }
     side_json_set(out, "scope", scope_json(key, sum.name));

@@ -167,9 +167,11 @@ static void counter_add(struct gov_scope *scope, const struct store_counter *cou
     scope->in_flight += counter->in_flight;
 }
 
-/* The parts of a rolling window before the present one. It has more room when the oldest part that
- * has something is no longer in it. */
-static enum store_err older_read(struct side_book *book, struct side_scopes *scopes, unsigned i)
+/* The parts of a rolling window before the present one; what its limits were extended by in them
+ * is added to extended. It has more room when the oldest part that has something is no longer in
+ * it. */
+static enum store_err older_read(struct side_book *book, struct side_scopes *scopes, unsigned i,
+                                 int64_t extended[GOV_DIMS])
 {
     const struct store_scope_key *key = &scopes->keys[i];
     int64_t part_s = gov_part_of(key->duration_s);
@@ -186,6 +188,8 @@ static enum store_err older_read(struct side_book *book, struct side_scopes *sco
         if (err != STORE_OK && err != STORE_NOT_FOUND)
             return err;
         counter_add(&scopes->gov[i], &counter);
+        for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+            add_to(&extended[dim], counter.extended[dim]);
         if (err == STORE_OK && !found)
             scopes->ends_s[i] = part.start_s + (parts + 1) * part_s;
         found = found || err == STORE_OK;
@@ -235,12 +239,15 @@ enum store_err side_scopes_read(struct side_book *book, struct side_scopes *scop
         struct store_run row;
         struct gov_scope *scope = &scopes->gov[i];
         const struct side_run *run = scopes->runs[i];
-        enum store_err err = older_read(book, scopes, i);
+        int64_t extended[GOV_DIMS] = {0};
+        enum store_err err = older_read(book, scopes, i, extended);
 
         if (err == STORE_OK)
             err = store_counter_get(book->store, &scopes->keys[i], &counter);
         if (err != STORE_OK && err != STORE_NOT_FOUND)
             return err;
+        for (unsigned dim = 0; dim < GOV_DIMS; dim++)
+            add_to(&counter.extended[dim], extended[dim]);
         if (side_scope_limits(book->overrides, book->override_count, &scopes->keys[i],
                               run != NULL ? side_run_session(run) : "",
                               run != NULL ? run->spec.ceilings : NULL, &counter, now_ns,

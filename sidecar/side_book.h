@@ -36,6 +36,7 @@ struct side_book {
     struct side_op *waiting, **waiting_tail; /* the line, first come first served */
     struct side_budget budgets[SIDE_BUDGETS_MAX];
     unsigned budget_count;
+    int64_t next_s; /* when the ledger is to be looked at for more of them */
     struct store_clock_row clock;
     bool clock_known; /* it was read from the ledger */
     uint8_t boot_id[16];
@@ -68,10 +69,11 @@ enum store_err side_clock_look(struct side_book *book);
 enum store_err side_clock_began(struct side_book *book, int64_t start_s);
 enum store_err side_clock_accept(struct side_book *book, const char *actor, const char *reason);
 
-/* windows.c: those of the ledger; the next ones, for those that are over, before every admission;
- * those that a run has limits on. */
-void side_windows_read(struct side_book *book);
+/* windows.c: before every admission: the next ones, for those that are over, and those of the
+ * ledger that count at this time; none of them is known, until then; those that a run has limits
+ * on. STORE_SCOPES: there are more than can be kept. */
 enum store_err side_windows_roll(struct side_book *book);
+void side_windows_forget(struct side_book *book);
 /* about: of a call, for windows of whichever provider it goes to; all "" where there is none. */
 enum store_err side_windows_of_run(struct side_book *book, const struct side_run *run,
                                    const struct side_about *about);

@@ -210,9 +210,10 @@ enum side_op_kind {
     SIDE_OP_RUN_OPEN, /* event: allocation */
     SIDE_OP_RUN_CLOSE,
     SIDE_OP_USED, /* event.used: what is new of egress, the whole of what a launcher measures */
-    SIDE_OP_EXHAUSTED, /* verdict.finding.dim: a limit that the launcher watches */
+    SIDE_OP_EXHAUSTED, /* event.threshold.dim: a limit that the launcher watches */
     SIDE_OP_ADMIT,     /* event: admission to be completed; call */
-    SIDE_OP_CANCEL,    /* the caller with call_id is gone: other is its admission, when it waited */
+    SIDE_OP_CANCEL,    /* the caller with call_id is gone: other is its admission, when it waited;
+                          run: of the question that it waited for */
     SIDE_OP_SENT,
     SIDE_OP_PROGRESS,
     SIDE_OP_SETTLE,   /* event: consumption */
@@ -307,6 +308,8 @@ struct side_op {
     /* SIDE_OP_PROGRESS */
     struct meter_progress *progress;
     struct store_event event;
+    bool applied;             /* once, in the writer ... */
+    struct store_event given; /* ... which fills the event in; this is as it was before */
     unsigned notice_count;
     struct side_notice notices[SIDE_NOTICES_MAX];
 };

@@ -149,7 +149,7 @@ bool side_run_exhausted(struct side_conn *conn, const json_t *request, struct si
     op = side_op_new(SIDE_OP_EXHAUSTED, conn->run, on_exhausted, NULL);
     if (op == NULL)
         return side_fail(error, "out of memory");
-    op->verdict.finding.dim = dim;
+    op->event.threshold.dim = (uint8_t)dim;
     side_post(conn->side, op);
     return true;
 }

@@ -242,27 +242,42 @@ static enum store_err window_fill(struct side_book *book, const struct store_sco
 
 /* ---- the book ----------------------------------------------------------------------------- */
 
-/* What counted when the ledger was written last goes on. */
-void side_windows_read(struct side_book *book)
+static struct side_budget *budget_find(struct side_book *book, const struct store_scope_key *key)
 {
-    struct store_view *view;
+    for (unsigned i = 0; i < book->budget_count; i++)
+        if (memcmp(&book->budgets[i].key, key, sizeof *key) == 0)
+            return &book->budgets[i];
+    return NULL;
+}
+
+void side_windows_forget(struct side_book *book)
+{
+    book->budget_count = 0;
+    book->next_s = INT64_MIN;
+}
+
+/* What has a counter counts, whoever began it: also when it was begun before the clock was taken
+ * back, and its time comes only now. */
+static enum store_err windows_read(struct side_book *book)
+{
     struct store_scope_key key, *last = NULL;
     struct store_counter counter;
-    int64_t latest_s = INT64_MIN;
+    int64_t next_s = INT64_MAX;
+    enum store_err err;
 
-    book->budget_count = 0;
-    if (store_view_open(book->store, &view) != STORE_OK)
-        return;
-    for (; store_view_next_window(view, last, &key, &counter) == STORE_OK; last = &key)
-        latest_s = key.start_s > latest_s ? key.start_s : latest_s;
-    last = NULL;
-    while (store_view_next_window(view, last, &key, &counter) == STORE_OK) {
-        if (counter.end_s > latest_s && book->budget_count < SIDE_BUDGETS_MAX)
+    while ((err = store_next_window(book->store, last, &key, &counter)) == STORE_OK) {
+        last = &key;
+        if (key.start_s > book->now_s) {
+            next_s = key.start_s < next_s ? key.start_s : next_s;
+        } else if (counter.end_s > book->now_s && budget_find(book, &key) == NULL) {
+            if (book->budget_count == SIDE_BUDGETS_MAX)
+                return STORE_SCOPES;
             book->budgets[book->budget_count++] =
                 (struct side_budget){.key = key, .end_s = counter.end_s, .wanted_s = INT64_MIN};
-        last = &key;
+        }
     }
-    store_view_close(view);
+    book->next_s = err == STORE_NOT_FOUND ? next_s : book->next_s;
+    return err == STORE_NOT_FOUND ? STORE_OK : err;
 }
 
 /* Nobody has asked for it for as long as it is. */
@@ -332,15 +347,7 @@ enum store_err side_windows_roll(struct side_book *book)
         err = budget_roll(book, budget);
         i++;
     }
-    return err;
-}
-
-static struct side_budget *budget_find(struct side_book *book, const struct store_scope_key *key)
-{
-    for (unsigned i = 0; i < book->budget_count; i++)
-        if (memcmp(&book->budgets[i].key, key, sizeof *key) == 0)
-            return &book->budgets[i];
-    return NULL;
+    return err == STORE_OK && book->next_s <= book->now_s ? windows_read(book) : err;
 }
 
 const char *side_window_name(const struct side_window *window, const struct side_about *about)

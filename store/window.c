@@ -49,6 +49,14 @@ enum store_err store_window_begin(struct store *store, const struct store_scope_
     return err == STORE_OK ? store_counter_put(store, key, &counter) : err;
 }
 
+enum store_err store_next_window(struct store *store, const struct store_scope_key *key,
+                                 struct store_scope_key *key_out, struct store_counter *out)
+{
+    struct store_view here = {store, store->txn};
+
+    return store_view_next_window(&here, key, key_out, out);
+}
+
 /* What a call has come to by now: its charge, or its hold. */
 static enum store_err call_comes_to(struct store *store, const struct store_event *admission,
                                     struct store_event *scratch, struct store_counter *out)

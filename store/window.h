@@ -20,6 +20,10 @@ store_each_since(struct store *store, int64_t since_ns,
                                         const int64_t charged[GOV_DIMS]),
                  void *data);
 
+/* The next window of any kind behind key (NULL: the first). STORE_NOT_FOUND: none. */
+enum store_err store_next_window(struct store *store, const struct store_scope_key *key,
+                                 struct store_scope_key *key_out, struct store_counter *out);
+
 /* What is known of the clock: kept beside the chain. */
 struct store_clock_row {
     uint32_t version;
@@ -43,7 +47,6 @@ enum store_err store_view_direct(struct store_view *view, struct store_direct *o
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-/* The next window of any kind behind key (NULL: the first). */
 enum store_err store_view_next_window(struct store_view *view, const struct store_scope_key *key,
                                       struct store_scope_key *key_out, struct store_counter *out);
 

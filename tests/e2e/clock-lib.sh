@@ -14,7 +14,7 @@ clock_write() {
 # sidecar_start: by hand, for one that starts by itself has no preload.
 sidecar_start() {
     rm -f "$W/ready"
-    env LD_PRELOAD="$W/clock.so" TEST_CLOCK="$W/clock" TEST_BOOT="$W/boot" "$FLYBALLD" --foreground \
+    env LD_PRELOAD="$W/clock.so${PRELOAD:+:$PRELOAD}" TEST_CLOCK="$W/clock" TEST_BOOT="$W/boot" "$FLYBALLD" --foreground \
         --ready-fd 3 3> "$W/ready" 2>> "$W/flyballd.err" < /dev/null > /dev/null 9>&- &
     await "the sidecar is ready" line_in "$W/ready" '^ready'
     equal "the sidecar is the one with the test's clocks" "$(sidecar_pid)" $!

@@ -236,6 +236,17 @@ events_json() {
     "$FLYBALL" events --json "$@"
 }
 
+# The questions that are open; whether it is one; its id.
+question() {
+    "$FLYBALL" approvals --json
+}
+asks() {
+    question | jq -es 'length == 1'
+}
+id_of() {
+    question | jq -r .checkpoint_id
+}
+
 # settled [SELECTOR...]: no call of the run is in flight, and none holds anything.
 settled() {
     status_json "$@" | jq -es 'length > 0 and all(.[]; .calls.in_flight == 0 and (.held | all(tonumber == 0)))'

@@ -2,12 +2,8 @@
 /* Windows as the sidecar's writer keeps them, on clocks that the test sets: random lives of runs
  * with and without limits, with restarts, sleep, and clocks that are set back. Against the plain
  * model: a list of what was admitted, and when. */
-#include <sys/timex.h>
-#include <time.h>
-
-#include "sidecar/side_book.h"
 #include "tests/unit/chance.h"
-#include "tests/unit/store_test.h"
+#include "tests/unit/writer.h"
 
 #define ROLLING_S     100
 #define ROLLING_LIMIT 7
@@ -16,49 +12,10 @@
 
 /* ---- clocks ------------------------------------------------------------------------------- */
 
-static int64_t wall_s, boot_s;
-static bool synchronised;
-
-int clock_gettime(clockid_t clock, struct timespec *out)
-{
-    *out = (struct timespec){.tv_sec = (time_t)(clock == CLOCK_REALTIME ? wall_s : boot_s)};
-    return 0;
-}
-
-int adjtimex(struct timex *words)
-{
-    words->status = synchronised ? 0 : STA_UNSYNC;
-    return synchronised ? TIME_OK : TIME_ERROR;
-}
-
 static void sleeps(int64_t seconds)
 {
     wall_s += seconds;
     boot_s += seconds;
-}
-
-/* ---- what the loop would do; nothing here comes to it -----------------------------------------
- */
-
-void side_deliver_ops(struct side *side, struct side_op *list)
-{
-    (void)side, (void)list;
-    abort();
-}
-void side_deliver_job(struct side *side, struct side_job *job)
-{
-    (void)side, (void)job;
-    abort();
-}
-void side_later(struct side *side, void (*then)(struct side *side, void *data), void *data)
-{
-    (void)side, (void)then, (void)data;
-    abort();
-}
-void side_give_up(struct side *side)
-{
-    (void)side;
-    abort();
 }
 
 /* ---- the writer --------------------------------------------------------------------------- */
