@@ -71,7 +71,8 @@ void sim_day_open(struct sim_model *model, int day)
 static bool fits(const struct sim_sum *sum, const int64_t *hold, const int64_t *limits)
 {
     for (unsigned dim = 0; dim < STORE_SEEN_DIMS; dim++)
-        if (limits[dim] > 0 && sum->charged[dim] + sum->held[dim] + hold[dim] > limits[dim])
+        if (hold[dim] > 0 && limits[dim] > 0 &&
+            sum->charged[dim] + sum->held[dim] + hold[dim] > limits[dim])
             return false;
     return true;
 }

@@ -62,7 +62,8 @@ static enum store_err model_admit(struct model *model, const struct question *qu
         return question->other || question->run != call->run ? STORE_CONFLICT : STORE_DUPLICATE;
     for (unsigned s = 0; s < SCOPES; s++)
         for (unsigned d = 0; question->in[s] && d < 3; d++)
-            if (question->limit[s][d] > 0 && question->policy[s][d] != GOV_SOFT_WARN &&
+            if (question->hold[d] > 0 && question->limit[s][d] > 0 &&
+                question->policy[s][d] != GOV_SOFT_WARN &&
                 model->charged[s][d] + model->held[s][d] + question->hold[d] >
                     question->limit[s][d])
                 return STORE_OVER;
