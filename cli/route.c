@@ -207,7 +207,7 @@ static int escalate(struct router *router, const char *task, const char *to, con
     if (last.record == NULL)
         return cli_fail(1, "no task '%s' has been routed", task);
     from = json_string_value(json_object_get(last.record, "tier_selected"));
-    model = gov_model_of(router->gov, tier, NULL, is_blocked, router);
+    model = gov_model_of(router->gov, tier, is_blocked, router);
     if (from == NULL || gov_tier_by_name(from) <= tier || model == NULL) {
         json_decref(last.record);
         return model == NULL

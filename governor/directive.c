@@ -163,7 +163,8 @@ void gov_direct(const struct gov_standing *standing, struct gov_directive *out)
     const unsigned actions[] = {
         [GOV_OK] = 0,
         [GOV_WARNING] = GOV_PACING,
-        [GOV_HARD_LIMIT] = GOV_PACING | GOV_TIGHTENING,
+        [GOV_HARD_LIMIT] =
+            GOV_PACING | GOV_TIGHTENING | (rules->prefer_local ? (unsigned)GOV_PREFER_LOCAL : 0u),
     };
     const int64_t pacing_ms[] = {
         [GOV_OK] = 0,

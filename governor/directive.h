@@ -43,7 +43,7 @@ enum gov_quality gov_quality_by_name(const char *name); /* GOV_QUALITIES: none *
 #define GOV_ACTION_MAP(X)                                                                          \
     X(GOV_PACING, 1 << 0, "intelligent_pacing")                                                    \
     X(GOV_TIGHTENING, 1 << 1, "fallback_tightening")                                               \
-    X(GOV_PREFER_LOCAL, 1 << 2, "prefer_local_model") /* by no directive of this version */
+    X(GOV_PREFER_LOCAL, 1 << 2, "prefer_local_model")
 enum gov_action {
 #define X(name, number, text) name = number,
     GOV_ACTION_MAP(X)
@@ -61,7 +61,8 @@ struct gov_quality_rules {
     enum gov_quality preset; /* where nothing is wrong */
     bool by_hand;            /* a person has chosen ... */
     enum gov_quality chosen; /* ... this one */
-    int64_t warning_ppm;     /* the ratio from which on it is a warning, in millionths */
+    bool prefer_local;
+    int64_t warning_ppm; /* the ratio from which on it is a warning, in millionths */
     int64_t warning_pacing_ms, hard_pacing_ms;
 };
 

@@ -130,15 +130,13 @@ static void classify_complexity(const struct gov_task *task, const struct gov_ro
 /* ---- models ------------------------------------------------------------------------------- */
 
 const struct gov_model *gov_model_of(const struct gov_routing *routing, unsigned tier,
-                                     const char *provider,
                                      bool (*is_blocked)(const void *data, const char *provider),
                                      const void *data)
 {
     for (size_t i = 0; i < routing->model_count; i++) {
         const struct gov_model *model = &routing->models[i];
 
-        if (model->tier == tier && (provider == NULL || strcmp(model->provider, provider) == 0) &&
-            (is_blocked == NULL || !is_blocked(data, model->provider)))
+        if (model->tier == tier && (is_blocked == NULL || !is_blocked(data, model->provider)))
             return model;
     }
     return NULL;
@@ -176,7 +174,7 @@ void gov_select_model(const struct gov_task *task, const struct gov_routing *rou
         out->wanted = task->preferred - 1;
     out->requires_approval = out->governance != NULL || out->risk == GOV_LEVELS - 1;
     for (out->tier = out->wanted; out->tier < GOV_TIERS && out->model == NULL;) {
-        out->model = gov_model_of(routing, out->tier, NULL, is_blocked, data);
+        out->model = gov_model_of(routing, out->tier, is_blocked, data);
         if (out->model == NULL)
             out->tier = gov_tier_below(routing, out->tier);
     }

@@ -78,9 +78,8 @@ void gov_select_model(const struct gov_task *task, const struct gov_routing *rou
                       struct gov_selection *out);
 /* The tier behind another one in the chain; GOV_TIERS: there is none. */
 unsigned gov_tier_below(const struct gov_routing *routing, unsigned tier);
-/* The first model of a tier, of this provider (NULL: any) and not blocked. NULL: none. */
+/* The first model of a tier that is not blocked. NULL: none. */
 const struct gov_model *gov_model_of(const struct gov_routing *routing, unsigned tier,
-                                     const char *provider,
                                      bool (*is_blocked)(const void *data, const char *provider),
                                      const void *data);
 /* The tier that a model stands in; GOV_TIERS: in none. */

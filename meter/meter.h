@@ -86,6 +86,10 @@ const struct meter_provider *meter_provider_next(const struct meter_provider *pr
 const char *meter_api_name(const struct meter_api *api);
 enum meter_kind meter_api_kind(const struct meter_api *api);
 const struct meter_api *meter_api_by_name(const char *name);
+/* Whether a POST to this path below a provider's address ("v1/messages") is of this API; a path
+ * that no API is known for, and NULL, may be of any. */
+bool meter_api_may_be(const struct meter_api *api, const struct meter_provider *provider,
+                      const char *endpoint);
 
 /* The shape of error bodies, so that a refusal reads as the provider's own. */
 enum meter_shape { METER_SHAPE_OPENAI, METER_SHAPE_ANTHROPIC, METER_SHAPE_GEMINI };

@@ -4,6 +4,8 @@
 #include "meter/glob.h"
 #include "meter/request.h"
 
+#include <stdio.h>
+
 #define PATH_ROOM 2048u
 
 enum api_id {
@@ -311,6 +313,18 @@ const struct meter_api *meter_route(const struct meter_provider *provider, const
             meter_glob(paths[i].pattern, path))
             return api_at(paths[i].api, kind_out);
     return api_at(API_NONE, kind_out);
+}
+
+bool meter_api_may_be(const struct meter_api *api, const struct meter_provider *provider,
+                      const char *endpoint)
+{
+    char path[PATH_ROOM];
+    enum meter_kind kind;
+    const struct meter_api *known;
+
+    (void)snprintf(path, sizeof path, "/%s", endpoint != NULL ? endpoint : "");
+    known = meter_route(provider, "POST", path, &kind);
+    return known == NULL || known == api;
 }
 
 enum meter_shape meter_shape_of(const struct meter_provider *provider, const char *path)

@@ -152,10 +152,9 @@ static void admission_fill(struct side_call *call, const struct meter_price *pri
 
 /* ---- other models ------------------------------------------------------------------------- */
 
-static bool candidate_add(const struct side_call *call, struct side_op *op, unsigned tier,
-                          const char *model)
+static bool candidate_make(const struct side_call *call, struct side_candidate *out, unsigned tier,
+                           const char *model)
 {
-    struct side_candidate *out = &op->candidates[op->candidate_count];
     struct meter_request *request = malloc(sizeof *request);
     struct meter_price price;
 
@@ -170,42 +169,66 @@ static bool candidate_add(const struct side_call *call, struct side_op *op, unsi
     copy_name(out->row, sizeof out->row, out->priced ? price.row : "");
     meter_hold_line_make(request, out->priced ? &price : NULL, &out->line);
     free(request);
-    op->candidate_count++;
     return true;
 }
 
-/* The body goes to the host that it was meant for, so a model stands in for another one of the same
- * provider, and of the same API with it. Whether that one is blocked only the writer knows. */
+/* The body goes to where it was meant for, so a model stands in for another one of the same
+ * provider and API: the first one of a tier, or (id not NULL) the one with this name. NULL: none.
+ */
+static const struct gov_model *stand_in(const struct side_call *call, unsigned tier, const char *id)
+{
+    const struct gov_routing *routing = &call->run->routing->gov;
+    const struct meter_request *request = &call->request;
+
+    for (size_t i = 0; i < routing->model_count; i++) {
+        const struct gov_model *model = &routing->models[i];
+
+        if ((id != NULL ? strcmp(model->id, id) == 0 : model->tier == tier) &&
+            strcmp(model->provider, meter_provider_name(request->provider)) == 0 &&
+            meter_api_may_be(request->api, request->provider, model->endpoint))
+            return model;
+    }
+    return NULL;
+}
+
+/* Whether their provider is blocked only the writer knows. */
 static void candidates_make(const struct side_call *call, struct side_op *op)
 {
     const struct side_routing *routing = call->run->routing;
     const struct meter_request *request = &call->request;
-    const char *provider = meter_provider_name(request->provider);
+    const char *local = call->run->spec.quality.local_model;
+    const struct gov_model *model;
     const struct gov_task task = {.input_tokens =
                                       (int64_t)(request->estimated_input_tokens & INT64_MAX),
                                   .thinking = request->thinking_budget > 0,
                                   .preferred = call->run->agent.preferred};
     unsigned tier =
-        routing != NULL ? gov_tier_of(&routing->gov, provider, request->model) : GOV_TIERS;
+        routing != NULL
+            ? gov_tier_of(&routing->gov, meter_provider_name(request->provider), request->model)
+            : GOV_TIERS;
 
     op->empty_tier = GOV_TIERS;
     if (tier == GOV_TIERS || request->model_bytes == 0 || (call->flags & WIRE_NO_REWRITE) != 0 ||
         request->kind == METER_READ_ONLY || request->kind == METER_POLLED)
         return;
-    op->candidates = calloc(GOV_TIERS + 1, sizeof *op->candidates);
-    if (op->candidates == NULL || !candidate_add(call, op, tier, request->model))
+    op->candidates = calloc(SIDE_LOCAL + 1, sizeof *op->candidates);
+    if (op->candidates == NULL || !candidate_make(call, op->candidates, tier, request->model))
         return;
+    op->candidate_count = 1;
     gov_select_model(&task, &routing->gov, NULL, NULL, &op->selection);
     op->candidates[0].line = op->call.line; /* as it is priced already */
     op->candidates[0].priced = call->priced;
     while ((tier = gov_tier_below(&routing->gov, tier)) != GOV_TIERS) {
-        const struct gov_model *model = gov_model_of(&routing->gov, tier, provider, NULL, NULL);
-
+        model = stand_in(call, tier, NULL);
         if (model != NULL)
-            (void)candidate_add(call, op, tier, model->id);
+            op->candidate_count +=
+                candidate_make(call, &op->candidates[op->candidate_count], tier, model->id);
         else if (op->empty_tier == GOV_TIERS)
             op->empty_tier = tier;
     }
+    model = stand_in(call, GOV_TIERS, local);
+    op->has_local = model != NULL && strcmp(local, request->model) != 0 &&
+                    candidate_make(call, &op->candidates[SIDE_LOCAL], model->tier, model->id);
 }
 
 static void ask_writer(struct side_call *call)

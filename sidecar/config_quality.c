@@ -19,12 +19,22 @@ static bool read_profile(struct side_reader *reader, const yaml_node_t *value)
     return set(reader, value, "DEFAULT_PROFILE", "default_profile");
 }
 
+static bool read_prefer_local(struct side_reader *reader, const yaml_node_t *value)
+{
+    return set(reader, value, "PREFER_LOCAL_MODEL", "prefer_local_model");
+}
+
+static bool read_local_model(struct side_reader *reader, const yaml_node_t *value)
+{
+    return set(reader, value, "LOCAL_MODEL_ID", "local_model_id");
+}
+
 bool side_read_quality(struct side_reader *reader, const yaml_node_t *value)
 {
     static const struct side_key keys[] = {
         {"default_profile", read_profile},
-        {"prefer_local_model", NULL},
-        {"local_model_id", NULL},
+        {"prefer_local_model", read_prefer_local},
+        {"local_model_id", read_local_model},
         {NULL, NULL},
     };
 

@@ -91,6 +91,28 @@ static bool read_profile(const char *text, void *out)
     return true;
 }
 
+static bool read_flag(const char *text, void *out)
+{
+    static const char *const words[] = {"0", "1", "false", "true", "no", "yes", "off", "on"};
+
+    for (unsigned i = 0; i < sizeof words / sizeof words[0]; i++)
+        if (strcmp(words[i], text) == 0) {
+            *(bool *)out = i % 2 == 1;
+            return true;
+        }
+    return false;
+}
+
+static bool read_model(const char *text, void *out)
+{
+    size_t length = strlen(text);
+
+    if (length == 0 || length >= GOV_MODEL_TEXT)
+        return false;
+    memcpy(out, text, length + 1);
+    return true;
+}
+
 /* ---- the environment ---------------------------------------------------------------------- */
 
 #define NO_GUARD  SIDE_GUARDS
@@ -98,8 +120,7 @@ static bool read_profile(const char *text, void *out)
 #define COUNT     "a whole number, such as 300"
 #define MS        "milliseconds, at most 3600000"
 
-/* One of a guardrail's turns that guardrail on, its other half at the default. read NULL: known,
- * not supported by this version. */
+/* One of a guardrail's turns that guardrail on, its other half at the default. */
 static const struct {
     const char *name;
     size_t at;
@@ -124,8 +145,8 @@ static const struct {
     {"PROVIDER_COOLDOWN_MS", AT(cooldown_ms), read_ms, MS, NO_GUARD},
     {"DEFAULT_PROFILE", AT(rules.preset), read_profile, "performance, balanced or economy",
      NO_GUARD},
-    {"PREFER_LOCAL_MODEL", 0, NULL, NULL, NO_GUARD},
-    {"LOCAL_MODEL_ID", 0, NULL, NULL, NO_GUARD},
+    {"PREFER_LOCAL_MODEL", AT(rules.prefer_local), read_flag, "true or false", NO_GUARD},
+    {"LOCAL_MODEL_ID", AT(local_model), read_model, "the name of a model", NO_GUARD},
 };
 #define VARIABLES (sizeof variables / sizeof variables[0])
 #define PREFIX    "RUNTIME_BUDGET_"
@@ -145,8 +166,6 @@ bool side_quality_is_variable(const char *entry)
 static bool set(struct side_quality *quality, size_t i, const char *text, const char *what,
                 struct side_error *error)
 {
-    if (variables[i].read == NULL)
-        return side_fail(error, "%s is not supported by this version of Flyball", what);
     if (!variables[i].read(text, (char *)quality + variables[i].at))
         return side_fail(error, "%s: '%s' is not %s", what, text, variables[i].expected);
     if (variables[i].guard != NO_GUARD)
@@ -256,25 +275,28 @@ json_t *side_quality_json(const struct side_quality *quality)
         (void)json_array_append_new(guards, json_pack("[b,I,I]", quality->guards[i].on,
                                                       (json_int_t)quality->guards[i].requests,
                                                       (json_int_t)quality->guards[i].tokens));
-    return json_pack(
-        "{s:o,s:i,s:I,s:I,s:I,s:I}", "guards", guards, "preset", (int)quality->rules.preset,
-        "warning_ppm", (json_int_t)quality->rules.warning_ppm, "warning_pacing_ms",
-        (json_int_t)quality->rules.warning_pacing_ms, "hard_pacing_ms",
-        (json_int_t)quality->rules.hard_pacing_ms, "cooldown_ms", (json_int_t)quality->cooldown_ms);
+    return json_pack("{s:o,s:i,s:b,s:I,s:I,s:I,s:I,s:s}", "guards", guards, "preset",
+                     (int)quality->rules.preset, "prefer_local", quality->rules.prefer_local,
+                     "warning_ppm", (json_int_t)quality->rules.warning_ppm, "warning_pacing_ms",
+                     (json_int_t)quality->rules.warning_pacing_ms, "hard_pacing_ms",
+                     (json_int_t)quality->rules.hard_pacing_ms, "cooldown_ms",
+                     (json_int_t)quality->cooldown_ms, "local_model", quality->local_model);
 }
 
 bool side_quality_parse(const json_t *json, struct side_quality *quality)
 {
     struct gov_quality_rules *rules = &quality->rules;
     json_int_t warning_ppm, warning_ms, hard_ms, cooldown_ms;
-    int preset;
+    int preset, prefer_local = 0; /* a kept run of an older version has none */
+    const char *local_model = "";
 
-    if (json_unpack((json_t *)(uintptr_t)json, "{s:i,s:I,s:I,s:I,s:I}", "preset", &preset,
-                    "warning_ppm", &warning_ppm, "warning_pacing_ms", &warning_ms, "hard_pacing_ms",
-                    &hard_ms, "cooldown_ms", &cooldown_ms) != 0 ||
+    if (json_unpack((json_t *)(uintptr_t)json, "{s:i,s?b,s:I,s:I,s:I,s:I,s?s}", "preset", &preset,
+                    "prefer_local", &prefer_local, "warning_ppm", &warning_ppm, "warning_pacing_ms",
+                    &warning_ms, "hard_pacing_ms", &hard_ms, "cooldown_ms", &cooldown_ms,
+                    "local_model", &local_model) != 0 ||
         preset < 0 || preset >= GOV_QUALITIES || warning_ppm < 10000 || warning_ppm > 990000 ||
         warning_ms < 0 || warning_ms > MOST_MS || hard_ms < 0 || hard_ms > MOST_MS ||
-        cooldown_ms < 0 || cooldown_ms > MOST_MS)
+        cooldown_ms < 0 || cooldown_ms > MOST_MS || strlen(local_model) >= GOV_MODEL_TEXT)
         return false;
     for (unsigned i = 0; i < SIDE_GUARDS; i++) {
         json_int_t requests, tokens;
@@ -289,9 +311,11 @@ bool side_quality_parse(const json_t *json, struct side_quality *quality)
         quality->guards[i].tokens = tokens;
     }
     rules->preset = (enum gov_quality)preset;
+    rules->prefer_local = prefer_local != 0;
     rules->warning_ppm = warning_ppm;
     rules->warning_pacing_ms = warning_ms;
     rules->hard_pacing_ms = hard_ms;
     quality->cooldown_ms = cooldown_ms;
+    memcpy(quality->local_model, local_model, strlen(local_model) + 1);
     return true;
 }

@@ -48,6 +48,17 @@ static bool is_blocked(const struct side_op *op)
     return op->directive.cooling || op->directive.full;
 }
 
+/* The model that is preferred at a hard limit is the one that is asked for. */
+static bool asks_local(const struct side_op *op)
+{
+    return strcmp(op->candidates[0].model, op->run->spec.quality.local_model) == 0;
+}
+
+static bool prefers_local(const struct side_op *op)
+{
+    return (op->directive.actions & GOV_PREFER_LOCAL) != 0;
+}
+
 void side_route_soften(struct side_op *op, struct side_scopes *scopes)
 {
     if (op->candidate_count == 0 || is_blocked(op))
@@ -56,6 +67,8 @@ void side_route_soften(struct side_op *op, struct side_scopes *scopes)
         op->floor = cheapest_allowed(op);
         if (op->directive.severity == GOV_HARD_LIMIT && op->floor == 0)
             op->floor = 1;
+        if (prefers_local(op) && asks_local(op))
+            op->floor = 0;
     }
     if (op->directive.severity != GOV_HARD_LIMIT || op->chosen < op->floor)
         return;
@@ -117,6 +130,14 @@ static void breach_keep(struct side_op *op, const struct side_scopes *scopes)
     op->breach.dim = (uint8_t)finding->dim;
 }
 
+/* candidate_count: there is none. */
+static unsigned next_of(const struct side_op *op)
+{
+    if (op->chosen == 0 && op->has_local && prefers_local(op))
+        return SIDE_LOCAL;
+    return op->chosen == SIDE_LOCAL ? 1 : op->chosen + 1;
+}
+
 bool side_route_next(struct side_op *op, const struct side_scopes *scopes)
 {
     bool below = op->chosen<op->floor, way = op->candidate_count> 0 && is_in_the_way(op, scopes);
@@ -126,8 +147,8 @@ bool side_route_next(struct side_op *op, const struct side_scopes *scopes)
         return false;
     if (way && !op->breached)
         breach_keep(op, scopes);
-    if (op->chosen + 1 < op->candidate_count) {
-        choose(op, op->chosen + 1);
+    if (next_of(op) != op->candidate_count) {
+        choose(op, next_of(op));
         return true;
     }
     refuse_all(op);

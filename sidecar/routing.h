@@ -24,6 +24,8 @@ struct side_candidate {
     bool priced;
     struct meter_hold_line line;
 };
+/* The place of the local model among them, behind the one that is asked for and those below it. */
+#define SIDE_LOCAL (GOV_TIERS + 1)
 
 /* A registry file alone: *error says what is wrong with it, and where. */
 bool side_registry_read(const char *path, struct side_routing *routing, struct side_error *error);

@@ -400,6 +400,7 @@ static void inherit(struct side_spec *spec, const struct side_spec *outer)
     memcpy(spec->routing, outer->routing, sizeof spec->routing);
     spec->quality.rules = outer->quality.rules;
     spec->quality.cooldown_ms = outer->quality.cooldown_ms;
+    memcpy(spec->quality.local_model, outer->quality.local_model, sizeof spec->quality.local_model);
 }
 
 static bool run_begin(struct side *side, struct side_conn *conn, struct side_run *run,

@@ -284,6 +284,7 @@ struct side_op {
     struct gov_directive directive;
     struct side_candidate *candidates; /* NULL: no routing for this call; freed with the op */
     unsigned candidate_count, chosen, floor;
+    bool has_local;      /* besides: candidates[SIDE_LOCAL] */
     unsigned empty_tier; /* the first one below that has no model for it; GOV_TIERS: none */
     struct gov_selection selection;
     bool breached; /* a limit was in the way of a model: ... */

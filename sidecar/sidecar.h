@@ -67,8 +67,9 @@ struct side_quality {
         bool on;
         int64_t requests, tokens;
     } guards[SIDE_GUARDS];
-    struct gov_quality_rules rules; /* by_hand, chosen: the sidecar's */
-    int64_t cooldown_ms;            /* after a 429 that names no time */
+    struct gov_quality_rules rules;   /* by_hand, chosen: the sidecar's */
+    int64_t cooldown_ms;              /* after a 429 that names no time */
+    char local_model[GOV_MODEL_TEXT]; /* "" none */
 };
 
 struct side_provider {

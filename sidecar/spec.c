@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A run as asked for: amounts, the default table, profiles, and the form in which it travels. */
-#include "sidecar/sidecar.h"
+#include "sidecar/routing.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -205,6 +205,24 @@ static const char *variable_text(enum gov_dim dim, const char *text, char out[SI
     return side_in_unit(dim, minus || strspn(text, "0") == digits ? "1" : text, out);
 }
 
+/* Who names a model to be preferred, and one that nobody has, has named another one. */
+static bool local_model_is_there(const struct side_spec *spec, struct side_error *error)
+{
+    const char *local = spec->quality.local_model;
+    struct side_routing *routing;
+    bool there = false;
+
+    if (spec->routing[0] == '\0' || local[0] == '\0')
+        return true;
+    routing = side_routing_new(spec->routing, error);
+    for (size_t i = 0; routing != NULL && i < routing->gov.model_count && !there; i++)
+        there = strcmp(routing->gov.models[i].id, local) == 0;
+    if (routing != NULL && !there)
+        (void)side_fail(error, "local_model_id: the registry has no model '%s'", local);
+    side_routing_free(routing);
+    return there;
+}
+
 bool side_spec_env(struct side_spec *spec, const char *const *env, struct side_error *error)
 {
     char text[SIDE_UNIT_TEXT];
@@ -222,7 +240,7 @@ bool side_spec_env(struct side_spec *spec, const char *const *env, struct side_e
                              variables[i].name, SIDE_ENV, error))
             return false;
     }
-    return side_quality_env(&spec->quality, env, error);
+    return side_quality_env(&spec->quality, env, error) && local_model_is_there(spec, error);
 }
 
 /* ---- labels ------------------------------------------------------------------------------- */

@@ -232,7 +232,7 @@ static bool texts_read(const json_t *json, struct side_spec *spec)
 
 bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_error *error)
 {
-    int64_t on_exhausted, busy_wait, approval, unknown, profile;
+    int64_t on_exhausted, busy_wait, approval, unknown, profile = 0;
 
     side_spec_init(spec);
     for (unsigned dim = 0; dim < GOV_DIMS; dim++)
@@ -247,7 +247,8 @@ bool side_spec_parse(const json_t *json, struct side_spec *spec, struct side_err
         !number_read(json, "on_exhausted", SIDE_DENY, SIDE_PAUSE, &on_exhausted) ||
         !number_read(json, "busy_wait_ms", 0, INT64_MAX / 2, &busy_wait) ||
         !number_read(json, "approval_timeout_ms", 0, SIDE_WAIT_MOST_MS, &approval) ||
-        !number_read(json, "profile", 0, UINT8_MAX, &profile) ||
+        (json_object_get(json, "profile") != NULL && /* older kept runs have none */
+         !number_read(json, "profile", 0, UINT8_MAX, &profile)) ||
         (profile != 0 && side_profile_name((unsigned)profile) == NULL) ||
         !number_read(json, "unknown_model", SIDE_UNKNOWN_DENY, SIDE_UNKNOWN_CAP, &unknown) ||
         !side_quality_parse(json_object_get(json, "quality"), &spec->quality) ||

@@ -206,8 +206,6 @@ static const char *const later[] = {
     "cacert: f",
     "on_unavailable: deny",
     "providers: [ { name: openai, upstream: 'http://u' } ]",
-    "quality: { prefer_local_model: true }",
-    "quality: { local_model_id: llama3.2 }",
 };
 
 static void what_is_not_kept_is_not_accepted(void **state)

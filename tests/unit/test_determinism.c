@@ -67,6 +67,7 @@ static void triple_make(struct chance *chance, struct triple *out)
     out->rules.preset = (enum gov_quality)chance_below(chance, GOV_QUALITIES);
     out->rules.by_hand = chance_one_in(chance, 4);
     out->rules.chosen = (enum gov_quality)chance_below(chance, GOV_QUALITIES);
+    out->rules.prefer_local = chance_one_in(chance, 2);
     out->rules.warning_ppm = 10000 + (int64_t)chance_below(chance, 980000);
     out->rules.warning_pacing_ms = amount(chance);
     out->rules.hard_pacing_ms = amount(chance);

@@ -78,6 +78,12 @@ static void words_are_taken(void **state)
     (void)state;
     assert_true(read_one(&spec, "RUNTIME_BUDGET_DEFAULT_PROFILE=economy", &error));
     assert_int_equal(spec.quality.rules.preset, GOV_ECONOMY);
+    assert_true(read_one(&spec, "RUNTIME_BUDGET_PREFER_LOCAL_MODEL=1", &error));
+    assert_true(spec.quality.rules.prefer_local);
+    assert_true(read_one(&spec, "RUNTIME_BUDGET_PREFER_LOCAL_MODEL=off", &error));
+    assert_false(spec.quality.rules.prefer_local);
+    assert_true(read_one(&spec, "RUNTIME_BUDGET_LOCAL_MODEL_ID=llama3.2", &error));
+    assert_string_equal(spec.quality.local_model, "llama3.2");
 }
 
 static void what_does_not_parse_is_an_error_that_names_it(void **state)
@@ -100,8 +106,8 @@ static void what_does_not_parse_is_an_error_that_names_it(void **state)
         "HARD_PACING_MS=1s",
         "PROVIDER_COOLDOWN_MS=99999999999999999999",
         "DEFAULT_PROFILE=best",
-        "PREFER_LOCAL_MODEL=false", /* not supported */
-        "LOCAL_MODEL_ID=llama3.2",
+        "PREFER_LOCAL_MODEL=maybe",
+        "LOCAL_MODEL_ID=",
     };
 
     (void)state;
@@ -185,8 +191,14 @@ static void metering_alone_only_warns(void **state)
 
 static void it_arrives_as_it_was_sent(void **state)
 {
-    static const char *const names[] = {
-        "guards", "preset", "cooldown_ms", "warning_ppm", "warning_pacing_ms", "hard_pacing_ms"};
+    static const struct {
+        const char *name;
+        bool needed; /* the others are of younger versions */
+    } members[] = {
+        {"guards", true},       {"preset", true},         {"prefer_local", false},
+        {"cooldown_ms", true},  {"warning_ppm", true},    {"warning_pacing_ms", true},
+        {"local_model", false}, {"hard_pacing_ms", true},
+    };
     struct side_quality sent, got;
     json_t *json;
 
@@ -196,22 +208,24 @@ static void it_arrives_as_it_was_sent(void **state)
     sent.guards[1].on = true;
     sent.guards[2].tokens = 77;
     sent.rules.preset = GOV_ECONOMY;
+    sent.rules.prefer_local = true;
     sent.rules.warning_ppm = 123456;
     sent.rules.warning_pacing_ms = 1;
     sent.rules.hard_pacing_ms = 2;
     sent.cooldown_ms = 3;
+    (void)strcpy(sent.local_model, "llama");
     json = side_quality_json(&sent);
     assert_true(side_quality_parse(json, &got));
     assert_memory_equal(&sent, &got, sizeof sent);
-    for (size_t i = 0; i < COUNT(names); i++) {
+    for (size_t i = 0; i < COUNT(members); i++) {
         json_t *broken = json_deep_copy(json);
 
-        (void)json_object_set_new(broken, names[i], json_integer(-1));
+        (void)json_object_set_new(broken, members[i].name, json_integer(-1));
         if (side_quality_parse(broken, &got))
-            fail_msg("%s: -1 is taken", names[i]);
-        (void)json_object_del(broken, names[i]);
-        if (side_quality_parse(broken, &got))
-            fail_msg("%s: is not missed", names[i]);
+            fail_msg("%s: -1 is taken", members[i].name);
+        (void)json_object_del(broken, members[i].name);
+        if (side_quality_parse(broken, &got) == members[i].needed)
+            fail_msg("%s: missing", members[i].name);
         json_decref(broken);
     }
     json_decref(json);

@@ -133,6 +133,33 @@ static void recognises_providers_and_apis(void **state)
     }
 }
 
+static const struct {
+    const char *api, *provider, *endpoint;
+    bool want;
+} endpoints[] = {
+    {"chat.completions", "openai", "v1/chat/completions", true},
+    {"chat.completions", "openai", "v1/responses", false},
+    {"chat.completions", "openai", "v1/embeddings", false},
+    {"messages", "anthropic", "v1/messages", true},
+    {"chat.completions", "groq", "openai/v1/chat/completions", true},
+    {"api.chat", "ollama", "api/chat", true},
+    {"chat.completions", "ollama", "api/chat", false},
+    {"chat.completions", "openai", "models/of/ours", true}, /* nobody knows it */
+    {"chat.completions", "openai", NULL, true},
+};
+
+static void endpoints_are_of_an_api(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(endpoints); i++)
+        if (meter_api_may_be(meter_api_by_name(endpoints[i].api),
+                             meter_provider_by_name(endpoints[i].provider),
+                             endpoints[i].endpoint) != endpoints[i].want)
+            fail_msg("%s of %s at %s: not %d", endpoints[i].api, endpoints[i].provider,
+                     endpoints[i].endpoint != NULL ? endpoints[i].endpoint : "(none)",
+                     endpoints[i].want);
+}
+
 static void takes_the_configured_provider(void **state)
 {
     struct meter_target target = {.method = "POST", .host = "localhost", .path = MESS};
@@ -277,6 +304,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(recognises_providers_and_apis),
+        cmocka_unit_test(endpoints_are_of_an_api),
         cmocka_unit_test(takes_the_configured_provider),
         cmocka_unit_test(shapes_errors_like_the_provider),
         cmocka_unit_test(patterns_end_in_four_plain_bytes),

@@ -215,7 +215,7 @@ static const struct {
     {"busy_wait_ms", "9223372036854775807"},
     {"policy", "7"},
     {"profile", "4"},
-    {"profile", NULL},
+    {"profile", "null"},
     {"session", "\"0123456789012345678901234567890123456789012345678901234567890123\""},
     {"windows", "{}"},
     {"windows", WINDOW("2", "0", "0")},
@@ -265,6 +265,25 @@ static void a_description_that_is_not_whole_is_refused(void **state)
                      broken[i].value != NULL ? broken[i].value : "(not there)");
         json_decref(json);
     }
+}
+
+/* What has no member yet has none of it. */
+static void a_description_of_an_older_version_is_read(void **state)
+{
+    struct side_spec sent, got;
+    struct side_error error = {{0}};
+    json_t *json;
+
+    (void)state;
+    side_spec_init(&sent);
+    json = side_spec_json(&sent);
+    (void)json_object_del(json, "profile");
+    (void)json_object_del(json_object_get(json, "quality"), "prefer_local");
+    (void)json_object_del(json_object_get(json, "quality"), "local_model");
+    if (!side_spec_parse(json, &got, &error))
+        fail_msg("%s", error.text);
+    assert_true(same_spec(&sent, &got));
+    json_decref(json);
 }
 
 /* ---- words -------------------------------------------------------------------------------- */
@@ -399,6 +418,7 @@ int main(void)
         cmocka_unit_test(a_description_arrives_as_it_was_sent),
         cmocka_unit_test(a_finished_default_arrives_too),
         cmocka_unit_test(a_description_that_is_not_whole_is_refused),
+        cmocka_unit_test(a_description_of_an_older_version_is_read),
         cmocka_unit_test(amounts_have_words_and_json),
         cmocka_unit_test(durations_are_read_as_they_are_written),
         cmocka_unit_test(times_are_in_utc_to_the_millisecond),
