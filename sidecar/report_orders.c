@@ -89,7 +89,11 @@ static void turned_json(json_t *out, const struct store_event *event)
     side_json_set(out, "reason", TEXT_JSON(turned->reason));
     side_json_set(out, "actor", TEXT_JSON(turned->actor));
     side_json_set(out, "at", side_when_json(event->head.ts_ns));
-    side_json_set(out, "counters", json_pack("{s:o,s:o}", "spent", spent, "held", held));
+    side_json_set(out, "counters",
+                  turned->key.kind == GOV_RUN ? json_pack("{s:O,s:O}", "spent", spent, "held", held)
+                                              : json_null());
+    json_decref(spent);
+    json_decref(held);
 }
 
 static void override_json(json_t *out, const struct store_override *override)
