@@ -10,8 +10,7 @@ import sys
 def body_of(name):
     try:
         with open(name, "rb") as answer:
-            body = json.loads(answer.read())
-        return body.get("flyball") if isinstance(body, dict) else None
+            return json.loads(answer.read())
     except (OSError, ValueError):
         return None
 
@@ -26,5 +25,5 @@ for line in sys.stdin:
     for call, client in zip(calls, clients):
         said = client.communicate()[0].split()
         ends.append({"code": int(said[1]) if len(said) > 1 else 0, "curl": int(said[2]) if len(said) > 2 else client.returncode,
-                     "refusal": body_of(call["answer"])})
+                     "body": body_of(call["answer"])})
     print(json.dumps(ends), flush=True)
