@@ -10,7 +10,9 @@ static bool override_meets(const struct store_override *override, const struct s
 {
     struct store_scope_key named;
 
-    if (override->key.kind == GOV_GLOBAL || memcmp(&override->key, key, sizeof *key) == 0)
+    if (override->key.kind == GOV_GLOBAL ||
+        (override->key.kind == key->kind && /* in whichever window */
+         memcmp(override->key.id, key->id, sizeof key->id) == 0))
         return true;
     if (override->key.kind != GOV_SESSION || key->kind != GOV_RUN)
         return false;
