@@ -122,8 +122,7 @@ clean: ## remove build/
 UNIT      := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
 $(B)/tests/%: $(B)/tests/unit/%.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) -lcmocka -o $@
-$(B)/tests/test_top: LIBS += $(LIBS_top)
+	$(Q)$(CC) $(FLAGS) $(LDFLAGS) $^ $(LIBS) $(LIBS_top) -lcmocka -o $@
 $(B)/tests/test_strip: $(B)/shim/strip.o
 
 RUNS      := $(UNIT:%=run-%)
@@ -165,7 +164,7 @@ $(B)/replay: $(call objects,$(SRC_replay))
 # FLAVOUR=fuzz needs clang.
 $(B)/fuzz/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -fsanitize=fuzzer $(FLAGS) $(LDFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) -fsanitize=fuzzer $(FLAGS) $(LDFLAGS) $^ $(LIBS) $(LIBS_top) -o $@
 $(B)/fuzz/fuzz_strip: $(B)/shim/strip.o
 $(B)/fuzz/peer: $(B)/tests/fuzz/peer.o $(ARCHIVES)
 	@mkdir -p $(@D)
