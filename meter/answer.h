@@ -191,6 +191,9 @@ void answer_anthropic_buckets(const struct answer *answer, const struct meter_re
 /* Some count was reported, and not a row of zeros beside an answer: those are seen, and no answer
  * was made from nothing. */
 bool answer_counted(const struct answer *answer);
+/* Anything of an answer beside its figures, or of an error. Without it a whole document is no more
+ * than a promise: the name of what will be fetched later. */
+bool answer_says(const struct answer *answer);
 /* What a stream knows beside what the answer said. */
 struct answer_state {
     const struct meter_request *request;

@@ -141,9 +141,11 @@ static void speed_end(struct answer_reader *reader, uint8_t id, const struct sca
 
 static void status_end(struct answer_reader *reader, uint8_t id, const struct scan_value *value)
 {
+    static const char *const unfinished[] = {"queued", "in_progress", "starting", "processing"};
+
     (void)id;
-    if (scan_string_is(value, "queued") || scan_string_is(value, "in_progress"))
-        reader->event.pending = true;
+    for (size_t i = 0; i < COUNT_OF(unfinished); i++)
+        reader->event.pending |= scan_string_is(value, unfinished[i]);
 }
 
 static bool type_is(const struct scan_value *value, const struct answer_type *type)

@@ -474,17 +474,18 @@ const char *meter_warning_text(enum meter_warning bit);
 
 struct meter_usage {
     struct meter_reported reported;
-    bool usage_seen;      /* some count was reported */
-    bool complete;        /* the final one: the protocol's own end, or a whole body */
-    bool error;           /* an error answer, by status or by body */
-    bool billable;        /* false: an error known not to be billed, a read-only call */
-    bool output_begun;    /* some text of the answer has been seen */
-    bool streamed;        /* it came in events or elements; before any byte: it was asked for so */
-    bool strange;         /* what came is no answer of any kind that is known: a page, a fragment */
-    bool wordless;        /* a picture or sound: no text shows how much it is */
-    bool reasoned;        /* a part of it was reasoning, of which no more than a summary is shown */
-    unsigned warnings;    /* enum meter_warning bits */
-    enum meter_cost cost; /* what provider_cost_pusd is */
+    bool usage_seen;   /* some count was reported */
+    bool complete;     /* the final one: the protocol's own end, or a whole body */
+    bool error;        /* an error answer, by status or by body */
+    bool billable;     /* false: an error known not to be billed, a read-only call */
+    bool output_begun; /* some text of the answer has been seen */
+    bool streamed;     /* it came in events or elements; before any byte: it was asked for so */
+    bool strange;      /* what came is no answer of any kind that is known: a page, a fragment, or a
+                        * document of which nothing is an answer's, but for figures */
+    bool wordless;     /* a picture or sound: no text shows how much it is */
+    bool reasoned;     /* a part of it was reasoning, of which no more than a summary is shown */
+    unsigned warnings; /* enum meter_warning bits */
+    enum meter_cost cost;       /* what provider_cost_pusd is */
     int64_t provider_cost_pusd; /* of body or headers, a vendor's bill to the user included; -1 */
     enum meter_tier tier;       /* as served */
     bool regional;              /* ... in a region of the caller's choice */

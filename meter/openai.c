@@ -157,6 +157,8 @@ static const struct scan_path chat_paths[] = {
     CHAT_MESSAGE("choices[].delta", ANSWER_TEXT),
     CHAT_MESSAGE("choices[].message", ANSWER_TEXT_WHOLE),
     CHAT_USAGE("usage"),
+    {"data[]", SCAN_BEGIN, ANSWER_ITEM},           /* vectors */
+    {"results[]", SCAN_BEGIN, ANSWER_ITEM},        /* of moderation, of rankings */
     {"choices[].usage", SCAN_BEGIN, ANSWER_USAGE}, /* of Moonshot's streams */
     {"choices[].usage.prompt_tokens", SCAN_END, ANSWER_INPUT},
     {"choices[].usage.completion_tokens", SCAN_END, ANSWER_OUTPUT},

@@ -263,6 +263,7 @@ static const struct scan_path dashscope_paths[] = {
     {"input.messages[].content[].video", SCAN_END, REQUEST_REFERENCE},
     {"input.messages[].content[].audio", SCAN_END, REQUEST_REFERENCE},
     {"input.prompt", SCAN_TEXT, REQUEST_CONTENT},
+    {"input.url", SCAN_END, REQUEST_PLACE}, /* a file of nobody knows how many texts */
     {"input.query", SCAN_BEGIN | SCAN_END, REQUEST_QUERY},
     {"input.texts[]", SCAN_BEGIN | SCAN_END, REQUEST_DOCUMENT},
     {"input.documents[]", SCAN_BEGIN | SCAN_END, REQUEST_DOCUMENT},

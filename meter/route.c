@@ -203,7 +203,7 @@ static const struct {
     {PROVIDER_OPENAI, "POST", "*/uploads/*", API_FILES},
     {PROVIDER_OPENAI, "POST", "*/moderations", API_MODERATIONS},
     {PROVIDER_OPENAI, "POST", "*/batches", API_BATCHES},
-    {PROVIDER_OPENAI, "POST", "*/batches/*/cancel", API_READ},
+    {ANY, "POST", "*/batches/*/cancel", API_READ},
     {PROVIDER_OPENAI, "POST", "*/threads/*/messages", API_READ},
     {PROVIDER_OPENAI, "POST", "*/threads/*/runs/*/cancel", API_READ},
     {PROVIDER_OPENAI, "POST", "*/v1/threads", API_READ},
@@ -224,6 +224,7 @@ static const struct {
     {PROVIDER_BEDROCK, "POST", "*/retrieveAndGenerate", API_RETRIEVE_AND_GENERATE},
     {PROVIDER_MISTRAL, "POST", "*/files", API_FILES},
     {PROVIDER_MISTRAL, "POST", "*/moderations", API_MODERATIONS},
+    {PROVIDER_PERPLEXITY, "POST", "*/async/*", API_NONE}, /* its body is within another */
     {PROVIDER_COHERE, "POST", "*/v1/generate", API_COHERE_GENERATE},
     {PROVIDER_COHERE, "POST", "*/v1/embed", API_COHERE_EMBED},
     {PROVIDER_COHERE, "POST", "*/tokenize", API_READ},

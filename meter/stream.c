@@ -401,7 +401,9 @@ void meter_stream_usage(const struct meter_stream *stream, bool whole, struct me
     }
     answer_usage(&answer, stream->reader.adapter, &state, out);
     out->streamed = is_streamed(stream);
-    out->strange = stream->framing == FRAMING_OTHER && !stream->reader.adapter->opaque;
+    out->strange = stream->framing == FRAMING_JSON
+                       ? state.complete && !answer_says(&answer)
+                       : stream->framing == FRAMING_OTHER && !stream->reader.adapter->opaque;
 }
 
 /* ---- going on in the middle --------------------------------------------------------------- */

@@ -183,6 +183,16 @@ bool answer_counted(const struct answer *answer)
     return any;
 }
 
+bool answer_says(const struct answer *answer)
+{
+    bool any = answer->error || answer->ended || answer->ending || answer->output_begun ||
+               answer->made || answer->wordless;
+
+    for (unsigned i = 0; i < METER_COUNTS; i++)
+        any |= answer->counts[i] > 0;
+    return any;
+}
+
 static void buckets_fill(const struct answer *answer, const struct answer_adapter *adapter,
                          const struct answer_state *state, struct meter_usage *out)
 {

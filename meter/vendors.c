@@ -56,6 +56,7 @@ static const struct scan_path cohere_paths[] = {
     {"delta.finish_reason", SCAN_END, ANSWER_FINISH},
     {"tool_calls[].name", SCAN_TEXT | SCAN_END, ANSWER_TOOL},
     {"tool_calls[].parameters", SCAN_TEXT | SCAN_DEEP, ANSWER_TEXT},
+    {"results[]", SCAN_BEGIN, ANSWER_ITEM},
     BILLED_UNITS("meta"),
     BILLED_UNITS("response.meta"),
     BILLED_UNITS("delta.usage"),
@@ -89,6 +90,8 @@ static const struct scan_path ollama_paths[] = {
     {"done", SCAN_END, ANSWER_DONE},
     {"response", SCAN_TEXT, ANSWER_TEXT},
     {"thinking", SCAN_TEXT, ANSWER_TEXT},
+    {"embedding", SCAN_BEGIN, ANSWER_ITEM},
+    {"embeddings", SCAN_BEGIN, ANSWER_ITEM},
     {"message.content", SCAN_TEXT, ANSWER_TEXT},
     {"message.thinking", SCAN_TEXT, ANSWER_TEXT},
     {"message.tool_calls[].function.name", SCAN_TEXT | SCAN_END, ANSWER_TOOL},
@@ -195,6 +198,7 @@ static void no_buckets(const struct answer *answer, const struct meter_request *
 /* All strings are taken for text, so that an estimate has something to go by. */
 static const struct scan_path unknown_paths[] = {
     {"", SCAN_TEXT | SCAN_DEEP, ANSWER_TEXT},
+    {"status", SCAN_END, ANSWER_STATUS},
     {"error", SCAN_END, ANSWER_ERROR},
 };
 
