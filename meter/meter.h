@@ -170,6 +170,7 @@ struct meter_request {
     enum meter_kind kind;
     char model[METER_MODEL_MAX]; /* as asked for; "" when the request names none */
     bool stream;
+    bool stream_open; /* whether it is one is not plainly said: it may come as one all the same */
     bool context_window; /* the body refers to content it does not carry: hold the whole window */
     bool unbounded;      /* billed for what no price and no figure of the request bounds */
     bool several;        /* inputs that have a window each: no window bounds all of them */

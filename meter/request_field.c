@@ -91,6 +91,7 @@ static void stream_end(struct request_read *read, const struct scan_value *value
 
     request_mark(read, value);
     read->out->stream = by_path || (value->type == SCAN_TRUE && !read->stream_said);
+    read->out->stream_open |= request_given(value);
     read->stream_said = true;
 }
 

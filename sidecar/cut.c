@@ -38,10 +38,29 @@ static void send_cut(const struct side_call *call)
     free(event);
 }
 
+/* By what comes, whatever was asked for: by its headers, or by its bytes. */
+static bool is_stream(const struct side_call *call)
+{
+    struct meter_usage *usage;
+    bool streamed = call->request.stream || call->has_events;
+
+    if (streamed || call->stream == NULL)
+        return streamed;
+    usage = malloc(sizeof *usage);
+    if (usage == NULL)
+        return false;
+    meter_stream_usage(call->stream, false, usage);
+    streamed = usage->streamed;
+    free(usage);
+    return streamed;
+}
+
 void side_call_cut(struct side_call *call)
 {
-    if (!call->cut || call->phase != SIDE_HELD || call->conn == NULL || call->status == 0)
+    if (call->cut != SIDE_CUT_WANTED || call->phase != SIDE_HELD || call->conn == NULL ||
+        call->status == 0 || !is_stream(call))
         return;
+    call->cut = SIDE_CUT_SENT;
     send_cut(call);
     if (call->socket >= 0)
         (void)shutdown(call->socket, SHUT_RDWR);
@@ -59,8 +78,9 @@ static bool is_of(const struct side_call *call, const struct side_run *run)
 void side_calls_cut(struct side *side, const struct side_run *run)
 {
     for (struct side_call *call = side->calls; call != NULL; call = call->next)
-        if (call->phase == SIDE_HELD && call->request.stream && !call->cut && is_of(call, run)) {
-            call->cut = true;
+        if (call->phase == SIDE_HELD && call->cut == SIDE_CUT_NOT && !call->read_only &&
+            is_of(call, run)) {
+            call->cut = SIDE_CUT_WANTED;
             side_call_cut(call);
         }
 }

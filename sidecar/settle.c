@@ -142,6 +142,7 @@ bool side_call_data(struct side_call *call, struct wire_reader *r)
     if (meter_stream_feed(call->stream, r->at, r->left) == METER_NOMEM)
         call->stream_lost = true;
     call->fed += r->left;
+    side_call_cut(call);
     acknowledge(call);
     return true;
 }

@@ -429,8 +429,12 @@ struct side_call {
     bool priced, read_only;
     int64_t admitted_ns, admitted_ms;
     bool sent;
-    int socket;           /* the connection of a stream; -1: none */
-    bool cut;             /* its stream is to end, as soon as there is one */
+    int socket; /* the connection of a stream; -1: none */
+    enum {
+        SIDE_CUT_NOT,
+        SIDE_CUT_WANTED, /* if a stream comes, it is to end */
+        SIDE_CUT_SENT
+    } cut;
     bool by_lines;        /* its answer's events are lines */
     bool has_events;      /* the framing of its answer is known */
     int64_t sent_mono_ms; /* monotonic */

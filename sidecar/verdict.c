@@ -380,9 +380,10 @@ static void tell_rewritten(struct side_call *call, const struct rewriting *made)
     }
     wire_begin(&w, frame, sizeof frame, WIRE_VERDICT);
     wire_put_number(&w, WIRE_DECISION, WIRE_ADMITTED);
-    wire_put_number(&w, WIRE_FLAGS,
-                    (made->rewrite.ask_usage ? WIRE_STRIP_USAGE : 0) |
-                        (call->request.stream ? WIRE_WANTS_SOCKET : 0));
+    wire_put_number(
+        &w, WIRE_FLAGS,
+        (made->rewrite.ask_usage ? WIRE_STRIP_USAGE : 0) |
+            (call->request.stream || call->request.stream_open ? WIRE_WANTS_SOCKET : 0));
     if (made->fd >= 0)
         wire_put_number(&w, WIRE_BODY_BYTES, made->bytes);
     send_verdict(call, &w, made->fd);

@@ -177,11 +177,11 @@ received() {
     grep -cE -e "^request .*${1:-}" "$W/replay.log"
 }
 
-# The file of an exchange: of the corpus by its id, else as given.
+# The file of an exchange: as given, or by its id, a derived one or of the corpus.
 exchange_file() {
     case $1 in
     */*) echo "$1" ;;
-    *) ls "$TOP"/tests/corpus/*/"$1.json" ;;
+    *) ls "$W/$1.json" 2> /dev/null || ls "$TOP"/tests/corpus/*/"$1.json" ;;
     esac
 }
 
