@@ -181,9 +181,26 @@ void gov_direct(const struct gov_standing *standing, struct gov_directive *out)
     out->pacing_ms = pacing_ms[out->severity];
 }
 
+void gov_block_tier(const struct gov_routing *routing, const char *provider, unsigned tier,
+                    const char *but, struct gov_directive *out)
+{
+    if ((out->actions & GOV_TIGHTENING) == 0)
+        return;
+    for (size_t i = 0; i < routing->model_count; i++) {
+        const struct gov_model *model = &routing->models[i];
+
+        if (model->tier != tier || strcmp(model->provider, provider) != 0 ||
+            strcmp(model->id, but) == 0 || out->blocked_model_count == GOV_BLOCKED_MODELS)
+            continue;
+        memcpy(out->blocked_models[out->blocked_model_count++], model->id,
+               strnlen(model->id, GOV_MODEL_TEXT - 1));
+    }
+}
+
 bool gov_directive_differs(const struct gov_directive *a, const struct gov_directive *b)
 {
     return a->severity != b->severity || a->quality != b->quality || a->actions != b->actions ||
            a->pacing_ms != b->pacing_ms || a->blocked_count != b->blocked_count ||
-           memcmp(a->blocked, b->blocked, sizeof a->blocked) != 0;
+           memcmp(a->blocked, b->blocked, sizeof a->blocked) != 0 ||
+           memcmp(a->blocked_models, b->blocked_models, sizeof a->blocked_models) != 0;
 }

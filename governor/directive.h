@@ -12,6 +12,7 @@
 #define FLYBALL_DIRECTIVE_H
 
 #include "governor/governor.h"
+#include "governor/route.h"
 
 /* Stored in the ledger, as are the next two: numbers are stable, append only. */
 #define GOV_SEVERITY_MAP(X)                                                                        \
@@ -82,7 +83,8 @@ struct gov_standing {
     int64_t now_ms;       /* wall clock */
 };
 
-#define GOV_BLOCKED_MAX 16u
+#define GOV_BLOCKED_MAX    16u
+#define GOV_BLOCKED_MODELS 4u
 
 struct gov_directive {
     enum gov_severity severity;
@@ -91,6 +93,8 @@ struct gov_directive {
     int64_t pacing_ms;
     unsigned blocked_count;
     char blocked[GOV_BLOCKED_MAX][GOV_PROVIDER_TEXT]; /* providers, in order of name */
+    unsigned blocked_model_count; /* of the call's provider, in the registry's order */
+    char blocked_models[GOV_BLOCKED_MODELS][GOV_MODEL_TEXT];
     unsigned reason_count;
     enum gov_reason reasons[GOV_CODES_MAX];
     bool full;             /* the call's provider is at a guardrail of its own */
@@ -101,6 +105,10 @@ struct gov_directive {
 
 /* Fills *out, all of its bytes. */
 void gov_direct(const struct gov_standing *standing, struct gov_directive *out);
+/* Where the fallback is tightened: blocks the models of a call's provider in the tier of the one
+ * that it asks for, the first GOV_BLOCKED_MODELS of them, not the one named but ("": all). */
+void gov_block_tier(const struct gov_routing *routing, const char *provider, unsigned tier,
+                    const char *but, struct gov_directive *out);
 /* Whether they differ in what a person would call a change; the time is none. */
 bool gov_directive_differs(const struct gov_directive *a, const struct gov_directive *b);
 

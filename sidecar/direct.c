@@ -47,6 +47,7 @@ static void transition_fill(const struct gov_directive *directive, bool by_hand,
     out->pacing_ms = directive->pacing_ms;
     out->blocked_count = (uint8_t)directive->blocked_count;
     memcpy(out->blocked, directive->blocked, sizeof out->blocked);
+    memcpy(out->models, directive->blocked_models, sizeof out->models);
     out->reason_count = (uint8_t)directive->reason_count;
     for (unsigned i = 0; i < directive->reason_count; i++)
         out->reasons[i] = (uint16_t)directive->reasons[i];
@@ -96,6 +97,9 @@ static enum store_err direct(struct side_book *book, struct side_op *op,
     rules.chosen = (enum gov_quality)book->direct.quality;
     standing.cooldown_count = side_cooldowns_of(&book->direct, cooldowns);
     gov_direct(&standing, &op->directive);
+    if (op->candidate_count > 0)
+        gov_block_tier(&op->run->routing->gov, op->about.provider, op->candidates[0].tier,
+                       rules.prefer_local ? op->run->spec.quality.local_model : "", &op->directive);
     return STORE_OK;
 }
 

@@ -48,15 +48,17 @@ json_t *side_directive_json(const struct gov_directive *directive, const char *v
 
     for (unsigned i = 0; i < directive->reason_count; i++)
         (void)json_array_append_new(reasons, json_string(gov_reason_text(directive->reasons[i])));
-    return json_pack("{s:s,s:s,s:s,s:o,s:I,s:o,s:[],s:s?,s:s?,s:o,s:o}", "verdict", verdict,
-                     "severity", gov_severity_name(directive->severity), "profile",
-                     gov_quality_name(directive->quality), "actions",
-                     actions_json(directive->actions), "pacing_delay_ms",
-                     (json_int_t)directive->pacing_ms, "blocked_providers",
-                     names_json(directive->blocked[0], GOV_PROVIDER_TEXT, directive->blocked_count),
-                     "blocked_models", "model", model, "reason",
-                     directive->reason_count > 0 ? gov_reason_text(directive->reasons[0]) : NULL,
-                     "reasons", reasons, "evaluated_at", ms_json(directive->evaluated_ms));
+    return json_pack(
+        "{s:s,s:s,s:s,s:o,s:I,s:o,s:o,s:s?,s:s?,s:o,s:o}", "verdict", verdict, "severity",
+        gov_severity_name(directive->severity), "profile", gov_quality_name(directive->quality),
+        "actions", actions_json(directive->actions), "pacing_delay_ms",
+        (json_int_t)directive->pacing_ms, "blocked_providers",
+        names_json(directive->blocked[0], GOV_PROVIDER_TEXT, directive->blocked_count),
+        "blocked_models",
+        names_json(directive->blocked_models[0], GOV_MODEL_TEXT, directive->blocked_model_count),
+        "model", model, "reason",
+        directive->reason_count > 0 ? gov_reason_text(directive->reasons[0]) : NULL, "reasons",
+        reasons, "evaluated_at", ms_json(directive->evaluated_ms));
 }
 
 json_t *side_admitted_json(const struct store_admission *admission)
@@ -79,9 +81,9 @@ static void transition_json(json_t *out, const struct store_transition *transiti
     side_json_set(out, "actions", actions_json(transition->actions));
     side_json_set(out, "blocked_providers",
                   names_json(transition->blocked[0], GOV_PROVIDER_TEXT, transition->blocked_count));
-    side_json_set(out, "blocked_models",
-                  names_json(transition->models[0], sizeof transition->models[0],
-                             sizeof transition->models / sizeof transition->models[0]));
+    side_json_set(
+        out, "blocked_models",
+        names_json(transition->models[0], sizeof transition->models[0], GOV_BLOCKED_MODELS));
     side_json_set(out, "pacing_delay_ms", json_integer((json_int_t)transition->pacing_ms));
     side_json_set(out, "reasons", side_reasons_json(transition->reasons, transition->reason_count));
     side_json_set(out, "reason",

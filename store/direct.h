@@ -41,7 +41,7 @@ struct store_transition {
     int64_t pacing_ms;
     uint16_t reasons[GOV_CODES_MAX];
     char blocked[GOV_BLOCKED_MAX][GOV_PROVIDER_TEXT];
-    char models[4][96]; /* that are not to be asked for; this version names none: all zero */
+    char models[GOV_BLOCKED_MODELS][GOV_MODEL_TEXT]; /* "": no more of them */
     char actor[32];
     char reason[192];
 };

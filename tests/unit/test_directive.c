@@ -240,8 +240,45 @@ static void what_differs_is_told(void **state)
     (void)strcpy(after.blocked[0], "openai");
     assert_true(gov_directive_differs(&before, &after));
     after = before;
+    (void)strcpy(after.blocked_models[0], "gpt-5");
+    assert_true(gov_directive_differs(&before, &after));
+    after = before;
     after.quality = GOV_ECONOMY;
     assert_true(gov_directive_differs(&before, &after));
+}
+
+/* In the registry's order, and no more than there is room for. */
+static void a_tier_is_blocked_at_a_guardrail(void **state)
+{
+    static const struct gov_model models[] = {
+        {1, "b", "openai", NULL}, {0, "x", "openai", NULL}, {1, "y", "anthropic", NULL},
+        {1, "a", "openai", NULL}, {1, "c", "openai", NULL}, {1, "d", "openai", NULL},
+        {1, "e", "openai", NULL},
+    };
+    const struct gov_routing routing = {.models = models, .model_count = COUNT(models)};
+    struct gov_scope scope = scope_of(GOV_GLOBAL);
+    struct gov_directive got;
+
+    (void)state;
+    limit_set(&scope, GOV_STEPS, 10, GOV_HARD_STOP, 9, 0);
+    scope.guard[GOV_STEPS] = true;
+    got = direct(&usual, &scope, 1);
+    gov_block_tier(&routing, "openai", 1, "", &got);
+    assert_int_equal(got.blocked_model_count, 0); /* a warning */
+    scope.spent[GOV_STEPS] = 10;
+    got = direct(&usual, &scope, 1);
+    assert_int_equal(got.blocked_model_count, 0);
+    gov_block_tier(&routing, "openai", 1, "", &got);
+    assert_int_equal(got.blocked_model_count, GOV_BLOCKED_MODELS);
+    for (unsigned i = 0; i < GOV_BLOCKED_MODELS; i++)
+        assert_int_equal(got.blocked_models[i][0], "bacd"[i]);
+    got = direct(&usual, &scope, 1);
+    gov_block_tier(&routing, "openai", 0, "", &got);
+    assert_int_equal(got.blocked_model_count, 1);
+    assert_string_equal(got.blocked_models[0], "x");
+    got = direct(&usual, &scope, 1);
+    gov_block_tier(&routing, "openai", 0, "x", &got);
+    assert_int_equal(got.blocked_model_count, 0);
 }
 
 /* As if others were in flight: half of what is free, but never below the smallest form. */
@@ -297,6 +334,7 @@ int main(void)
         cmocka_unit_test(a_provider_at_its_guardrail_is_blocked),
         cmocka_unit_test(a_cooldown_is_what_the_provider_says),
         cmocka_unit_test(what_differs_is_told),
+        cmocka_unit_test(a_tier_is_blocked_at_a_guardrail),
         cmocka_unit_test(economy_takes_half),
         cmocka_unit_test(every_name_is_found_again),
     };
