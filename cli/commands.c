@@ -137,9 +137,9 @@ const struct cli_command cli_commands[] = {
     {"approvals", "the runs that wait for a person's word", cli_order,
      "usage: flyball approvals [--json]\n"
      "\n"
-     "Lists the questions that are open: a limit with the policy approval_required is used up, "
-     "and\n"
-     "the call that needs more is held until somebody answers, or until its time is up.\n"
+     "Lists the questions that are open: a limit with the policy approval_required is used up, or\n"
+     "the task of a run was routed so that a person has to say yes; the call that asks is held\n"
+     "until somebody answers, or until its time is up.\n"
      "\n"
      "  --json          one JSON object a line\n"},
     {"approve", "let a run that asks go on", cli_order,

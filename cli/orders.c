@@ -266,17 +266,23 @@ static void print_question(const json_t *answer)
                  text_of(answer, "run_id"),
                  (long long)json_integer_value(json_object_get(answer, "waiting_calls")),
                  text_of(answer, "expires_at"));
-    print_amounts(json_object_get(answer, "limits"), "");
-    (void)printf("; suggested: ");
-    print_amounts(json_object_get(answer, "suggested_extension"), "+");
+    if (json_is_string(json_object_get(answer, "task_class"))) {
+        (void)printf("its task requires approval: %s", text_of(answer, "task_class"));
+    } else {
+        print_amounts(json_object_get(answer, "limits"), "");
+        (void)printf("; suggested: ");
+        print_amounts(json_object_get(answer, "suggested_extension"), "+");
+    }
     (void)printf("\n");
 }
 
 static void print_answer(const json_t *answer)
 {
+    bool has_amounts = json_object_size(json_object_get(answer, "extensions")) > 0;
+
     (void)printf("%s: run %s ", text_of(answer, "decision"), text_of(answer, "run_id"));
     if (strcmp(text_of(answer, "decision"), "approved") == 0) {
-        (void)printf("goes on, ");
+        (void)printf("goes on%s", has_amounts ? ", " : "");
         print_amounts(json_object_get(answer, "extensions"), "+");
     } else {
         (void)printf("is cancelled");

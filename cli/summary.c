@@ -57,6 +57,7 @@ static void tell_state(const json_t *json, struct launch_word *word_out)
     const char *state = json_string_value(json_object_get(json, "state"));
     const json_t *question = json_object_get(json, "question");
     const char *id = json_string_value(json_object_get(question, "checkpoint_id"));
+    const char *task = json_string_value(json_object_get(question, "task_class"));
     bool paused = state != NULL && strcmp(state, gov_state_name(GOV_PAUSED)) == 0;
 
     word_out->turned = true;
@@ -67,10 +68,11 @@ static void tell_state(const json_t *json, struct launch_word *word_out)
         word_out->limits[dim] = json_integer_value(
             json_object_get(json_object_get(json, "limits"), gov_dim_name((enum gov_dim)dim)));
     if (id != NULL)
-        (void)fprintf(stderr,
-                      "flyball: the run is paused; `flyball approve %s` or `flyball deny %s`, in "
-                      "another shell\n",
-                      id, id);
+        (void)fprintf(
+            stderr,
+            "flyball: the run is paused%s%s; `flyball approve %s` or `flyball deny %s`, in "
+            "another shell\n",
+            task != NULL ? ", its task requires approval: " : "", task != NULL ? task : "", id, id);
     else
         (void)fprintf(stderr, "flyball: the run is %s\n", state != NULL ? state : "");
 }

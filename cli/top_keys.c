@@ -204,8 +204,14 @@ static json_t *approve(struct top_model *model)
     enum gov_dim dim = gov_dim_by_name(top_text(asked, "exhausted_dimension"));
     char given[SIDE_AMOUNT_TEXT];
 
-    if (asked == NULL || dim == GOV_DIMS)
+    if (asked == NULL)
         return NULL;
+    if (dim == GOV_DIMS) { /* about a task: there is nothing to add */
+        ask(model, TOP_ASKS_REASON, decision("approve", asked), "",
+            "approve %.*s, whose task is %s: why? (may be left empty)", TOP_SHORT,
+            top_text(asked, "run_id"), top_text(asked, "task_class"));
+        return NULL;
+    }
     given_amount(dim, suggests, given);
     ask(model, TOP_ASKS_AMOUNT, decision("approve", asked), given, "approve %.*s: %s + ? (%s)",
         TOP_SHORT, top_text(asked, "run_id"), gov_dim_name(dim), side_amount_expected(dim));

@@ -231,6 +231,8 @@ static void approvals_row(const struct showing *showing, size_t i, struct top_li
         top_format(line, "asks for %s more %s, beyond %s",
                    amount_in(json_object_get(asked, "suggested_extension"), dim, more), name,
                    amount_in(json_object_get(asked, "limits"), dim, limit));
+    else
+        top_format(line, "has a task that needs a yes: %s", top_text(asked, "task_class"));
     if (strcmp(scope, "run") != 0)
         top_format(line, " (%s)", scope);
     top_format(line, "; %lld waiting, until %s", number_of(asked, "waiting_calls"),

@@ -149,7 +149,8 @@ const char *gov_whose(enum gov_scope_kind kind, enum gov_window window, char out
     X(GOV_REASON_NO_MODELS_4, 42, "no_models_in_tier:T4")                                          \
     X(GOV_REASON_NO_TIER, 43, "budget_exhausted")                                                  \
     X(GOV_REASON_DECISION_LOG, 44, "decision_log_failure")                                         \
-    X(GOV_REASON_MODEL_BLOCKED, 45, "model_blocked")
+    X(GOV_REASON_MODEL_BLOCKED, 45, "model_blocked")                                               \
+    X(GOV_REASON_TASK_ASKS, 46, "requires_approval")
 enum gov_reason {
 #define X(name, number, text) name = number,
     GOV_REASON_MAP(X)

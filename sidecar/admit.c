@@ -39,6 +39,8 @@ static enum store_err admit(struct side_book *book, struct side_op *op,
         event->admission.flags |= STORE_CLAMPED;
     if (op->directive.severity != GOV_OK)
         event->admission.flags |= STORE_WARNED;
+    if (op->reviewed)
+        event->admission.flags |= STORE_REVIEWED;
     if (scopes->overridden)
         event->admission.flags |= STORE_OVERRIDDEN;
     side_route_admitted(op, &event->admission);
@@ -121,6 +123,8 @@ static enum store_err decide(struct side_book *book, struct side_op *op, struct 
     do
         err = decide_once(book, op, scopes);
     while (err == STORE_OK && side_route_next(op, scopes));
+    if (err == STORE_OK)
+        err = side_task_ask(book, op, scopes);
     if (err == STORE_OK)
         err = side_direct_tell(book, op);
     return err == STORE_OK ? side_route_tell(book, op) : err;
@@ -373,7 +377,7 @@ static enum store_err apply_word(struct side_book *book, struct side_op *op)
     case SIDE_OP_SELECTED:
         op->event.head.type = STORE_SELECTED;
         op->event.head.ts_ns = side_now_ns();
-        return store_append(book->store, &op->event, sizeof op->event.selected);
+        return store_select(book->store, &op->event, op->lifts);
     default:
         return side_cool(book, op);
     }

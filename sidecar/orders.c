@@ -81,6 +81,51 @@ static void done_telling(struct side *side, struct side_op *op)
     side_op_free(op);
 }
 
+enum store_err side_task_ask(struct side_book *book, struct side_op *op,
+                             const struct side_scopes *scopes)
+{
+    bool may_go = op->verdict.outcome == GOV_ADMIT || op->verdict.outcome == GOV_WAIT;
+
+    if ((op->event.admission.flags & STORE_READ_ONLY_CALL) != 0)
+        return STORE_OK;
+    for (unsigned i = 0; i < scopes->count && may_go; i++) {
+        const struct side_run *run = scopes->runs[i];
+        struct store_task task;
+        struct store_run row = {0};
+        enum store_err err;
+
+        if (run == NULL || run->spec.task[0] == '\0' || run->spec.meter_only)
+            continue;
+        err = store_task_get(book->store, run->spec.task, &task);
+        if (err == STORE_OK)
+            err = store_run_get(book->store, run->id, &row);
+        if (err != STORE_OK && err != STORE_NOT_FOUND)
+            return err;
+        if (err == STORE_NOT_FOUND || row.task_approved != 0)
+            continue;
+        op->verdict = (struct gov_verdict){
+            .outcome = GOV_ASK,
+            .finding = {.count = 1, .reasons = {GOV_REASON_TASK_ASKS}, .scope = i, .dim = GOV_DIMS},
+        };
+        return STORE_OK;
+    }
+    return STORE_OK;
+}
+
+static enum store_err classify(struct side_book *book, const struct side_run *run,
+                               struct store_asked *out)
+{
+    struct store_task task;
+    enum store_err err = store_task_get(book->store, run->spec.task, &task);
+
+    if (err != STORE_OK)
+        return err;
+    out->risk = task.risk;
+    out->complexity = task.complexity;
+    out->governance = task.governance;
+    return STORE_OK;
+}
+
 static enum store_err question_append(struct side_book *book, const struct side_op *op,
                                       const struct side_run *run, const struct side_scopes *scopes)
 {
@@ -98,7 +143,9 @@ static enum store_err question_append(struct side_book *book, const struct side_
         event->asked.limit[dim] = scopes->gov[scope].limits[dim].amount;
         event->asked.suggested[dim] = op->verdict.suggested[dim];
     }
-    err = store_turn(book->store, event);
+    err = event->asked.dim == GOV_DIMS ? classify(book, run, &event->asked) : STORE_OK;
+    if (err == STORE_OK)
+        err = store_turn(book->store, event);
     free(event);
     return err;
 }
@@ -111,6 +158,7 @@ enum store_err side_ask(struct side_book *book, struct side_op *op,
     enum store_err err;
 
     op->asking = run;
+    op->reviewed = op->reviewed || scopes->row.state != GOV_PAUSED || scopes->row.asked_seq != 0;
     if (scopes->row.state == GOV_PAUSED)
         return STORE_OK; /* by hand, or the question is asked already */
     run = scopes->runs[op->verdict.finding.scope];
@@ -258,6 +306,8 @@ static void denied_reasons(const struct store_asked *asked, struct store_answere
 {
     out->reasons[out->reason_count++] =
         out->answer == STORE_DENIED ? GOV_REASON_DENIED : GOV_REASON_APPROVAL_TIMEOUT;
+    if (asked->dim == GOV_DIMS)
+        out->reasons[out->reason_count++] = GOV_REASON_TASK_ASKS;
     for (unsigned dim = 0; dim < GOV_DIMS && out->reason_count < GOV_CODES_MAX; dim++) {
         uint16_t reason =
             (uint16_t)gov_reason_of((enum gov_scope_kind)asked->key.kind,

@@ -38,6 +38,10 @@ bool side_scope_limits(const struct store_override *overrides, unsigned count,
  * run goes on. An operation of kinds ANSWER, EXTEND, TURN, OVERRIDE. */
 enum store_err side_ask(struct side_book *book, struct side_op *op,
                         const struct side_scopes *scopes, bool *durable_out);
+/* Where a call might go, but the task of its run, or of one around it, was routed so that a person
+ * has to say yes, and nobody has said so to that run: the verdict becomes GOV_ASK. */
+enum store_err side_task_ask(struct side_book *book, struct side_op *op,
+                             const struct side_scopes *scopes);
 enum store_err side_withdraw(struct side_book *book, struct side_op *op,
                              const struct side_run *run);
 enum store_err side_asks_no_more(struct side_book *book, struct side_op *op,

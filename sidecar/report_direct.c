@@ -64,9 +64,11 @@ json_t *side_directive_json(const struct gov_directive *directive, const char *v
 json_t *side_admitted_json(const struct store_admission *admission)
 {
     return json_pack("{s:s,s:s,s:s,s:o,s:I}", "verdict",
-                     admission->requested_model[0] != '\0' ? "downgrade" : "admit", "severity",
-                     gov_severity_name((enum gov_severity)admission->severity), "profile",
-                     gov_quality_name((enum gov_quality)admission->quality), "actions",
+                     (admission->flags & STORE_REVIEWED) != 0 ? "approve"
+                     : admission->requested_model[0] != '\0'  ? "downgrade"
+                                                              : "admit",
+                     "severity", gov_severity_name((enum gov_severity)admission->severity),
+                     "profile", gov_quality_name((enum gov_quality)admission->quality), "actions",
                      actions_json(admission->actions), "pacing_delay_ms",
                      (json_int_t)admission->pacing_ms);
 }

@@ -22,15 +22,31 @@ static json_t *scope_json(const struct store_scope_key *key)
     return json_string(gov_scope_name((enum gov_scope_kind)key->kind));
 }
 
+static json_t *dim_json(uint8_t dim)
+{
+    return dim < GOV_DIMS ? json_string(gov_dim_name((enum gov_dim)dim)) : json_null();
+}
+
 void side_asked_json(json_t *out, const struct store_event *event)
 {
     const struct store_asked *asked = &event->asked;
-    enum gov_dim dim = asked->dim < GOV_DIMS ? (enum gov_dim)asked->dim : GOV_STEPS;
+    bool of_limit = asked->dim < GOV_DIMS;
+    enum gov_dim dim = (enum gov_dim)asked->dim;
+    enum gov_reason reason = of_limit ? gov_reason_of((enum gov_scope_kind)asked->key.kind,
+                                                      (enum gov_window)asked->key.window, dim)
+                                      : GOV_REASON_TASK_ASKS;
 
     side_json_set(out, "checkpoint_id", side_id_json(asked->checkpoint_id));
-    side_json_set(out, "exhausted_dimension", json_string(gov_dim_name(dim)));
+    side_json_set(out, "reason", json_string(gov_reason_text(reason)));
+    side_json_set(out, "task_class",
+                  of_limit ? json_null()
+                           : json_sprintf("risk=%s,complexity=%s%s", gov_risk_name(asked->risk),
+                                          gov_complexity_name(asked->complexity),
+                                          asked->governance ? ",governance" : ""));
+    side_json_set(out, "exhausted_dimension", dim_json(asked->dim));
     side_json_set(out, "scope", scope_json(&asked->key));
-    side_json_set(out, "consumed", side_amount_json(dim, asked->consumed[dim]));
+    side_json_set(out, "consumed",
+                  of_limit ? side_amount_json(dim, asked->consumed[dim]) : json_null());
     side_json_set(out, "limits", side_amounts_json(asked->limit));
     side_json_set(out, "suggested_extension", side_amounts_json(asked->suggested));
     side_json_set(out, "expires_at", side_when_json(asked->expires_ns));
@@ -54,7 +70,7 @@ static void answered_json(json_t *out, const struct store_answered *answered)
     side_json_set(
         out, "decision",
         json_string(answered->answer <= STORE_WITHDRAWN ? words[answered->answer] : NULL));
-    side_json_set(out, "dimension", json_string(gov_dim_name((enum gov_dim)answered->dim)));
+    side_json_set(out, "dimension", dim_json(answered->dim));
     side_json_set(out, "additional", json_null());
     side_json_set(out, "approved_by", json_null());
     side_json_set(out, "actor", TEXT_JSON(answered->actor));

@@ -195,7 +195,8 @@ enum store_err side_route_tell(struct side_book *book, struct side_op *op)
     struct store_event *event;
     enum store_err err = STORE_OK;
 
-    if (op->candidate_count == 0 || op->verdict.outcome == GOV_WAIT)
+    if (op->candidate_count == 0 || op->verdict.outcome == GOV_WAIT ||
+        op->verdict.outcome == GOV_ASK)
         return STORE_OK;
     event = calloc(1, sizeof *event);
     if (event == NULL)

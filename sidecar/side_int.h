@@ -295,6 +295,8 @@ struct side_op {
     int64_t patience_ms;
     const struct side_run *asking; /* it waits for a person's word on this run; NULL: it does not */
     bool asked;                    /* it did until now */
+    bool reviewed;                 /* a question stood while it did */
+    bool lifts;                    /* SIDE_OP_SELECTED: see store_select */
     bool cancelled;
     bool repeated;      /* answered from memory */
     int refused_status; /* the HTTP status of a refusal that is final */

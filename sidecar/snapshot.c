@@ -206,8 +206,25 @@ static unsigned scopes_read(const struct looking *at, const struct side_run *run
     return count;
 }
 
-static const char *verdict_of(const struct side_run *run, const struct gov_directive *directive)
+/* As side_task_ask has it. */
+static bool task_asks(struct store_view *view, const struct side_run *run)
 {
+    struct store_task task;
+    struct store_run row;
+
+    for (; run != NULL; run = run->parent)
+        if (run->spec.task[0] != '\0' && !run->spec.meter_only &&
+            store_view_task(view, run->spec.task, &task) == STORE_OK &&
+            store_view_run(view, run->id, &row) == STORE_OK && row.task_approved == 0)
+            return true;
+    return false;
+}
+
+static const char *verdict_of(struct store_view *view, const struct side_run *run,
+                              const struct gov_directive *directive)
+{
+    if (task_asks(view, run))
+        return "approve";
     if (directive->severity != GOV_HARD_LIMIT || run->spec.meter_only)
         return "admit";
     return run->routing != NULL ? "downgrade" : "deny";
@@ -233,7 +250,7 @@ static json_t *directive_json(const struct snapshot *snapshot, const struct stor
     standing.cooldown_count = side_cooldowns_of(direct, cooldowns);
     standing.scope_count = scopes_read(&snapshot->at, run, row, now_ns, scopes);
     gov_direct(&standing, &directive);
-    return side_directive_json(&directive, verdict_of(run, &directive), NULL);
+    return side_directive_json(&directive, verdict_of(snapshot->at.view, run, &directive), NULL);
 }
 
 /* ---- blocked providers -------------------------------------------------------------------- */

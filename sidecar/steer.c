@@ -176,6 +176,8 @@ void side_begin_selected(struct side_query *query, struct store_view *view)
         side_conn_done(query->conn, 2, "that is no selection");
         return;
     }
+    op->lifts = member(query, "actor") == NULL && /* not an escalation */
+                !side_run_above(query->conn->side, query->conn->pid);
     out = &op->event.selected;
     out->tier = (uint8_t)gov_tier_by_name(tier);
     out->risk = (uint8_t)gov_risk_by_name(risk);

@@ -74,6 +74,16 @@ struct store_selected {
 };
 _Static_assert(sizeof(struct store_selected) == 808, "stored");
 
+/* The last decision on a task, where it was that a person has to say yes: kept beside the chain,
+ * and not forgotten with its record. */
+struct store_task {
+    uint32_t version;
+    uint8_t risk, complexity, governance;
+    uint8_t zero;
+    uint64_t seq; /* of its STORE_SELECTED */
+};
+_Static_assert(sizeof(struct store_task) == 16, "stored");
+
 /* What became of a call that a limit was in the way of (percent of a STORE_BREACH). */
 enum store_breach { STORE_DOWNGRADED = 1, STORE_DENIED_MODEL = 2 };
 

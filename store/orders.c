@@ -66,6 +66,8 @@ void store_run_apply(struct store_run *run, const struct store_event *event)
         break;
     case STORE_ANSWERED:
         run->asked_seq = 0;
+        if (event->answered.answer == STORE_APPROVED && event->answered.dim == GOV_DIMS)
+            run->task_approved = 1;
         if (event->answered.answer == STORE_DENIED || event->answered.answer == STORE_TIMED_OUT) {
             pause_ends(run, event->head.ts_ns);
             state_is(run, GOV_CANCELLED, event->answered.reasons, event->answered.reason_count);

@@ -24,7 +24,7 @@ struct store_clock {
 };
 _Static_assert(sizeof(struct store_clock) == 264, "stored");
 
-/* Of the scope whose limits are in the way. */
+/* Of the scope whose limits are in the way; of the run whose task a person has to say yes to. */
 struct store_asked {
     uint8_t checkpoint_id[16]; /* a UUIDv7 that ends in the record's number */
     struct store_scope_key key;
@@ -32,8 +32,9 @@ struct store_asked {
     int64_t limit[GOV_DIMS];
     int64_t suggested[GOV_DIMS]; /* to be added; 0: this one is not used up */
     int64_t expires_ns;
-    uint8_t dim; /* the first one */
-    uint8_t zero[7];
+    uint8_t dim; /* the first one; GOV_DIMS: it is about the task, which is classified so: */
+    uint8_t risk, complexity, governance;
+    uint8_t zero[4];
 };
 _Static_assert(sizeof(struct store_asked) == 280, "stored");
 

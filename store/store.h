@@ -197,6 +197,7 @@ enum store_call_flag {
     STORE_HOLD_IF_BROKEN = 1 << 11, /* a part of its answer does not tell what it costs */
     STORE_MADE = 1 << 9,        /* this call made the object: it is charged, whoever reported it */
     STORE_OVERRIDDEN = 1 << 12, /* a limit of its scopes was raised by an override */
+    STORE_REVIEWED = 1 << 13,   /* it waited for a person's word */
 };
 
 struct store_admission {
@@ -379,8 +380,7 @@ struct store_run {
     int64_t pid;             /* of the launcher that goes on with it; 0: the allocation's */
     int64_t pid_start;
     uint8_t boot_id[16];
-    uint8_t paused_by_hand;
-    uint8_t zero2[7];
+    uint8_t paused_by_hand, task_approved, zero2[6]; /* approved: a person said yes to its task */
 };
 _Static_assert(sizeof(struct store_run) == 1280, "stored");
 

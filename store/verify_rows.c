@@ -199,6 +199,7 @@ static bool same_run(const struct store_run *row, const struct store_run_sum *su
            want->pid == row->pid && want->pid_start == row->pid_start &&
            memcmp(want->boot_id, row->boot_id, sizeof row->boot_id) == 0 &&
            want->asked_seq == row->asked_seq && want->paused_by_hand == row->paused_by_hand &&
+           want->task_approved == row->task_approved &&
            memcmp(zero, row->zero, sizeof row->zero) == 0 &&
            memcmp(zero, row->zero2, sizeof row->zero2) == 0;
 }

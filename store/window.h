@@ -45,6 +45,14 @@ STORE_MUST_CHECK enum store_err store_direct_put(struct store *store,
                                                  const struct store_direct *row);
 enum store_err store_view_direct(struct store_view *view, struct store_direct *out);
 
+/* Appends what was selected for a task: event is a STORE_SELECTED with its task_id. lifts: it may
+ * take back that a person has to say yes; else it says so, too. */
+STORE_MUST_CHECK enum store_err store_select(struct store *store, struct store_event *event,
+                                             bool lifts);
+/* STORE_NOT_FOUND: nobody has to say yes to it. */
+enum store_err store_task_get(struct store *store, const char *task, struct store_task *out);
+enum store_err store_view_task(struct store_view *view, const char *task, struct store_task *out);
+
 /* ---- reading ------------------------------------------------------------------------------ */
 
 enum store_err store_view_next_window(struct store_view *view, const struct store_scope_key *key,

@@ -528,6 +528,7 @@ static void every_reason_has_the_number_and_text_that_the_ledger_keeps(void **st
         "budget_exhausted",
         "decision_log_failure",
         "model_blocked",
+        "requires_approval",
     };
 
     (void)state;

@@ -417,6 +417,100 @@ static void a_record_that_does_not_follow_is_found(void **state)
     ledger_free(&ledger);
 }
 
+/* ---- tasks -------------------------------------------------------------------------------- */
+
+/* How a task stands after each of these. */
+static const struct {
+    const char *why, *task;
+    bool requires, lifts;
+    int want_risk; /* of "pay"; -1: nobody has to say yes */
+} selections[] = {
+    {"one that needs nobody", "pay", false, true, -1},
+    {"one that needs a yes", "pay", true, true, 1},
+    {"another task", "docs", false, true, 1},
+    {"once more", "pay", true, true, 3},
+    {"by one who may not lift it", "pay", false, false, 3},
+    {"by one who may", "pay", false, true, -1},
+    {"there is nothing to lift", "pay", false, false, -1},
+    {"anybody may ask for more", "pay", true, false, 7},
+};
+
+static void the_last_word_on_a_task_counts(void **state)
+{
+    struct ledger ledger;
+
+    (void)state;
+    ledger_new(&ledger);
+    for (size_t i = 0; i < COUNT(selections); i++) {
+        struct store_event event;
+        struct store_view *view;
+        struct store_task row, seen;
+        enum store_err err;
+        int risk;
+
+        begin(&ledger);
+        head_make(&event, STORE_SELECTED, 0, 0, NOON);
+        (void)strcpy(event.selected.task_id, selections[i].task);
+        event.selected.risk = (uint8_t)i;
+        event.selected.requires_approval = selections[i].requires;
+        assert_int_equal(store_select(ledger.store, &event, selections[i].lifts), STORE_OK);
+        err = store_task_get(ledger.store, "pay", &row);
+        commit(&ledger);
+        assert_int_equal(store_view_open(ledger.store, &view), STORE_OK);
+        assert_int_equal(store_view_task(view, "pay", &seen), err);
+        store_view_close(view);
+        risk = err == STORE_OK ? row.risk : -1;
+        if (risk != selections[i].want_risk || (strcmp(selections[i].task, "pay") == 0 &&
+                                                (event.selected.requires_approval != (risk >= 0) ||
+                                                 (risk >= 0 && row.seq != event.head.seq))))
+            fail_msg("%s: risk %d, recorded as %d", selections[i].why, risk,
+                     event.selected.requires_approval);
+    }
+    expect_proven(&ledger, "tasks");
+    ledger_free(&ledger);
+}
+
+static const struct {
+    uint8_t dim;
+    enum store_answer answer;
+    uint8_t want;
+} yeses[] = {
+    {GOV_COST, STORE_APPROVED, 0},
+    {GOV_DIMS, STORE_WITHDRAWN, 0},
+    {GOV_DIMS, STORE_APPROVED, 1},
+    {GOV_DIMS, STORE_WITHDRAWN, 1},
+};
+
+static void a_yes_to_a_task_stays_with_its_run(void **state)
+{
+    struct ledger ledger;
+    struct store_run row;
+
+    (void)state;
+    ledger_new(&ledger);
+    run_new(&ledger, 1);
+    for (size_t i = 0; i < COUNT(yeses); i++) {
+        struct store_event event;
+
+        begin(&ledger);
+        head_make(&event, STORE_ASKED, 1, 0, NOON);
+        store_scope_run(&event.asked.key, event.head.run_id);
+        event.asked.dim = yeses[i].dim;
+        assert_int_equal(store_turn(ledger.store, &event), STORE_OK);
+        assert_int_equal(answered(&ledger, 1, event.head.seq, yeses[i].answer), STORE_OK);
+        commit(&ledger);
+        assert_int_equal(row_of_run(&ledger, 1).task_approved, yeses[i].want);
+        expect_proven(&ledger, "a yes");
+    }
+    row = row_of_run(&ledger, 1);
+    row.task_approved = 0;
+    begin(&ledger);
+    assert_int_equal(store_run_put(ledger.store, &row), STORE_OK);
+    commit(&ledger);
+    assert_false(proof_of(&ledger, NULL).sums);
+    ledger_free(&ledger);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -428,6 +522,8 @@ int main(void)
         cmocka_unit_test(what_is_in_force_outlives_what_is_pruned),
         cmocka_unit_test(an_order_that_nobody_gave_is_found),
         cmocka_unit_test(a_record_that_does_not_follow_is_found),
+        cmocka_unit_test(the_last_word_on_a_task_counts),
+        cmocka_unit_test(a_yes_to_a_task_stays_with_its_run),
     };
 
     return cmocka_run_group_tests_name("store orders", tests, NULL, NULL);

@@ -515,6 +515,26 @@ static void a_question_is_picked_where_there_are_more(void **state)
     assert_int_equal(model->prompt.asks, TOP_ASKS_NOTHING);
 }
 
+static void a_task_is_approved_without_an_amount(void **state)
+{
+    struct top_model *model = *state;
+    bool quit = false;
+    json_t *order;
+
+    add(model, TOP_RUNS, run_b);
+    add(model, TOP_APPROVALS,
+        "{'checkpoint_id':'" ASKED "','run_id':'" RUN_B "','exhausted_dimension':null,"
+        "'task_class':'risk=R3,complexity=L1','scope':'run'}");
+    top_model_settle(model);
+    expect("a question about a task", model, 24, 80, "has a task that needs a yes: risk=R3,comp");
+    assert_null(top_key(model, 'a', &quit));
+    expect("and its answer", model, 24, 90, "whose task is risk=R3,complexity=L1: why?");
+    order = top_key(model, '\r', &quit);
+    assert_string_equal(top_text(order, "verb"), "approve");
+    assert_string_equal(top_text(order, "id"), ASKED);
+    json_decref(order);
+}
+
 static void a_prompt_says_the_unit(void **state)
 {
     struct top_model *model = *state;
@@ -552,6 +572,7 @@ int main(void)
         TEST(an_order_is_for_what_was_chosen_then),
         TEST(a_run_that_goes_on_is_chosen_until_one_is_picked),
         TEST(a_question_is_picked_where_there_are_more),
+        TEST(a_task_is_approved_without_an_amount),
         TEST(a_prompt_says_the_unit),
     };
 
