@@ -65,6 +65,10 @@ help:
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE) $(CFLAGS) $(CPPFLAGS) -c $< -o $@
+# Every byte of every answer goes through the meter: a tenth faster.
+ifeq ($(FLAVOUR),release)
+$(B)/meter/%.o: CFLAGS += -O3
+endif
 
 # The shim lives in other people's processes: position-independent, everything hidden, no sanitizer
 # in the shared object itself (a test host links the same sources for that).
