@@ -264,6 +264,34 @@ static bool at_rest(void)
     return true;
 }
 
+/* One pid, and no other. */
+static bool only_child(pid_t pid)
+{
+    FILE *file = fopen("/proc/thread-self/children", "re");
+    int count = 0, child, own = 0;
+
+    if (file == NULL)
+        ask_die("/proc/thread-self/children: %s", strerror(errno));
+    for (; fscanf(file, "%d", &child) == 1; count++)
+        own += child == pid;
+    (void)fclose(file);
+    return own == 1 && count == 1;
+}
+
+/* A client that was killed may have started a sidecar on the way. While there is one, it finds it
+ * there and ends; after that one it would be the next. */
+static void starters_end(void)
+{
+    pid_t lives = ask_sidecar_pid(&place);
+    siginfo_t info;
+
+    while (!only_child(lives)) {
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOWAIT) != 0)
+            ask_die("waitid: %s", strerror(errno));
+        reap(info.si_pid);
+    }
+}
+
 static void restarts_note(void)
 {
     unsigned last = atomic_load(&shared->generation);
@@ -304,8 +332,8 @@ static void ledger_storm(unsigned long kills)
     while (!at_rest())
         if (client_now_ms() > until)
             ask_die("holds are stuck in %s: no client lives", place.home);
+    starters_end();
     ask_sidecar_end(&place);
-    reap_orphans();
     storm_check(place.home, &book, &totals);
     restarts_note();
     totals.ledgers++;
