@@ -94,6 +94,11 @@ static int connect_to(struct client_link *link, const char *home)
     return 0;
 }
 
+static bool nobody_there(int failed)
+{
+    return failed == ECONNREFUSED || failed == ENOENT;
+}
+
 bool client_open(struct client_link *link, const struct client_place *place, bool start,
                  bool *started_out, char *reason_out, size_t reason_size)
 {
@@ -106,11 +111,18 @@ bool client_open(struct client_link *link, const struct client_place *place, boo
         return false;
     }
     failed = connect_to(link, place->home);
-    if (start && (failed == ECONNREFUSED || failed == ENOENT)) {
-        if (!client_start(place, reason_out, reason_size))
-            return false;
-        *started_out = true;
+    if (start && nobody_there(failed)) {
+        int turn = client_turn(place->home);
+
         failed = connect_to(link, place->home);
+        if (nobody_there(failed)) {
+            *started_out = client_start(place, reason_out, reason_size);
+            if (*started_out)
+                failed = connect_to(link, place->home);
+        }
+        client_turn_end(turn);
+        if (nobody_there(failed) && !*started_out)
+            return false;
     }
     if (failed != 0)
         (void)snprintf(reason_out, reason_size, "%s/sock: %s", place->home,

@@ -53,12 +53,13 @@ static void tell(struct storm_call *call, enum storm_told told)
 static bool take_over(struct client *client, const struct storm_call *call,
                       const struct ask_run *run, bool sent)
 {
+    client->generation = atomic_load(&client->shared->generation);
     if (ask_claim(&client->link, client->place, client->start, call->id, run, sent) !=
         ASK_ADMITTED) {
         client_close(&client->link);
         return false;
     }
-    client->generation = atomic_load(&client->shared->generation);
+    note_verdict(client);
     atomic_fetch_add(&client->shared->claimed, 1);
     return true;
 }
