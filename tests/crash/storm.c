@@ -166,7 +166,7 @@ static void run_open(unsigned which)
     ask_spec(&spec);
     spec.limits[GOV_COST].amount = INT64_C(50000000) * (4 + chance_below(&chance, 60)) + 1;
     spec.limits[GOV_STEPS].amount = 50 + chance_below(&chance, 400);
-    spec.busy_wait_ms = chance_below(&chance, 3) * 40;
+    spec.busy_wait_ms = chance_one_in(&chance, 3) ? (1 + chance_below(&chance, 2)) * 40 : 0;
     (void)snprintf(spec.session, sizeof spec.session, "storm");
     spec.session_limits[GOV_COST].amount = INT64_C(1000000000000000);
     spec.windows[0].scope = GOV_GLOBAL;
@@ -182,6 +182,7 @@ static void run_open(unsigned which)
     if (runs_used == STORM_RUNS)
         ask_die("too many runs for one ledger");
     shared->runs[runs_used] = run;
+    shared->waits[runs_used] = spec.busy_wait_ms > 0;
     atomic_store(&shared->current[which], runs_used++);
     atomic_fetch_and(&shared->used_up, ~(1u << which));
     totals.runs++;
