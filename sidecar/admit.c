@@ -197,18 +197,32 @@ static struct side_op *line_find(const struct side_book *book, const uint8_t cal
     return op;
 }
 
+/* It stands in the same scopes as one that waits for headroom in front of it. */
+static bool stands_behind(const struct side_op *op, const struct side_op *first)
+{
+    return first != NULL && op->run == first->run && op->asking == NULL && op->candidates == NULL &&
+           memcmp(&op->about, &first->about, sizeof op->about) == 0;
+}
+
 void side_apply_waiting(struct side_book *book, int64_t now_ms, bool *durable_out,
                         struct side_op ***done_tail)
 {
     struct side_op *op = book->waiting;
+    const struct side_op *first = NULL;
 
     while (op != NULL) {
         struct side_op *next = op->next;
 
+        if (stands_behind(op, first) && now_ms < op->deadline_ms) {
+            op = next;
+            continue;
+        }
         if (try_admit(book, op, now_ms, durable_out)) {
             line_leave(book, op);
             **done_tail = op;
             *done_tail = &op->next;
+        } else if (op->asking == NULL) {
+            first = op;
         }
         op = next;
     }

@@ -275,26 +275,33 @@ static bool shares(const struct side_scopes *scopes, unsigned i, const struct si
     return false;
 }
 
-/* Who is in line in the same scopes, before this one and after it. */
+/* Who is in line in the same scopes, before this one and after it. Most are of the same run and
+ * model as the one before them: there are as many of these looks as the square of the line. */
 void side_scopes_line(const struct side_book *book, const struct side_op *op,
                       struct side_scopes *scopes)
 {
-    bool before = true;
+    const struct side_op *last = NULL;
+    bool before = true, in[STORE_SCOPES_MAX];
 
     for (const struct side_op *other = book->waiting; other != NULL; other = other->next) {
-        struct side_scopes theirs;
-
         if (other == op) {
             before = false;
             continue;
         }
         if (other->asking != NULL) /* a person's word, not headroom, is what it waits for */
             continue;
-        (void)side_scopes_list(book, other, &theirs);
-        for (unsigned i = 0; i < scopes->count; i++)
-            if (shares(scopes, i, &theirs)) {
-                scopes->gov[i].ahead += before;
-                scopes->gov[i].behind += !before;
-            }
+        if (last == NULL || other->run != last->run ||
+            memcmp(&other->about, &last->about, sizeof last->about) != 0) {
+            struct side_scopes theirs;
+
+            (void)side_scopes_list(book, other, &theirs);
+            for (unsigned i = 0; i < scopes->count; i++)
+                in[i] = shares(scopes, i, &theirs);
+            last = other;
+        }
+        for (unsigned i = 0; i < scopes->count; i++) {
+            scopes->gov[i].ahead += in[i] && before;
+            scopes->gov[i].behind += in[i] && !before;
+        }
     }
 }
