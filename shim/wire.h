@@ -34,9 +34,10 @@
 #define WIRE_TYPE_ROOM 256u         /* for WIRE_CONTENT_TYPE, which is cut to fit, and its NUL */
 #define WIRE_BODY_MAX  (256u << 20) /* a request body; longer: refused as request_too_large */
 
-/* A waiting caller hears something at least this often; silence of WIRE_SILENCE_MS means that the
- * sidecar is gone or stopped. Whatever is said, a caller that does not wait for a person gives up
- * WIRE_PATIENCE_MS after the last frame that said how long to wait. */
+/* A caller who has waited this long is told so, half as long after that at most; silence of
+ * WIRE_SILENCE_MS means that the sidecar is gone or stopped. Whatever is said, a caller that does
+ * not wait for a person gives up WIRE_PATIENCE_MS after the last frame that said how long to wait.
+ */
 #define WIRE_HEARTBEAT_MS 80
 #define WIRE_SILENCE_MS   250
 #define WIRE_PATIENCE_MS  10000

@@ -67,6 +67,7 @@ static void keep(struct side_conn *conn, const void *frame, size_t count)
 
 void side_conn_send(struct side_conn *conn, const void *frame, size_t count, int fd)
 {
+    conn->told_ms = side_now_ms();
     if (conn->unsent_used > 0 || !send_now(conn, frame, count, fd))
         keep(conn, frame, count);
 }
@@ -285,12 +286,13 @@ static void on_readable(evutil_socket_t fd, short what, void *data)
 {
     struct side_conn *conn = data;
     unsigned left = FRAMES_AT_A_TIME;
-    int more = 1;
+    int more;
 
     (void)fd, (void)what;
     conn->side->busy_since_ms = side_now_ms();
-    while (more == 1 && left-- > 0)
+    do /* who has asked waits: nothing more comes */
         more = read_frame(conn);
+    while (more == 1 && --left > 0 && (conn->call == NULL || conn->call->phase != SIDE_ASKED));
     if (more == -1)
         side_conn_close(conn);
 }

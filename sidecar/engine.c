@@ -328,10 +328,11 @@ void side_engine_stop(struct side_engine *engine)
 struct side_op *side_op_new(enum side_op_kind kind, struct side_run *run,
                             void (*done)(struct side *, struct side_op *), void *owner)
 {
-    struct side_op *op = calloc(1, sizeof *op);
+    struct side_op *op = malloc(sizeof *op);
 
     if (op == NULL)
         return NULL;
+    memset(op, 0, offsetof(struct side_op, given));
     op->kind = kind;
     op->run = run != NULL ? side_run_hold(run) : NULL;
     op->done = done;

@@ -236,7 +236,7 @@ static bool loop_init(struct side *side, struct side_error *error)
         return side_fail(error, "eventfd, signalfd: %s", strerror(errno));
     side->mail = watch(side, side->mail_fd, 0, on_mail);
     side->signals = watch(side, signals, 0, on_signal);
-    side->heartbeat = watch(side, -1, WIRE_HEARTBEAT_MS, on_heartbeat);
+    side->heartbeat = watch(side, -1, WIRE_HEARTBEAT_MS / 2, on_heartbeat);
     side->idle = watch(side, -1, SIDE_IDLE_MS / 10, on_idle);
     if (side->mail == NULL || side->signals == NULL || side->heartbeat == NULL ||
         side->idle == NULL)

@@ -311,9 +311,10 @@ struct side_op {
     /* SIDE_OP_PROGRESS */
     struct meter_progress *progress;
     struct store_event event;
-    bool applied;             /* once, in the writer ... */
-    struct store_event given; /* ... which fills the event in; this is as it was before */
+    bool applied; /* once, in the writer ... */
     unsigned notice_count;
+    /* What is big, and mostly not used, is not cleared in a new one. */
+    struct store_event given; /* ... which fills the event in; this is as it was before */
     struct side_notice notices[SIDE_NOTICES_MAX];
 };
 
@@ -372,7 +373,8 @@ struct side_conn {
     int poke_fd;              /* a socket, for a byte when a verdict is out; -1: none */
     unsigned char *unsent; /* frames that did not fit the socket, each with its length in front */
     size_t unsent_used, unsent_size;
-    bool closing; /* once everything is sent */
+    bool closing;    /* once everything is sent */
+    int64_t told_ms; /* monotonic: when it last asked, or was sent anything */
 };
 
 bool side_listen(struct side *side, struct side_error *error);
@@ -409,7 +411,7 @@ struct side_call {
     uint8_t id[16];
     char id_text[37];
     struct meter_request request;
-    char method[32], host[300], path[4096], content_type[WIRE_TYPE_ROOM];
+    char method[32], host[300], content_type[WIRE_TYPE_ROOM];
     const unsigned char *body; /* the request's; NULL: none */
     size_t body_bytes;
     bool body_mapped;       /* it is the caller's sealed memfd; else a copy */
@@ -452,6 +454,7 @@ struct side_call {
     int64_t pid_start;
     int pidfd;
     struct event *death;
+    char path[4096]; /* not cleared in a new one */
 };
 
 /* A frame of a governed process; fd: what came with it, or -1; taken over by setting it to -1.
