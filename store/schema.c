@@ -44,7 +44,7 @@ static enum store_err index_record(struct store *store, const struct store_event
 static enum store_err from_2(struct store *store)
 {
     struct store_event *events = malloc(2 * sizeof *events);
-    enum store_err err = events == NULL ? STORE_NOMEM : STORE_OK;
+    enum store_err err = events == NULL ? STORE_NOMEM : store_tables_complete(store, true);
     MDB_dbi dropped;
     int code;
 
@@ -77,7 +77,7 @@ static enum store_err schema_check(struct store *store, uint32_t schema, struct 
         return STORE_SCHEMA_NEWER;
     }
     if (schema == STORE_SCHEMA)
-        return STORE_OK;
+        return store_tables_complete(store, false);
     if (schema < SCHEMA_LEAST)
         store_say(error, "%s/ledger.mdb has schema %u, this Flyball writes %u: move it away",
                   store->home, schema, STORE_SCHEMA);
@@ -90,7 +90,7 @@ static enum store_err schema_check(struct store *store, uint32_t schema, struct 
     return STORE_SCHEMA_OLDER;
 }
 
-enum store_err store_meta_read(struct store *store, struct store_error *error)
+enum store_err store_meta_read(struct store *store, bool fresh, struct store_error *error)
 {
     uint32_t schema = STORE_SCHEMA, clean = 1;
     enum store_err err =
@@ -99,12 +99,13 @@ enum store_err store_meta_read(struct store *store, struct store_error *error)
     if (err == STORE_OK)
         err = schema_check(store, schema, error);
     else if (err == STORE_NOT_FOUND)
-        err = STORE_OK;
-    if (err != STORE_OK)
+        err = fresh ? STORE_OK : STORE_DAMAGED;
+    store->was_clean = fresh;
+    if (err != STORE_OK || fresh)
         return err;
     err = store_get(store, store->txn, STORE_META, "clean", 5, &clean, sizeof clean);
     store->was_clean = clean != 0;
-    return err == STORE_NOT_FOUND ? STORE_OK : err;
+    return err == STORE_NOT_FOUND ? STORE_DAMAGED : err;
 }
 
 enum store_err store_meta_write(struct store *store, uint32_t clean)

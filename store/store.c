@@ -278,17 +278,36 @@ static enum store_err make(struct store *store, const char *path, struct store_e
     return err;
 }
 
-static int open_tables(struct store *store, MDB_txn *txn)
+/* All of a new ledger are made. Of one that is there none may be missing, or what stood in it would
+ * count as nothing; what schema 2 did not have is 0, no table's number, until it is brought over.
+ */
+static int open_tables(struct store *store, MDB_txn *txn, bool *fresh_out)
+{
+    MDB_stat stat;
+    MDB_dbi names;
+    int code = mdb_dbi_open(txn, NULL, 0, &names);
+
+    if (code == MDB_SUCCESS)
+        code = mdb_stat(txn, names, &stat);
+    *fresh_out = code == MDB_SUCCESS && stat.ms_entries == 0;
+    for (unsigned i = 0; i < STORE_TABLES && code == MDB_SUCCESS; i++) {
+        code = mdb_dbi_open(txn, table_names[i], *fresh_out && !store->read_only ? MDB_CREATE : 0,
+                            &store->tables[i]);
+        if (code == MDB_NOTFOUND && !*fresh_out)
+            code = i >= STORE_INDEX ? MDB_SUCCESS : MDB_CORRUPTED;
+    }
+    return code;
+}
+
+enum store_err store_tables_complete(struct store *store, bool make)
 {
     int code = MDB_SUCCESS;
 
-    for (unsigned i = 0; i < STORE_TABLES && code == MDB_SUCCESS; i++) {
-        code =
-            mdb_dbi_open(txn, table_names[i], store->read_only ? 0 : MDB_CREATE, &store->tables[i]);
-        if (code == MDB_NOTFOUND && i >= STORE_INDEX) /* of a schema that had none: that is told */
-            code = MDB_SUCCESS;
-    }
-    return code;
+    for (unsigned i = 0; i < STORE_TABLES && code == MDB_SUCCESS; i++)
+        if (store->tables[i] == 0)
+            code = make ? mdb_dbi_open(store->txn, table_names[i], MDB_CREATE, &store->tables[i])
+                        : MDB_CORRUPTED;
+    return store_err_of(store, code);
 }
 
 /* The last record is where the chain goes on. */
@@ -355,6 +374,7 @@ static enum store_err open_ledger(struct store *store, struct store_error *error
     char path[600];
     MDB_txn *txn = NULL;
     enum store_err err;
+    bool fresh = false;
     int code;
 
     (void)snprintf(path, sizeof path, "%s/ledger.mdb", store->home);
@@ -369,7 +389,7 @@ static enum store_err open_ledger(struct store *store, struct store_error *error
     if (code == MDB_SUCCESS)
         code = mdb_txn_begin(store->env, NULL, store->read_only ? MDB_RDONLY : 0, &txn);
     if (code == MDB_SUCCESS)
-        code = open_tables(store, txn);
+        code = open_tables(store, txn, &fresh);
     if (code != MDB_SUCCESS) {
         err = store_err_of(store, code);
         store_say(error, "%s: %s", path, mdb_strerror(code));
@@ -377,7 +397,7 @@ static enum store_err open_ledger(struct store *store, struct store_error *error
         return err;
     }
     store->txn = txn;
-    err = store_meta_read(store, error);
+    err = store_meta_read(store, fresh, error);
     if (err == STORE_OK && !store->read_only) /* who only reads wants to see the damage */
         err = read_head(store, txn);
     if (err == STORE_OK && !store->read_only)

@@ -86,8 +86,10 @@ enum store_err store_delete(struct store *store, enum store_table table, const v
                             size_t key_bytes);
 
 /* schema.c: what stands in the meta table, and bringing over what an older Flyball wrote. */
-enum store_err store_meta_read(struct store *store, struct store_error *error);
+enum store_err store_meta_read(struct store *store, bool fresh, struct store_error *error);
 enum store_err store_meta_write(struct store *store, uint32_t clean);
+/* In the open transaction: whether all tables are there, or (make) those that are not are made. */
+enum store_err store_tables_complete(struct store *store, bool make);
 void store_say(struct store_error *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

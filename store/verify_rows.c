@@ -43,13 +43,27 @@ static void book_step(struct store_sum *sum, const void *data)
     sum->counter.charged[GOV_STEPS] += admission->hold[GOV_STEPS];
 }
 
+/* Where its answer stands, behind its hash; or nothing yet. */
+static bool is_progress(const MDB_val *value)
+{
+    const uint8_t *bytes = value->mv_data;
+    uint8_t hash[STORE_HASH_BYTES];
+
+    if (value->mv_size <= sizeof hash || value->mv_size > sizeof hash + STORE_PROGRESS_MAX)
+        return value->mv_size == 0;
+    store_sha256(bytes + sizeof hash, value->mv_size - sizeof hash, hash);
+    return memcmp(bytes, hash, sizeof hash) == 0;
+}
+
 static void check_open_row(struct store_check *check, const MDB_val *key, const MDB_val *value)
 {
     void **found = key->mv_size == 16 ? tfind(key->mv_data, &check->calls, store_by_id) : NULL;
     const struct store_open_call *call = found != NULL ? *found : NULL;
     struct store_call row;
 
-    (void)value;
+    if (!is_progress(value))
+        store_check_wrong(check, &check->proof->sums, 0,
+                          "where the answer of an open call stands is damaged");
     if (call == NULL || store_view_call(check->view, call->call_id, &row) != STORE_OK) {
         store_check_wrong(check, &check->proof->sums, 0, "a call is listed as open and is not");
         return;

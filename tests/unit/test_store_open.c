@@ -259,6 +259,44 @@ static void a_ledger_of_another_schema_is_left_alone(uint8_t schema, enum store_
     home_remove(ledger.home);
 }
 
+/* What stood in it must not count as nothing: spent, held, stopped, in doubt. */
+static void a_ledger_that_lacks_a_table_is_damaged(void **state)
+{
+    static const char *const tables[] = {"chain", "calls", "open",    "runs", "counters", "meta",
+                                         "index", "hours", "objects", "base", "orders"};
+
+    (void)state;
+    for (unsigned i = 0; i <= COUNT(tables); i++) {
+        const char *what = i < COUNT(tables) ? tables[i] : "the row of its schema";
+        struct store_error error;
+        struct ledger ledger;
+        struct raw raw;
+
+        ledger_new(&ledger);
+        run_new(&ledger, 1);
+        begin(&ledger);
+        assert_int_equal(admit(&ledger, 1, 7, 1000, 500), STORE_OK);
+        commit(&ledger);
+        store_close(ledger.store);
+        raw_open(&raw, ledger.home, i < COUNT(tables) ? tables[i] : "meta");
+        if (i < COUNT(tables)) {
+            assert_int_equal(mdb_drop(raw.txn, raw.dbi, 1), 0);
+        } else {
+            MDB_val key = {6, (void *)(uintptr_t) "schema"};
+
+            assert_int_equal(mdb_del(raw.txn, raw.dbi, &key, NULL), 0);
+        }
+        raw_close(&raw);
+        for (unsigned writes = 0; writes < 2; writes++) {
+            enum store_err err = store_open(ledger.home, writes == 0, &ledger.store, &error);
+
+            if (err != STORE_DAMAGED)
+                fail_msg("without %s: %s", what, store_strerror(err));
+        }
+        home_remove(ledger.home);
+    }
+}
+
 static void ledgers_of_other_schemas_are_left_alone(void **state)
 {
     (void)state;
@@ -438,6 +476,7 @@ int main(void)
         cmocka_unit_test(a_directory_that_is_not_there_is_said),
         cmocka_unit_test(a_reader_writes_nothing),
         cmocka_unit_test(a_file_that_is_no_ledger_is_damaged),
+        cmocka_unit_test(a_ledger_that_lacks_a_table_is_damaged),
         cmocka_unit_test(ledgers_of_other_schemas_are_left_alone),
         cmocka_unit_test(a_damaged_chain_is_not_continued_and_can_be_looked_at),
         cmocka_unit_test(what_is_given_up_leaves_nothing),
