@@ -32,7 +32,7 @@ static void note(struct ledger *ledger, enum store_type type, size_t bytes)
 
 /* Records: 1 and 2 allocations; 3 to 7 admissions of the calls 1 to 5; 8 to 10 the ends of 1 to 3;
  * 11 a refusal, 12 the same again; 13 a run fails, 14 and 15 logs, 16 the other run is over, 17
- * the day's beginning, as one of schema 2 has it. The call 4 is sent, 5 is held. */
+ * the day's beginning, as one of schema 2 has it. The call 4 is sent and has progress, 5 is held. */
 static void ledger_of_all(struct ledger *ledger)
 {
     struct store_counter day = {.end_s = DAY + 86400};
@@ -54,6 +54,8 @@ static void ledger_of_all(struct ledger *ledger)
     assert_int_equal(settle(ledger, 1, STORE_SETTLED, 300, 200), STORE_OK);
     assert_int_equal(settle(ledger, 2, STORE_UNKNOWN, 1000, 500), STORE_OK);
     assert_int_equal(settle(ledger, 3, STORE_RELEASED, 0, 0), STORE_OK);
+    id_make(id, 'c', 4);
+    assert_int_equal(store_progress_put(ledger->store, id, "here", 4), STORE_OK);
     for (int64_t count = 1; count <= 2; count++) {
         refusal_make(&event, 1, 9, count);
         assert_int_equal(store_refuse(ledger->store, &event), STORE_OK);
@@ -199,6 +201,8 @@ static const struct {
     {"a refused call gone", "calls", 5, DELETE, 0, true, 11, "the row of the call of record 11"},
     {"an open call that is not listed", "open", 0, DELETE, 0, true, 0, "2 calls are open, 1"},
     {"an open call that is another", "open", 1, FLIP_KEY, 3, true, 0, "a call is listed as open"},
+    {"where an answer stands", "open", 0, FLIP, 33, true, 0, "where the answer of an open call"},
+    {"where an answer stands, cut short", "open", 0, SHORTEN, 0, true, 0, "where the answer of"},
     {"a call that its run does not list", "index", 2, DELETE, 0, true, 11, "missing in an index"},
     {"a call listed by another run", "index", 0, FLIP_KEY, 2, true, 4, "missing in an index"},
     {"an entry that no record asks for", "index", 0, ADD_KEY, 20, true, 0, "the indexes have"},
@@ -232,7 +236,7 @@ static void what_is_changed_is_found_and_named(void **state)
     }
 }
 
-/* What no record says: when a request left, what was logged, where progress stands. */
+/* What no record says: when a request left, what was logged. */
 static bool is_beyond_proof(const char *table, unsigned n, size_t at)
 {
     size_t sent = offsetof(struct store_call, sent_ns);
@@ -248,7 +252,7 @@ static bool is_beyond_proof(const char *table, unsigned n, size_t at)
 
 static void every_byte_beside_the_chain_counts(void **state)
 {
-    static const char *const tables[] = {"calls", "counters", "runs"};
+    static const char *const tables[] = {"calls", "counters", "runs", "open"};
     struct ledger ledger;
     unsigned touched = 0;
 
