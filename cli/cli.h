@@ -99,6 +99,9 @@ void cli_asking_end(struct cli_asking *asking); /* whether one is open or not */
 /* A dimension's amount in a map of an answer. False: it is not there, or null. */
 bool cli_amount_of(const json_t *map, enum gov_dim dim, int64_t *out);
 
+/* side_apart() for what writes to stdout (whole.c). */
+int cli_apart(int (*work)(void *data), void *data, char *why, size_t size);
+
 /* ---- orders (orders.c) -------------------------------------------------------------------- */
 
 /* Puts DIM=N into a map of a request; more than 0, once. False: error says what is wrong. */

@@ -9,11 +9,12 @@
 
 #include "cli/cli.h"
 
-#define VERIFY_BY_SIDECAR (-1)
+#define VERIFY_BY_SIDECAR SIDE_APART_MOST
 
 struct wish {
     const char *head;
     bool json;
+    struct client_place place;
 };
 
 static void print_proof(const json_t *proof)
@@ -25,13 +26,14 @@ static void print_proof(const json_t *proof)
         "no admission passed a limit that was in force"};
     const json_t *checks = json_object_get(proof, "checks");
     const char *what = json_string_value(json_object_get(proof, "what"));
+    const char *head = json_string_value(json_object_get(proof, "head"));
 
     for (unsigned i = 0; i < 3; i++)
         (void)printf("%-6s %-4s %s\n", names[i],
                      json_is_true(json_object_get(checks, names[i])) ? "ok" : "NOT", words[i]);
     (void)printf("%lld records, head %s\n",
                  (long long)json_integer_value(json_object_get(proof, "records")),
-                 json_string_value(json_object_get(proof, "head")));
+                 head != NULL ? head : "unknown");
     if (what != NULL)
         (void)printf("%s\n", what);
 }
@@ -58,14 +60,23 @@ static void show_progress(void *data, uint64_t done, uint64_t all)
                       (unsigned long long)all);
 }
 
+static void tell(const struct wish *wish, const struct store_proof *proof)
+{
+    json_t *json = side_proof_json(proof);
+    char *text = json_dumps(json, JSON_COMPACT);
+
+    if (text != NULL)
+        take_proof((void *)(uintptr_t)wish, text, strlen(text));
+    free(text);
+    json_decref(json);
+}
+
 static int prove(struct store *store, const struct wish *wish)
 {
     struct store_proof proof;
     struct store_view *view;
     uint8_t head[32];
     enum store_err err = STORE_OK;
-    json_t *json;
-    char *text;
 
     if (wish->head != NULL)
         (void)side_hash_parse(wish->head, head);
@@ -78,20 +89,16 @@ static int prove(struct store *store, const struct wish *wish)
         (void)fputs("\r\033[K", stderr);
     if (err != STORE_OK)
         return cli_fail(CLI_UNAVAILABLE, "%s", store_strerror(err));
-    json = side_proof_json(&proof);
-    text = json_dumps(json, JSON_COMPACT);
-    if (text != NULL)
-        take_proof((void *)(uintptr_t)wish, text, strlen(text));
-    free(text);
-    json_decref(json);
+    tell(wish, &proof);
     return proof.chain && proof.sums && proof.caps ? CLI_OK : CLI_NOT;
 }
 
-static int verify_alone(const char *home, const struct wish *wish)
+static int open_and_prove(void *data)
 {
+    const struct wish *wish = data;
     struct store_error error = {{0}};
     struct store *store;
-    enum store_err err = store_open(home, true, &store, &error);
+    enum store_err err = store_open(wish->place.home, true, &store, &error);
     int code;
 
     if (err == STORE_SCHEMA_OLDER) /* the sidecar brings it over, or says why it cannot */
@@ -102,6 +109,19 @@ static int verify_alone(const char *home, const struct wish *wish)
     code = prove(store, wish);
     store_close(store);
     return code;
+}
+
+static int verify_alone(struct wish *wish)
+{
+    struct store_proof proof = {0};
+    int code = cli_apart(open_and_prove, wish, proof.what, sizeof proof.what);
+
+    if (code == SIDE_APART_NONE)
+        return cli_fail(CLI_UNAVAILABLE, "%s", proof.what);
+    if (code != SIDE_APART_DIED)
+        return code;
+    tell(wish, &proof);
+    return CLI_NOT;
 }
 
 static bool sidecar_runs(void)
@@ -120,8 +140,7 @@ int cli_verify(int argc, char **argv)
     static const struct option rows[] = {{"head", required_argument, NULL, 'h'},
                                          {"json", no_argument, NULL, 'j'},
                                          {NULL, 0, NULL, 0}};
-    struct wish wish = {NULL, false};
-    struct client_place place;
+    struct wish wish = {0};
     uint8_t head[32];
     json_t *request;
     int id, code = VERIFY_BY_SIDECAR;
@@ -144,8 +163,8 @@ int cli_verify(int argc, char **argv)
         return cli_fail(CLI_UNAVAILABLE,
                         "there is no ledger yet; start one with `flyball run -- CMD`");
     if (!sidecar_runs())
-        code = cli_place(&place) ? verify_alone(place.home, &wish)
-                                 : cli_fail(CLI_UNAVAILABLE, CLIENT_NO_HOME);
+        code = cli_place(&wish.place) ? verify_alone(&wish)
+                                      : cli_fail(CLI_UNAVAILABLE, CLIENT_NO_HOME);
     if (code != VERIFY_BY_SIDECAR)
         return code;
     request = json_pack("{s:s}", "verb", "verify");

@@ -47,6 +47,39 @@ static void print_json(json_t *json)
     json_decref(json);
 }
 
+struct apart {
+    int (*work)(void *data);
+    void *data;
+};
+
+static int work_and_flush(void *data)
+{
+    const struct apart *apart = data;
+    int code = apart->work(apart->data);
+
+    (void)fflush(stdout);
+    return code;
+}
+
+int cli_apart(int (*work)(void *data), void *data, char *why, size_t size)
+{
+    struct apart apart = {work, data};
+
+    (void)fflush(stdout); /* or both would write what is there */
+    return side_apart(work_and_flush, &apart, why, size);
+}
+
+/* Who reads a ledger that may be damaged may die of it: then that is said. */
+static int apart(int (*work)(void *data), void *data)
+{
+    char why[200];
+    int code = cli_apart(work, data, why, sizeof why);
+
+    return why[0] == '\0'
+               ? code
+               : cli_fail(code == SIDE_APART_DIED ? CLI_NOT : CLI_UNAVAILABLE, "%s", why);
+}
+
 /* ---- backup -----------------------------------------------------------------------------------
  */
 
@@ -55,9 +88,16 @@ static void ignore_line(void *data, const char *line, size_t length)
     (void)data, (void)line, (void)length;
 }
 
+struct copied {
+    char dir[PATH_MAX];
+    bool json;
+};
+
 /* What the sidecar has written, read by ourselves. */
-static int prove_copy(const char *dir, bool json)
+static int prove_copy(void *data)
 {
+    const struct copied *copied = data;
+    const char *dir = copied->dir;
     struct store_error error = {{0}};
     struct store_proof proof = {0};
     struct store_view *view;
@@ -79,7 +119,7 @@ static int prove_copy(const char *dir, bool json)
     if (!(proof.chain && proof.sums && proof.caps))
         return cli_fail(CLI_NOT, "%s: is not proven: %s", dir, proof.what);
     store_hex(proof.head, head);
-    if (json)
+    if (copied->json)
         print_json(json_pack("{s:s,s:I,s:s}", "dir", dir, "records", (json_int_t)proof.records,
                              "head", head));
     else
@@ -91,9 +131,8 @@ static int prove_copy(const char *dir, bool json)
 int cli_backup(int argc, char **argv)
 {
     const char *name = NULL;
-    bool json = false;
-    char dir[PATH_MAX];
-    int code = options_read(argc, argv, &json, &name);
+    struct copied copied = {.json = false};
+    int code = options_read(argc, argv, &copied.json, &name);
 
     if (code == CLI_OK && cli_inside_run())
         code = cli_refuse_inside("backup");
@@ -101,11 +140,12 @@ int cli_backup(int argc, char **argv)
         code = cli_fail(CLI_UNAVAILABLE,
                         "there is no ledger yet; start one with `flyball run -- CMD`");
     if (code == CLI_OK &&
-        ((mkdir(name, 0700) != 0 && errno != EEXIST) || realpath(name, dir) == NULL))
+        ((mkdir(name, 0700) != 0 && errno != EEXIST) || realpath(name, copied.dir) == NULL))
         code = cli_fail(CLI_USAGE, "%s: %s", name, strerror(errno));
     if (code == CLI_OK)
-        code = cli_ask(json_pack("{s:s,s:s}", "verb", "backup", "dir", dir), ignore_line, NULL);
-    return code == CLI_OK ? prove_copy(dir, json) : code;
+        code =
+            cli_ask(json_pack("{s:s,s:s}", "verb", "backup", "dir", copied.dir), ignore_line, NULL);
+    return code == CLI_OK ? apart(prove_copy, &copied) : code;
 }
 
 /* ---- restore, compact -------------------------------------------------------------------------
@@ -125,6 +165,12 @@ static bool sidecar_retires(int *code, bool start)
     *code = cli_ask(json_pack("{s:s}", "verb", "retire"), ignore_line, NULL);
     return *code == CLI_OK;
 }
+
+struct replacing {
+    struct client_place place;
+    char dir[PATH_MAX];
+    bool json;
+};
 
 typedef enum store_err (*replacer)(const char *home, const char *from, struct store_replaced *out,
                                    struct store_error *error);
@@ -153,35 +199,41 @@ static int replace(const char *home, const char *from, replacer take, struct sto
                     error.text[0] != '\0' ? error.text : store_strerror(err));
 }
 
-int cli_restore(int argc, char **argv)
+static int restore(void *data)
 {
+    const struct replacing *restoring = data;
     struct store_replaced replaced;
-    struct client_place place;
-    const char *name = NULL;
-    char dir[PATH_MAX], head[65];
-    bool json = false;
-    int code = options_read(argc, argv, &json, &name);
+    char head[65];
+    int code = replace(restoring->place.home, restoring->dir, store_restore, &replaced);
 
-    if (code == CLI_OK && cli_inside_run())
-        code = cli_refuse_inside("restore");
-    if (code == CLI_OK && !cli_place(&place))
-        code = cli_fail(CLI_UNAVAILABLE, CLIENT_NO_HOME);
-    if (code == CLI_OK && realpath(name, dir) == NULL)
-        code = cli_fail(CLI_USAGE, "%s: %s", name, strerror(errno));
-    if (code != CLI_OK || !sidecar_retires(&code, true))
-        return code;
-    code = replace(place.home, dir, store_restore, &replaced);
     if (code != CLI_OK)
         return code;
     store_hex(replaced.head, head);
-    if (json)
+    if (restoring->json)
         print_json(json_pack("{s:I,s:s,s:s*}", "records", (json_int_t)replaced.records, "head",
                              head, "kept", replaced.kept[0] != '\0' ? replaced.kept : NULL));
     else
         (void)printf("%llu records, proven, head %s\n", (unsigned long long)replaced.records, head);
-    if (!json && replaced.kept[0] != '\0')
+    if (!restoring->json && replaced.kept[0] != '\0')
         (void)printf("what was there is kept as %s\n", replaced.kept);
     return CLI_OK;
+}
+
+int cli_restore(int argc, char **argv)
+{
+    struct replacing restoring = {.json = false};
+    const char *name = NULL;
+    int code = options_read(argc, argv, &restoring.json, &name);
+
+    if (code == CLI_OK && cli_inside_run())
+        code = cli_refuse_inside("restore");
+    if (code == CLI_OK && !cli_place(&restoring.place))
+        code = cli_fail(CLI_UNAVAILABLE, CLIENT_NO_HOME);
+    if (code == CLI_OK && realpath(name, restoring.dir) == NULL)
+        code = cli_fail(CLI_USAGE, "%s: %s", name, strerror(errno));
+    if (code != CLI_OK || !sidecar_retires(&code, true))
+        return code;
+    return apart(restore, &restoring);
 }
 
 static long long ledger_bytes(const char *home)
@@ -193,33 +245,39 @@ static long long ledger_bytes(const char *home)
     return stat(path, &info) == 0 ? (long long)info.st_size : 0;
 }
 
+static int compact(void *data)
+{
+    const struct replacing *compacting = data;
+    const char *home = compacting->place.home;
+    long long before = ledger_bytes(home);
+    struct store_replaced replaced;
+    int code = replace(home, NULL, compact_it, &replaced);
+
+    if (code != CLI_OK)
+        return code;
+    if (compacting->json)
+        print_json(json_pack("{s:I,s:I,s:I}", "records", (json_int_t)replaced.records,
+                             "before_bytes", (json_int_t)before, "after_bytes",
+                             (json_int_t)ledger_bytes(home)));
+    else
+        (void)printf("%llu records, proven; %lld bytes -> %lld bytes\n",
+                     (unsigned long long)replaced.records, before, ledger_bytes(home));
+    return CLI_OK;
+}
+
 int cli_compact(int argc, char **argv)
 {
-    struct store_replaced replaced;
-    struct client_place place;
-    long long before;
-    bool json = false;
-    int code = options_read(argc, argv, &json, NULL);
+    struct replacing compacting = {.json = false};
+    int code = options_read(argc, argv, &compacting.json, NULL);
 
     if (code == CLI_OK && cli_inside_run())
         code = cli_refuse_inside("compact");
-    if (code == CLI_OK && !cli_place(&place))
+    if (code == CLI_OK && !cli_place(&compacting.place))
         code = cli_fail(CLI_UNAVAILABLE, CLIENT_NO_HOME);
     if (code == CLI_OK && !cli_ledger_is_there())
         code = cli_fail(CLI_UNAVAILABLE,
                         "there is no ledger yet; start one with `flyball run -- CMD`");
     if (code != CLI_OK || !sidecar_retires(&code, false))
         return code;
-    before = ledger_bytes(place.home);
-    code = replace(place.home, NULL, compact_it, &replaced);
-    if (code != CLI_OK)
-        return code;
-    if (json)
-        print_json(json_pack("{s:I,s:I,s:I}", "records", (json_int_t)replaced.records,
-                             "before_bytes", (json_int_t)before, "after_bytes",
-                             (json_int_t)ledger_bytes(place.home)));
-    else
-        (void)printf("%llu records, proven; %lld bytes -> %lld bytes\n",
-                     (unsigned long long)replaced.records, before, ledger_bytes(place.home));
-    return CLI_OK;
+    return apart(compact, &compacting);
 }

@@ -528,9 +528,13 @@ json_t *side_run_json(struct store_view *view, const struct store_run *run,
 
 json_t *side_proof_json(const struct store_proof *proof)
 {
+    static const uint8_t none[sizeof proof->head];
+    bool unknown = !proof->chain && memcmp(proof->head, none, sizeof none) == 0;
+
     return json_pack(
         "{s:b,s:I,s:o,s:o,s:{s:b,s:b,s:b},s:o}", "ok", proof->chain && proof->sums && proof->caps,
-        "records", (json_int_t)proof->records, "head", side_hash_json(proof->head), "first_bad",
+        "records", (json_int_t)proof->records, "head",
+        unknown ? json_null() : side_hash_json(proof->head), "first_bad",
         proof->first_bad != 0 ? json_integer((json_int_t)proof->first_bad) : json_null(), "checks",
         "chain", proof->chain, "sums", proof->sums, "caps", proof->caps, "what",
         proof->what[0] != '\0' ? json_string(proof->what) : json_null());

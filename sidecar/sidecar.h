@@ -252,6 +252,16 @@ bool side_text_check(const char *text, size_t size, const char *what, struct sid
  * dimension and value. */
 bool side_amount_put(json_t *map, enum gov_dim dim, const char *text, struct side_error *error);
 
+/* ---- apart (apart.c) ------------------------------------------------------------------------ */
+
+/* Calls work() in a process of its own, which has none of this one's descriptors but 0, 1 and 2:
+ * for what reads a ledger that may be damaged. Returns what it returned, 0 to 254; else why says
+ * what is the matter. */
+#define SIDE_APART_MOST 254
+#define SIDE_APART_DIED 256 /* of what it read */
+#define SIDE_APART_NONE 257 /* there was no process, or somebody ended it */
+int side_apart(int (*work)(void *data), void *data, char *why, size_t size);
+
 /* ---- receipts (receipt.c, canonical.c); docs/RECEIPTS.md says what they say ----------------- */
 
 #define SIDE_JSON_INTEGER_MAX  INT64_C(9007199254740991) /* the largest that JSON carries safely */

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 void side_chore_begin(struct side_query *query, struct side_chore *chore,
                       void (*work)(struct side_job *job),
@@ -30,19 +31,56 @@ struct proving {
     bool has_head;
     enum store_err err;
     struct store_proof proof;
+    char why[160]; /* "", or why there is none */
 };
+
+/* What two processes see. The view is the other one's: what it reads is not written over. */
+struct shared {
+    struct store_view *view;
+    const uint8_t *head;
+    enum store_err err;
+    struct store_proof proof;
+};
+
+static int prove(void *data)
+{
+    struct shared *shared = data;
+
+    shared->err = store_verify(shared->view, shared->head, NULL, NULL, &shared->proof);
+    return 0;
+}
+
+static void prove_apart(struct proving *proving, struct shared *shared)
+{
+    int code = side_apart(prove, shared, proving->why, sizeof proving->why);
+
+    proving->err = shared->err;
+    proving->proof = shared->proof;
+    if (code == SIDE_APART_NONE)
+        proving->err = STORE_NOMEM;
+    else if (code != 0) {
+        proving->err = STORE_OK;
+        proving->proof = (struct store_proof){0};
+        (void)snprintf(proving->proof.what, sizeof proving->proof.what, "%s", proving->why);
+    }
+}
 
 static void work_proving(struct side_job *job)
 {
     struct proving *proving = (struct proving *)job;
-    struct store_view *view;
+    struct shared *shared =
+        mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-    proving->err = store_view_open(proving->chore.side->store, &view);
-    if (proving->err != STORE_OK)
+    proving->err = STORE_NOMEM;
+    if (shared == MAP_FAILED)
         return;
-    proving->err =
-        store_verify(view, proving->has_head ? proving->head : NULL, NULL, NULL, &proving->proof);
-    store_view_close(view);
+    proving->err = store_view_open(proving->chore.side->store, &shared->view);
+    if (proving->err == STORE_OK) {
+        shared->head = proving->has_head ? proving->head : NULL;
+        prove_apart(proving, shared);
+        store_view_close(shared->view);
+    }
+    (void)munmap(shared, sizeof *shared);
 }
 
 static void done_proving(struct side *side, struct side_job *job)
@@ -57,7 +95,8 @@ static void done_proving(struct side *side, struct side_job *job)
         if (proving->err == STORE_OK)
             side_reply_json(conn, side_proof_json(proof));
         if (proving->err != STORE_OK)
-            side_conn_done(conn, 3, store_strerror(proving->err));
+            side_conn_done(conn, 3,
+                           proving->why[0] != '\0' ? proving->why : store_strerror(proving->err));
         else
             side_conn_done(conn, holds ? 0 : 1, holds ? NULL : proof->what);
     }

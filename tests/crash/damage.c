@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Damage: `damage SEED ROUNDS`. A ledger is made, then harmed behind its back: bytes of every kind
- * of page are flipped, the file is cut short, an older copy or another ledger is put in its place,
- * records are edited, left out, put in, swapped. Whoever opens or proves it has to say so (or may
- * be killed by what it reads: then it has answered nobody); where nobody says anything, all that
- * can be read of it must be as it was. */
+/* Damage: `damage SEED ROUNDS BUILD`. A ledger is made, then harmed behind its back: bytes of every
+ * kind of page are flipped, the file is cut short, an older copy or another ledger is put in its
+ * place, records are edited, left out, put in, swapped. Whoever opens or proves it has to say so;
+ * where it dies of what it reads, `flyball verify` has to; where nobody says anything, all that can
+ * be read of it must be as it was. */
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
@@ -28,9 +28,11 @@ enum page { BRANCH, LEAF, OVERFLOW_PAGE, META, UNUSED, PAGE_KINDS };
 static const char *const page_names[] = {"branch", "leaf", "overflow", "meta", "unused"};
 
 enum outcome { HARMLESS, AT_OPEN, BY_VERIFY, DIED, OUTCOMES };
-static const char *const outcome_names[] = {"harmless", "at open", "by verify", "reader died"};
+static const char *const outcome_names[] = {"harmless", "at open", "by verify",
+                                            "by the command, whose reader died"};
 
 static struct client_place place;
+static const char *build;
 static unsigned char whole[FILE_MAX], harmed[FILE_MAX];
 static size_t whole_bytes;
 static uint8_t digest_before[32], head_before[32];
@@ -307,6 +309,36 @@ static enum outcome look_apart(const uint8_t *head, uint8_t digest_out[32])
     return seen.outcome;
 }
 
+/* `flyball verify` says that it is damaged, in words and by its exit code. */
+static void expect_told(const char *what)
+{
+    char program[600], said[1000] = "";
+    int ends[2], status;
+    FILE *answer;
+    pid_t pid;
+
+    (void)snprintf(program, sizeof program, "%s/flyball", build);
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        ask_die("pipe: %s", strerror(errno));
+    pid = fork();
+    if (pid == 0) {
+        (void)dup2(ends[1], STDOUT_FILENO);
+        if (setenv("FLYBALL_HOME", place.home, 1) == 0)
+            (void)execl(program, "flyball", "verify", "--json", NULL);
+        _exit(127);
+    }
+    (void)close(ends[1]);
+    answer = fdopen(ends[0], "re");
+    if (answer == NULL || waitpid(pid, &status, 0) != pid)
+        ask_die("flyball verify: %s", strerror(errno));
+    (void)!fread(said, 1, sizeof said - 1, answer);
+    (void)fclose(answer);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 1 || strstr(said, "\"ok\":false") == NULL ||
+        strstr(said, "its file is damaged") == NULL)
+        ask_die("%s: a reader dies of it, and `flyball verify` ends with status 0x%x: %s", what,
+                (unsigned)status, said);
+}
+
 /* Nobody says anything: then it has to be as it was. */
 static enum outcome expect_noticed(const uint8_t *head, const char *what, bool may_be_harmless)
 {
@@ -317,6 +349,8 @@ static enum outcome expect_noticed(const uint8_t *head, const char *what, bool m
         ask_die("%s: a balance has changed, and nobody says so", what);
     if (outcome == HARMLESS && !may_be_harmless)
         ask_die("%s: nobody notices", what);
+    if (outcome == DIED)
+        expect_told(what);
     return outcome;
 }
 
@@ -502,8 +536,9 @@ int main(int argc, char **argv)
     size_t older_bytes;
     uint64_t seq;
 
-    if (rounds == 0)
-        ask_die("usage: damage SEED ROUNDS");
+    if (argc < 4 || rounds == 0)
+        ask_die("usage: damage SEED ROUNDS BUILD");
+    build = argv[3];
     chance.state = strtoull(argv[1], NULL, 10);
     ask_home_make(&place, "damage");
     ledger_grow(1, 199, &chance);

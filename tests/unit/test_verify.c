@@ -32,7 +32,7 @@ static void note(struct ledger *ledger, enum store_type type, size_t bytes)
 
 /* Records: 1 and 2 allocations; 3 to 7 admissions of the calls 1 to 5; 8 to 10 the ends of 1 to 3;
  * 11 a refusal, 12 the same again; 13 a run fails, 14 and 15 logs, 16 the other run is over, 17
- * the day's beginning, as one of schema 2 has it. The call 4 is sent and has progress, 5 is held. */
+ * the day's beginning, as one of schema 2 has it. The call 4 is sent, half answered, 5 is held. */
 static void ledger_of_all(struct ledger *ledger)
 {
     struct store_counter day = {.end_s = DAY + 86400};

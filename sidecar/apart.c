@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Work in a process of its own: LMDB trusts the pages of its file, and whoever reads damaged ones
+ * may die of it. Who asked for the work lives on, and can tell. */
+#include "sidecar/sidecar.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* What ends a process that follows a pointer into nowhere, reads behind a file's end, or finds that
+ * something cannot be. */
+static const int deaths[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+#define DEATHS (sizeof deaths / sizeof deaths[0])
+
+/* None of the descriptors is needed to read what is mapped; a connection that the other process
+ * closes has to end. */
+static void be_apart(pid_t parent)
+{
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(SIDE_APART_MOST);
+    for (unsigned i = 0; i < DEATHS; i++)
+        (void)signal(deaths[i], SIG_DFL);
+    (void)close_range(STDERR_FILENO + 1, ~0U, 0);
+}
+
+static int code_of(int status, char *why, size_t size)
+{
+    int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+
+    if (number == 0)
+        return WEXITSTATUS(status);
+    (void)snprintf(why, size, "whoever reads the ledger dies of it (%s): its file is damaged",
+                   sigdescr_np(number));
+    for (unsigned i = 0; i < DEATHS; i++)
+        if (deaths[i] == number)
+            return SIDE_APART_DIED;
+    (void)snprintf(why, size, "the process that reads the ledger was ended: %s",
+                   sigdescr_np(number));
+    return SIDE_APART_NONE;
+}
+
+int side_apart(int (*work)(void *data), void *data, char *why, size_t size)
+{
+    pid_t parent = getpid(), pid, ended;
+    int status;
+
+    *why = '\0';
+    pid = fork();
+    if (pid == 0) {
+        be_apart(parent);
+        _exit(work(data));
+    }
+    if (pid > 0)
+        do
+            ended = waitpid(pid, &status, 0);
+        while (ended < 0 && errno == EINTR);
+    if (pid > 0 && ended == pid)
+        return code_of(status, why, size);
+    (void)snprintf(why, size, "there is no process to read the ledger in: %s", strerror(errno));
+    return SIDE_APART_NONE;
+}
