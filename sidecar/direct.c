@@ -137,42 +137,24 @@ enum store_err side_govern(struct side_book *book, struct side_op *op, struct si
 
 enum store_err side_choose(struct side_book *book, struct side_op *op)
 {
-    struct store_transition *chosen = &op->event.transition;
     enum store_err err = direct_look(book);
 
     if (err != STORE_OK)
         return err;
     op->event.head.type = STORE_TRANSITION;
     op->event.head.ts_ns = side_now_ns();
-    book->direct.by_hand = chosen->by_hand;
-    book->direct.quality = chosen->quality;
     book->changes++;
-    err = store_append(book->store, &op->event, sizeof *chosen);
-    return err == STORE_OK ? store_direct_put(book->store, &book->direct) : err;
+    return store_direct_change(book->store, &op->event, &book->direct);
 }
 
 /* ---- cooldowns ---------------------------------------------------------------------------- */
-
-/* Its place, else a free one, else that of the one that is over first. */
-static unsigned place_of(const struct store_direct *direct, const char *provider)
-{
-    unsigned best = 0;
-
-    for (unsigned i = 0; i < STORE_COOLDOWNS; i++)
-        if (strcmp(direct->cooldowns[i].provider, provider) == 0)
-            return i;
-    for (unsigned i = 0; i < STORE_COOLDOWNS; i++)
-        if (direct->cooldowns[i].until_ns < direct->cooldowns[best].until_ns)
-            best = i;
-    return best;
-}
 
 /* One that runs is never shortened, but it may be ended (until_ns 0). */
 enum store_err side_cool(struct side_book *book, struct side_op *op)
 {
     const struct store_cooldown *cooldown = &op->event.cooldown;
     enum store_err err = direct_look(book);
-    unsigned at = place_of(&book->direct, cooldown->provider);
+    unsigned at = store_cooldown_place(&book->direct, cooldown->provider);
     bool known = strcmp(book->direct.cooldowns[at].provider, cooldown->provider) == 0;
 
     if (err != STORE_OK)
@@ -182,12 +164,6 @@ enum store_err side_cool(struct side_book *book, struct side_op *op)
         return STORE_OK;
     op->event.head.type = STORE_COOLDOWN;
     op->event.head.ts_ns = side_now_ns();
-    memset(&book->direct.cooldowns[at], 0, sizeof book->direct.cooldowns[at]);
-    if (cooldown->until_ns != 0) {
-        memcpy(book->direct.cooldowns[at].provider, cooldown->provider, sizeof cooldown->provider);
-        book->direct.cooldowns[at].until_ns = cooldown->until_ns;
-    }
     book->changes++;
-    err = store_append(book->store, &op->event, sizeof *cooldown);
-    return err == STORE_OK ? store_direct_put(book->store, &book->direct) : err;
+    return store_direct_change(book->store, &op->event, &book->direct);
 }

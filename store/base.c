@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What pruned records came to: the sums of every scope and run behind the last of them, and those
- * records that are still needed, in their places in the chain. A proof goes on from there; that it
- * is what the records came to, the checkpoint says that was written when they went. */
+/* What pruned records came to: the sums of every scope and run behind the last of them, what stood
+ * of tasks, directives and the clock, and those records that are still needed, in their places in
+ * the chain. A proof goes on from there; that it is what the records came to, the checkpoint says
+ * that was written when they went. */
 #include "store/store_int.h"
 
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SCOPE 's'
-#define RUN   'r'
+#define SCOPE    's'
+#define RUN      'r'
+#define TASK     't'
+#define STANDING 'd'
 
 enum store_err store_pruned_read(const struct store *store, MDB_txn *txn, struct store_pruned *out)
 {
@@ -23,28 +26,68 @@ enum store_err store_pruned_read(const struct store *store, MDB_txn *txn, struct
 
 /* ---- reading ------------------------------------------------------------------------------ */
 
-static bool load_row(struct store_check *check, const MDB_val *key, const MDB_val *value)
+static bool load_scope(struct store_check *check, const MDB_val *id, const MDB_val *value)
 {
-    const uint8_t *bytes = key->mv_data;
     struct store_scope_key scope;
-    struct store_run_sum *run;
     struct store_sum *sum;
 
-    if (key->mv_size == 1 + sizeof scope && bytes[0] == SCOPE &&
-        value->mv_size == sizeof sum->counter) {
-        memcpy(&scope, bytes + 1, sizeof scope);
-        sum = store_check_sum(check, &scope);
-        if (sum != NULL)
-            memcpy(&sum->counter, value->mv_data, sizeof sum->counter);
-        return true;
-    }
-    if (key->mv_size != 1 + sizeof run->run_id || bytes[0] != RUN ||
-        value->mv_size != sizeof *run || memcmp(bytes + 1, value->mv_data, sizeof run->run_id) != 0)
+    if (id->mv_size != sizeof scope || value->mv_size != sizeof sum->counter)
         return false;
-    run = store_check_run(check, bytes + 1);
+    memcpy(&scope, id->mv_data, sizeof scope);
+    sum = store_check_sum(check, &scope);
+    if (sum != NULL)
+        memcpy(&sum->counter, value->mv_data, sizeof sum->counter);
+    return true;
+}
+
+static bool load_run(struct store_check *check, const MDB_val *id, const MDB_val *value)
+{
+    struct store_run_sum *run;
+
+    if (id->mv_size != sizeof run->run_id || value->mv_size != sizeof *run ||
+        memcmp(id->mv_data, value->mv_data, sizeof run->run_id) != 0)
+        return false;
+    run = store_check_run(check, id->mv_data);
     if (run != NULL)
         memcpy(run, value->mv_data, sizeof *run);
     return true;
+}
+
+static bool load_task(struct store_check *check, const MDB_val *id, const MDB_val *value)
+{
+    struct store_task_sum *task;
+
+    if (id->mv_size != sizeof task->id || value->mv_size != sizeof task->row)
+        return false;
+    task = store_check_entry(check, &check->tasks, id->mv_data, id->mv_size, sizeof *task,
+                             store_by_id, &check->task_count);
+    if (task != NULL)
+        memcpy(&task->row, value->mv_data, sizeof task->row);
+    return true;
+}
+
+static bool load_standing(struct store_check *check, const MDB_val *id, const MDB_val *value)
+{
+    if (id->mv_size != 0 || value->mv_size != sizeof check->standing)
+        return false;
+    memcpy(&check->standing, value->mv_data, sizeof check->standing);
+    return true;
+}
+
+static bool load_row(struct store_check *check, const MDB_val *key, const MDB_val *value)
+{
+    static const struct {
+        uint8_t kind;
+        bool (*load)(struct store_check *check, const MDB_val *id, const MDB_val *value);
+    } kinds[] = {
+        {SCOPE, load_scope}, {RUN, load_run}, {TASK, load_task}, {STANDING, load_standing}};
+    const uint8_t *bytes = key->mv_data;
+    MDB_val id = {key->mv_size - 1, (void *)(uintptr_t)(bytes + 1)};
+
+    for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (key->mv_size > 0 && bytes[0] == kinds[i].kind)
+            return kinds[i].load(check, &id, value);
+    return false;
 }
 
 /* One that is still needed: its effects are in the sums; its rows have to be there. */
@@ -224,6 +267,14 @@ static void put_run(const void *node, VISIT visit, void *data)
         put(data, RUN, run->run_id, sizeof run->run_id, run, sizeof *run);
 }
 
+static void put_task(const void *node, VISIT visit, void *data)
+{
+    const struct store_task_sum *task = *(const struct store_task_sum *const *)node;
+
+    if (visit == postorder || visit == leaf)
+        put(data, TASK, task->id, sizeof task->id, &task->row, sizeof task->row);
+}
+
 enum store_err store_base_write(struct store *store, struct store_check *check, uint64_t upto,
                                 uint8_t hash_out[32], uint64_t *kept_out)
 {
@@ -232,5 +283,8 @@ enum store_err store_base_write(struct store *store, struct store_check *check, 
 
     twalk_r(check->sums, put_sum, &writing);
     twalk_r(check->runs, put_run, &writing);
+    twalk_r(check->tasks, put_task, &writing);
+    if (check->standing.directed || check->standing.jumped)
+        put(&writing, STANDING, "", 0, &check->standing, sizeof check->standing);
     return writing.err != STORE_OK ? writing.err : base_hash(check, upto, NULL, hash_out, kept_out);
 }

@@ -61,7 +61,8 @@ _Static_assert(sizeof(struct store_cooldown) == 264, "stored");
 struct store_selected {
     uint8_t tier, risk, complexity;
     uint8_t governance, requires_approval;
-    uint8_t zero[3];
+    uint8_t stays; /* what was said of the task before still counts */
+    uint8_t zero[2];
     char task_id[64];
     char agent[64];
     char governance_reason[64];

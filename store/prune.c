@@ -189,20 +189,6 @@ static bool has_any(struct pruning *pruning, enum store_index kind, const uint8_
            key.mv_size == sizeof from && memcmp(key.mv_data, &from, sizeof from - 16) == 0;
 }
 
-/* Takes it out of a tree; its key is in front. */
-static void forget(void **tree, const void *key, int (*order)(const void *, const void *),
-                   size_t *count)
-{
-    void **found = tfind(key, tree, order);
-    void *gone = found != NULL ? *found : NULL;
-
-    if (gone == NULL)
-        return;
-    (void)tdelete(key, tree, order);
-    free(gone);
-    --*count;
-}
-
 static enum store_err drop_run(struct pruning *pruning, const struct store_run *run)
 {
     struct store *store = pruning->store;
@@ -219,8 +205,8 @@ static enum store_err drop_run(struct pruning *pruning, const struct store_run *
     store_scope_run(&key, run->run_id);
     if (err == STORE_OK)
         err = store_delete(store, STORE_COUNTERS, &key, sizeof key);
-    forget(&pruning->check->sums, &key, store_by_scope, &pruning->check->sum_count);
-    forget(&pruning->check->runs, run->run_id, store_by_id, &pruning->check->run_count);
+    store_check_forget(&pruning->check->sums, &key, store_by_scope, &pruning->check->sum_count);
+    store_check_forget(&pruning->check->runs, run->run_id, store_by_id, &pruning->check->run_count);
     touch(pruning, run->allocation.parent);         /* which may have waited for it */
     return err == STORE_NOT_FOUND ? STORE_OK : err; /* no counter: nothing was ever booked */
 }

@@ -12,7 +12,8 @@
 /* Tables. Keys: chain, the record's number, big-endian; calls and open, the call's id; runs, the
  * run's id; counters, the scope's key; objects, the object: the call that was charged for it;
  * index, struct store_index_key; hours, the hour since the epoch, big-endian: the first record that
- * is of it; base, 's' and a scope's key, 'r' and a run's id: what pruned records came to; orders,
+ * is of it; base, 's' and a scope's key, 'r' and a run's id, 't' and a task's, 'd': what pruned
+ * records came to; orders,
  * an override's id: the override, or a scope's key: its stop's record. */
 enum store_table {
     STORE_CHAIN,
@@ -61,6 +62,7 @@ struct store_view {
 };
 
 #define STORE_HASH_BYTES      32u
+#define STORE_TASK_KEY        20u /* of a task's row */
 #define STORE_CALL_VERSION    2u
 #define STORE_COUNTER_VERSION 2u
 #define STORE_RUN_VERSION     2u
@@ -168,6 +170,12 @@ void store_run_apply(struct store_run *run, const struct store_event *event);
 bool store_is_stop_to_come(const struct store_turned *turned);
 /* Whether a record follows from that row. */
 bool store_run_fits(const struct store_run *run, const struct store_event *event);
+/* direct.c: what a record makes of a task's row (known: there is one), of the row of directives,
+ * for writing and for proving. False: there is no row of the task behind it. */
+bool store_task_apply(struct store_task *row, bool known, const struct store_event *event);
+void store_direct_apply(struct store_direct *row, const struct store_event *event);
+/* Whether a record is of no run: a person's word, or what counts for all. */
+bool store_is_of_none(const struct store_record *head);
 /* Whether a counter's or run's row has the version that goes with its size. */
 bool store_row_is_whole(enum store_table table, uint32_t version, size_t bytes);
 
@@ -210,6 +218,20 @@ struct store_run_sum {
 };
 _Static_assert(sizeof(struct store_run_sum) == 1336, "stored");
 
+struct store_task_sum {
+    uint8_t id[16]; /* of the scope with its name */
+    struct store_task row;
+};
+
+/* What stands beside the chain, and no counter has. */
+struct store_standing {
+    struct store_direct direct;
+    uint8_t directed; /* there is a row of that */
+    uint8_t jumped;   /* the clock is in doubt */
+    uint8_t zero[6];
+};
+_Static_assert(sizeof(struct store_standing) == 528, "stored");
+
 /* In the meta table as "pruned". */
 struct store_pruned {
     uint64_t upto; /* the chain begins behind it; 0: at its first record */
@@ -220,8 +242,10 @@ struct store_pruned {
 struct store_check {
     struct store_view *view;
     struct store_proof *proof;
-    void *sums, *calls, *runs, *corrected; /* trees of the structs above, each with its id first */
-    size_t sum_count, call_count, run_count, corrected_count;
+    /* Trees of the structs above, each with its id first. */
+    void *sums, *calls, *runs, *corrected, *tasks;
+    size_t sum_count, call_count, run_count, corrected_count, task_count;
+    struct store_standing standing;
     size_t row_count; /* of calls: admitted ones and refused ones */
     size_t object_count, index_count, hour_count;
     size_t order_count;
@@ -251,10 +275,14 @@ bool store_same_counter(const struct store_counter *row, const struct store_coun
  * of memory, noted. */
 void *store_check_entry(struct store_check *check, void **tree, const void *key, size_t key_bytes,
                         size_t bytes, int (*order)(const void *, const void *), size_t *count);
-/* verify_orders.c: what people decided. */
+/* Takes an entry out of a tree, if it is there; its key is in front. */
+void store_check_forget(void **tree, const void *key, int (*order)(const void *, const void *),
+                        size_t *count);
+/* verify_orders.c: what people decided; what stands beside the chain. */
 void store_check_turn(struct store_check *check);
 void store_check_extended(struct store_check *check);
 void store_check_override(struct store_check *check);
+void store_check_standing(struct store_check *check);
 /* A question, or a stop to come, that is needed though it is older than what was pruned. */
 bool store_check_kept_order(struct store_check *check);
 struct store_sum *store_check_sum(struct store_check *check, const struct store_scope_key *key);

@@ -47,6 +47,19 @@ void *store_check_entry(struct store_check *check, void **tree, const void *key,
     return made;
 }
 
+void store_check_forget(void **tree, const void *key, int (*order)(const void *, const void *),
+                        size_t *count)
+{
+    void **found = tfind(key, tree, order);
+    void *gone = found != NULL ? *found : NULL;
+
+    if (gone == NULL)
+        return;
+    (void)tdelete(key, tree, order);
+    free(gone);
+    --*count;
+}
+
 struct store_sum *store_check_sum(struct store_check *check, const struct store_scope_key *key)
 {
     return store_check_entry(check, &check->sums, key, sizeof *key, sizeof(struct store_sum),
@@ -273,9 +286,7 @@ static void on_consumption(struct store_check *check)
         run->settled += charged;
         run->estimated += charged && event->consumption.provenance != METER_PROVIDER_REPORTED;
     }
-    (void)tdelete(event->head.call_id, &check->calls, store_by_id);
-    check->call_count--;
-    free(call);
+    store_check_forget(&check->calls, event->head.call_id, store_by_id, &check->call_count);
 }
 
 static void book_correction(struct store_sum *sum, const void *data)
@@ -422,6 +433,12 @@ void store_check_record(struct store_check *check)
     case STORE_OVERRIDE:
         store_check_override(check);
         break;
+    case STORE_TRANSITION:
+    case STORE_COOLDOWN:
+    case STORE_SELECTED:
+    case STORE_CLOCK:
+        store_check_standing(check);
+        break;
     case STORE_USED:
         on_used(check);
         break;
@@ -493,6 +510,7 @@ void store_check_free(struct store_check *check)
     tdestroy(check->calls, free);
     tdestroy(check->runs, free);
     tdestroy(check->corrected, free);
+    tdestroy(check->tasks, free);
     free(check);
 }
 

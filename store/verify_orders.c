@@ -59,6 +59,42 @@ void store_check_override(struct store_check *check)
                           (unsigned long long)event->head.seq);
 }
 
+static void task_selected(struct store_check *check)
+{
+    const struct store_event *event = &check->event;
+    struct store_scope_key scope;
+    struct store_task_sum *task;
+    size_t before = check->task_count;
+
+    store_scope_name(&scope, GOV_TASK, event->selected.task_id);
+    task = store_check_entry(check, &check->tasks, scope.id, sizeof scope.id, sizeof *task,
+                             store_by_id, &check->task_count);
+    if (task != NULL && !store_task_apply(&task->row, check->task_count == before, event))
+        store_check_forget(&check->tasks, scope.id, store_by_id, &check->task_count);
+}
+
+/* Of a run they are for the log alone, but for a cooldown, which is everybody's. */
+void store_check_standing(struct store_check *check)
+{
+    const struct store_event *event = &check->event;
+    struct store_standing *standing = &check->standing;
+
+    if (event->head.type != STORE_COOLDOWN && !store_is_of_none(&event->head))
+        return;
+    switch (event->head.type) {
+    case STORE_CLOCK:
+        standing->jumped = event->clock.word == STORE_CLOCK_JUMPED;
+        break;
+    case STORE_SELECTED:
+        task_selected(check);
+        break;
+    default:
+        store_direct_apply(&standing->direct, event);
+        standing->directed = 1;
+        break;
+    }
+}
+
 bool store_check_kept_order(struct store_check *check)
 {
     const struct store_event *event = &check->event;

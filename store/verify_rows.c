@@ -2,6 +2,7 @@
 /* The proof, its second half: counters, rows of calls and runs, lists, against what the chain's
  * records came to. */
 #include "store/store_int.h"
+#include "store/window.h"
 
 #include <search.h>
 #include <string.h>
@@ -258,6 +259,86 @@ static void check_orders(struct store_check *check)
                           store_check_count(check, STORE_ORDERS), check->order_count);
 }
 
+/* ---- what stands in the meta table ----------------------------------------------------------
+ */
+
+static bool is_task(struct store_check *check, const MDB_val *key, const MDB_val *value)
+{
+    const uint8_t *bytes = key->mv_data;
+    const struct store_task_sum *task;
+    void **found;
+
+    if (key->mv_size != STORE_TASK_KEY || memcmp(bytes, "task", 4) != 0 ||
+        value->mv_size != sizeof task->row)
+        return false;
+    found = tfind(bytes + STORE_TASK_KEY - sizeof task->id, &check->tasks, store_by_id);
+    task = found != NULL ? *found : NULL;
+    check->matched++;
+    return task != NULL && memcmp(&task->row, value->mv_data, sizeof task->row) == 0;
+}
+
+static bool is_direct(struct store_check *check, const MDB_val *key, const MDB_val *value)
+{
+    const struct store_standing *standing = &check->standing;
+
+    (void)key;
+    check->matched++;
+    return standing->directed && value->mv_size == sizeof standing->direct &&
+           memcmp(&standing->direct, value->mv_data, sizeof standing->direct) == 0;
+}
+
+/* The rest of it was measured. */
+static bool is_clock(struct store_check *check, const MDB_val *key, const MDB_val *value)
+{
+    struct store_clock_row row;
+
+    (void)key;
+    if (value->mv_size != sizeof row)
+        return false;
+    memcpy(&row, value->mv_data, sizeof row);
+    check->matched += check->standing.jumped;
+    return row.jumped == check->standing.jumped;
+}
+
+/* "pruned" is proven with the base, "schema" when it is opened; "clean" is about the file. */
+static bool is_any(struct store_check *check, const MDB_val *key, const MDB_val *value)
+{
+    (void)check, (void)key, (void)value;
+    return true;
+}
+
+static void check_meta_row(struct store_check *check, const MDB_val *key, const MDB_val *value)
+{
+    static const struct {
+        const char *name;
+        bool (*fits)(struct store_check *check, const MDB_val *key, const MDB_val *value);
+    } rows[] = {{"clock", is_clock}, {"direct", is_direct}, {"pruned", is_any},
+                {"schema", is_any},  {"clean", is_any},     {"task", is_task}};
+    unsigned i = 0;
+
+    while (i < sizeof rows / sizeof rows[0] - 1 &&
+           (key->mv_size != strlen(rows[i].name) ||
+            memcmp(key->mv_data, rows[i].name, key->mv_size) != 0))
+        i++;
+    if (!rows[i].fits(check, key, value))
+        store_check_wrong(check, &check->proof->sums, 0,
+                          "what stands beside the chain of a %s does not follow from it",
+                          rows[i].name);
+}
+
+static void check_meta(struct store_check *check)
+{
+    size_t want = check->task_count + check->standing.directed + check->standing.jumped;
+
+    check->matched = 0;
+    each_row(check, STORE_META, check_meta_row);
+    if (check->matched != want)
+        store_check_wrong(check, &check->proof->sums, 0,
+                          "%zu tasks, directives, doubts of the clock stand beside the chain; "
+                          "there were %zu",
+                          check->matched, want);
+}
+
 void store_check_rows(struct store_check *check)
 {
     check_open(check); /* before the counters: it knows what has left */
@@ -267,4 +348,5 @@ void store_check_rows(struct store_check *check)
     check_runs(check);
     check_objects(check);
     check_orders(check);
+    check_meta(check);
 }

@@ -41,8 +41,12 @@ STORE_MUST_CHECK enum store_err store_clock_put(struct store *store,
 
 /* What directives depend on: kept beside the chain. STORE_NOT_FOUND: nothing yet; *out is zero. */
 enum store_err store_direct_get(struct store *store, struct store_direct *out);
-STORE_MUST_CHECK enum store_err store_direct_put(struct store *store,
-                                                 const struct store_direct *row);
+/* Appends event, a STORE_TRANSITION or STORE_COOLDOWN of no run, and changes *row, which is as it
+ * is stored, as follows from it. */
+STORE_MUST_CHECK enum store_err store_direct_change(struct store *store, struct store_event *event,
+                                                    struct store_direct *row);
+/* A provider's place in it; without one, the place that it would get. */
+unsigned store_cooldown_place(const struct store_direct *direct, const char *provider);
 enum store_err store_view_direct(struct store_view *view, struct store_direct *out);
 
 /* Appends what was selected for a task: event is a STORE_SELECTED with its task_id. lifts: it may

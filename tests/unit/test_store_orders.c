@@ -450,6 +450,7 @@ static void the_last_word_on_a_task_counts(void **state)
 
         begin(&ledger);
         head_make(&event, STORE_SELECTED, 0, 0, NOON);
+        memset(event.head.run_id, 0, sizeof event.head.run_id);
         (void)strcpy(event.selected.task_id, selections[i].task);
         event.selected.risk = (uint8_t)i;
         event.selected.requires_approval = selections[i].requires;
