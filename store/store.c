@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -236,18 +237,50 @@ static int open_env_of(struct store *store, const char *path, unsigned flags, si
     return code;
 }
 
+/* LMDB's lock file keeps this process's own threads apart, and is mapped for writing: where the
+ * disk has no room to write its page anew (a quota of btrfs, which never writes in place), whoever
+ * writes there is killed. So it is in memory; -1: it is not, and a file. */
+static int lock_file_in_memory(const char *path)
+{
+    int fd = memfd_create("flyball-lmdb", MFD_CLOEXEC);
+    char name[640], target[32];
+
+    (void)snprintf(name, sizeof name, "%s-lock", path);
+    (void)snprintf(target, sizeof target, "/proc/self/fd/%d", fd);
+    if (fd < 0)
+        return -1;
+    (void)unlink(name);
+    if (symlink(target, name) == 0)
+        return fd;
+    (void)close(fd);
+    return -1;
+}
+
+static void lock_file_opened(const char *path, int fd)
+{
+    char name[640];
+
+    if (fd < 0)
+        return;
+    (void)snprintf(name, sizeof name, "%s-lock", path);
+    (void)unlink(name);
+    (void)close(fd);
+}
+
 /* Address space may be short (RLIMIT_AS, valgrind): then a smaller map, down to a quarter GiB. */
 static int open_env(struct store *store, const char *path)
 {
     /* Our own lock keeps everybody out. */
     unsigned flags = store->read_only ? MDB_RDONLY | MDB_NOLOCK : 0;
     size_t map_bytes = STORE_MAP_BYTES;
+    int lock_fd = store->read_only ? -1 : lock_file_in_memory(path);
     int code = open_env_of(store, path, flags, map_bytes);
 
     while ((code == ENOMEM || code == EINVAL) && map_bytes > STORE_MAP_LEAST) {
         map_bytes /= 4;
         code = open_env_of(store, path, flags, map_bytes);
     }
+    lock_file_opened(path, lock_fd);
     return code;
 }
 

@@ -28,10 +28,13 @@ static void a_new_ledger_is_empty_clean_and_proven(void **state)
     uint8_t hash[32], zero[32] = {0};
     struct store_run run;
     struct store_view *view;
+    char path[128];
 
     (void)state;
     ledger_new(&ledger);
     assert_true(store_was_clean(ledger.store));
+    (void)snprintf(path, sizeof path, "%s/ledger.mdb-lock", ledger.home);
+    assert_int_equal(access(path, F_OK), -1); /* nothing on the disk is mapped for writing */
     assert_int_equal(head_of(&ledger, hash), 0);
     assert_memory_equal(hash, zero, 32);
     view = view_of(&ledger);
