@@ -534,10 +534,14 @@ enum store_err store_verify(struct store_view *view, const uint8_t *head,
         store_check_rows(check);
     else if (err == STORE_OK)
         out->sums = out->caps = false; /* not to be known beyond the damage */
+    if (head != NULL && check->pruned.upto > 0 &&
+        memcmp(head, check->pruned.head, sizeof check->pruned.head) == 0)
+        out->head_known = true;
     if (head != NULL && !out->head_known)
         store_check_wrong(check, &out->chain, 0,
-                          "the given head is not in this chain: its tail was cut off, or it is "
-                          "another ledger");
+                          "the given head is not in this chain: its tail was cut off, %sor it is "
+                          "another ledger",
+                          check->pruned.upto > 0 ? "the head is older than what was pruned, " : "");
     if (check->out_of_memory)
         err = STORE_NOMEM;
     store_check_free(check);
