@@ -299,15 +299,15 @@ enum store_err store_view_next_override(struct store_view *view, const uint8_t *
     if (value.mv_size != sizeof *out)
         return STORE_DAMAGED;
     memcpy(out, value.mv_data, sizeof *out);
-    return STORE_OK;
+    return memcmp(out->id, at, sizeof out->id) == 0 ? STORE_OK : STORE_DAMAGED;
 }
 
 bool store_is_stopped(const struct store *store, const struct store_scope_key *key)
 {
     uint64_t seq;
 
-    return store_get(store, store->txn, STORE_ORDERS, key, sizeof *key, &seq, sizeof seq) ==
-           STORE_OK;
+    return store_get(store, store->txn, STORE_ORDERS, key, sizeof *key, &seq, sizeof seq) !=
+           STORE_NOT_FOUND; /* one that cannot be read is one */
 }
 
 enum store_err store_event_get(struct store *store, uint64_t seq, struct store_event *out)

@@ -151,9 +151,15 @@ enum store_err store_chain_get(const struct store *store, MDB_txn *txn, uint64_t
     if (code == MDB_SUCCESS)
         code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
     err = store_err_of(store, code);
-    if (err == STORE_OK && !store_unpack(value.mv_data, value.mv_size, out, hash_out)) {
-        out->head.seq = store_key_seq(key.mv_data);
-        err = STORE_DAMAGED;
+    if (err == STORE_OK) {
+        uint64_t at = key.mv_size == sizeof bytes ? store_key_seq(key.mv_data) : 0;
+
+        /* Also one at another's place: whoever goes on behind it has to come to the end. */
+        if (!store_unpack(value.mv_data, value.mv_size, out, hash_out) || out->head.seq != at ||
+            at < seq) {
+            out->head.seq = at > seq ? at : seq;
+            err = STORE_DAMAGED;
+        }
     }
     mdb_cursor_close(cursor);
     return err;

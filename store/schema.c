@@ -3,10 +3,40 @@
  * that opens it, so that it is done or not; nothing of the chain is changed. */
 #include "store/store_int.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SCHEMA_LEAST 2u /* older ones are not known any more */
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+size_t store_row_least(enum store_table table)
+{
+    static const size_t least[STORE_TABLES] = {
+        [STORE_CALLS] = 64, [STORE_RUNS] = 960, [STORE_COUNTERS] = 392};
+
+    return least[table];
+}
+
+bool store_row_is_whole(enum store_table table, uint32_t version, size_t bytes)
+{
+    size_t now = table == STORE_RUNS ? sizeof(struct store_run) : sizeof(struct store_counter);
+
+    return bytes == now
+               ? version == (table == STORE_RUNS ? STORE_RUN_VERSION : STORE_COUNTER_VERSION)
+               : bytes == store_row_least(table) && version == 1;
+}
+
+bool store_row_is_its_own(enum store_table table, const MDB_val *key, const MDB_val *value)
+{
+    static const size_t ids[STORE_TABLES] = {[STORE_CALLS] = offsetof(struct store_call, call_id),
+                                             [STORE_RUNS] = offsetof(struct store_run, run_id)};
+
+    return ids[table] == 0 ||
+           (key->mv_size == 16 && value->mv_size >= store_row_least(table) &&
+            memcmp((const char *)value->mv_data + ids[table], key->mv_data, 16) == 0);
+}
 
 /* ---- from schema 2: indexes instead of a list of the calls of each run ------------------------
  */

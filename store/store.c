@@ -111,23 +111,6 @@ enum store_err store_err_of(const struct store *store, int code)
     }
 }
 
-size_t store_row_least(enum store_table table)
-{
-    static const size_t least[STORE_TABLES] = {
-        [STORE_CALLS] = 64, [STORE_RUNS] = 960, [STORE_COUNTERS] = 392};
-
-    return least[table];
-}
-
-bool store_row_is_whole(enum store_table table, uint32_t version, size_t bytes)
-{
-    size_t now = table == STORE_RUNS ? sizeof(struct store_run) : sizeof(struct store_counter);
-
-    return bytes == now
-               ? version == (table == STORE_RUNS ? STORE_RUN_VERSION : STORE_COUNTER_VERSION)
-               : bytes == store_row_least(table) && version == 1;
-}
-
 enum store_err store_get(const struct store *store, MDB_txn *txn, enum store_table table,
                          const void *key, size_t key_bytes, void *value, size_t value_bytes)
 {
@@ -138,6 +121,8 @@ enum store_err store_get(const struct store *store, MDB_txn *txn, enum store_tab
         return store_err_of(store, code);
     if (v.mv_size != value_bytes && (v.mv_size > value_bytes || store_row_least(table) == 0 ||
                                      v.mv_size < store_row_least(table)))
+        return STORE_DAMAGED;
+    if (!store_row_is_its_own(table, &k, &v))
         return STORE_DAMAGED;
     memset(value, 0, value_bytes);
     memcpy(value, v.mv_data, v.mv_size);

@@ -79,7 +79,10 @@ enum store_err store_err_of(const struct store *store, int code);
 /* The least bytes that a row of a table can have, as the first Flyball wrote them; 0: the value's
  * own size is the only one. What is missing of a row is zero. */
 size_t store_row_least(enum store_table table);
-/* A value copied out; STORE_NOT_FOUND, or STORE_DAMAGED when it has another size. */
+/* Whether the id in a row of a call or a run is the one that it stands under. */
+bool store_row_is_its_own(enum store_table table, const MDB_val *key, const MDB_val *value);
+/* A value copied out; STORE_NOT_FOUND, or STORE_DAMAGED when it has another size, or is
+ * another's. */
 enum store_err store_get(const struct store *store, MDB_txn *txn, enum store_table table,
                          const void *key, size_t key_bytes, void *value, size_t value_bytes);
 enum store_err store_put(struct store *store, enum store_table table, const void *key,
@@ -131,7 +134,7 @@ enum store_err store_hour_put(struct store *store, const struct store_record *he
 void store_hour_key(int64_t ts_ns, uint8_t out[8]);
 
 /* The key after (or before) the given one; given 0 bytes: the first (or the last). key_out and
- * value_out point into the view. */
+ * value_out point into the view. STORE_DAMAGED where it is not: so a walk comes to its end. */
 enum store_err store_step(struct store_view *view, enum store_table table, const void *key,
                           size_t key_bytes, bool backward, MDB_val *key_out, MDB_val *value_out);
 

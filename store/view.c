@@ -82,6 +82,15 @@ enum store_err store_view_counter(struct store_view *view, const struct store_sc
 
 /* ---- walking ------------------------------------------------------------------------------ */
 
+/* In the order of keys. */
+static bool is_before(const MDB_val *a, const MDB_val *b)
+{
+    size_t bytes = a->mv_size < b->mv_size ? a->mv_size : b->mv_size;
+    int order = memcmp(a->mv_data, b->mv_data, bytes);
+
+    return order != 0 ? order < 0 : a->mv_size < b->mv_size;
+}
+
 enum store_err store_step(struct store_view *view, enum store_table table, const void *key,
                           size_t key_bytes, bool backward, MDB_val *key_out, MDB_val *value_out)
 {
@@ -100,14 +109,19 @@ enum store_err store_step(struct store_view *view, enum store_table table, const
         else if (code == MDB_SUCCESS && key_out->mv_size == key_bytes &&
                  memcmp(key_out->mv_data, key, key_bytes) == 0)
             code = mdb_cursor_get(cursor, key_out, value_out, MDB_NEXT);
+        if (code == MDB_SUCCESS &&
+            !(backward ? is_before(key_out, &given) : is_before(&given, key_out)))
+            code = MDB_CORRUPTED;
     }
     mdb_cursor_close(cursor);
     return store_err_of(view->store, code);
 }
 
-static enum store_err copy(enum store_table table, const MDB_val *value, void *out, size_t size)
+static enum store_err copy(enum store_table table, const MDB_val *key, const MDB_val *value,
+                           void *out, size_t size)
 {
-    if (value->mv_size > size || value->mv_size < store_row_least(table))
+    if (value->mv_size > size || value->mv_size < store_row_least(table) ||
+        !store_row_is_its_own(table, key, value))
         return STORE_DAMAGED;
     memset(out, 0, size);
     memcpy(out, value->mv_data, value->mv_size);
@@ -139,7 +153,7 @@ enum store_err store_view_next_run(struct store_view *view, const uint8_t *id, b
     enum store_err err =
         store_step(view, STORE_RUNS, id, id != NULL ? 16 : 0, backward, &key, &value);
 
-    return err == STORE_OK ? copy(STORE_RUNS, &value, out, sizeof *out) : err;
+    return err == STORE_OK ? copy(STORE_RUNS, &key, &value, out, sizeof *out) : err;
 }
 
 /* The next id under an index's entry. */
@@ -174,7 +188,7 @@ enum store_err store_view_next_call(struct store_view *view, const struct store_
         return err == STORE_OK ? store_view_call(view, next, out) : err;
     }
     err = store_step(view, STORE_CALLS, id, id != NULL ? 16 : 0, false, &key, &value);
-    return err == STORE_OK ? copy(STORE_CALLS, &value, out, sizeof *out) : err;
+    return err == STORE_OK ? copy(STORE_CALLS, &key, &value, out, sizeof *out) : err;
 }
 
 enum store_err store_view_next_run_of(struct store_view *view, const struct store_index_key *of,
@@ -220,7 +234,7 @@ enum store_err store_view_next_window(struct store_view *view, const struct stor
         from = (struct store_scope_key){.kind = from.kind, .window = GOV_DAILY};
     }
     *key_out = from;
-    return copy(STORE_COUNTERS, &value, out, sizeof *out);
+    return copy(STORE_COUNTERS, &found, &value, out, sizeof *out);
 }
 
 void store_view_head(struct store_view *view, uint64_t *seq_out, uint8_t hash_out[32])

@@ -300,6 +300,41 @@ static void a_ledger_that_lacks_a_table_is_damaged(void **state)
     }
 }
 
+/* A walk from row to row would lead back, and go round for ever. */
+static void a_row_that_is_anothers_is_damage(void **state)
+{
+    struct store_view *view;
+    struct ledger ledger;
+    struct store_call call;
+    struct raw_row row;
+    struct raw raw;
+    uint8_t first[16], last[16];
+
+    (void)state;
+    ledger_new(&ledger);
+    run_new(&ledger, 1);
+    begin(&ledger);
+    for (uint64_t number = 7; number <= 9; number++)
+        assert_int_equal(admit(&ledger, 1, number, 10, 5), STORE_OK);
+    commit(&ledger);
+    store_close(ledger.store);
+    raw_open(&raw, ledger.home, "calls");
+    assert_true(raw_row(&raw, 2, &row));
+    memcpy(last, row.key, sizeof last);
+    id_make(first, 'c', 7);
+    memcpy(row.value + offsetof(struct store_call, call_id), first, sizeof first);
+    raw_put(&raw, &row);
+    raw_close(&raw);
+    ledger_open(&ledger, true);
+    view = view_of(&ledger);
+    assert_int_equal(store_view_next_call(view, NULL, NULL, &call), STORE_OK);
+    assert_int_equal(store_view_next_call(view, NULL, call.call_id, &call), STORE_OK);
+    assert_int_equal(store_view_next_call(view, NULL, call.call_id, &call), STORE_DAMAGED);
+    assert_int_equal(store_view_call(view, last, &call), STORE_DAMAGED);
+    store_view_close(view);
+    ledger_free(&ledger);
+}
+
 static void ledgers_of_other_schemas_are_left_alone(void **state)
 {
     (void)state;
@@ -480,6 +515,7 @@ int main(void)
         cmocka_unit_test(a_reader_writes_nothing),
         cmocka_unit_test(a_file_that_is_no_ledger_is_damaged),
         cmocka_unit_test(a_ledger_that_lacks_a_table_is_damaged),
+        cmocka_unit_test(a_row_that_is_anothers_is_damage),
         cmocka_unit_test(ledgers_of_other_schemas_are_left_alone),
         cmocka_unit_test(a_damaged_chain_is_not_continued_and_can_be_looked_at),
         cmocka_unit_test(what_is_given_up_leaves_nothing),

@@ -284,6 +284,33 @@ static void overrides_and_stops_are_in_force_until_they_are_not(void **state)
     ledger_free(&ledger);
 }
 
+/* In doubt it is there. */
+static void a_stop_that_cannot_be_read_stops(void **state)
+{
+    struct store_scope_key session;
+    struct ledger ledger;
+    struct raw_row row;
+    struct raw raw;
+
+    (void)state;
+    store_scope_name(&session, GOV_SESSION, "nightly");
+    ledger_new(&ledger);
+    begin(&ledger);
+    assert_int_equal(stop(&ledger, &session, STORE_STOPPED), STORE_OK);
+    commit(&ledger);
+    store_close(ledger.store);
+    raw_open(&raw, ledger.home, "orders");
+    assert_true(raw_row(&raw, 0, &row));
+    row.value_bytes--;
+    raw_put(&raw, &row);
+    raw_close(&raw);
+    ledger_open(&ledger, false);
+    begin(&ledger);
+    assert_true(store_is_stopped(ledger.store, &session));
+    commit(&ledger);
+    ledger_free(&ledger);
+}
+
 /* ---- forgetting ------------------------------------------------------------------------------ */
 
 /* 300 records, enough for a checkpoint. */
@@ -516,6 +543,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_decided_follows_from_what_was_before),
+        cmocka_unit_test(a_stop_that_cannot_be_read_stops),
         cmocka_unit_test(a_question_is_found_by_its_id),
         cmocka_unit_test(a_pause_is_never_negative),
         cmocka_unit_test(extensions_add_up),

@@ -197,6 +197,26 @@ static void every_byte_of_it_counts(void **state)
     }
 }
 
+/* Whoever goes from record to record comes to the end. */
+static void a_record_at_another_place_is_found_and_not_followed(void **state)
+{
+    struct ledger ledger;
+    struct store_proof proof;
+    struct raw_row row;
+    struct raw raw;
+
+    (void)state;
+    ledger_of_all(&ledger, true);
+    raw_open(&raw, ledger.home, "chain");
+    assert_true(raw_row(&raw, 0, &row)); /* of the run that lives: it was kept */
+    assert_int_equal(row.key[7], 1);
+    row.key[7] = 4;
+    raw_put(&raw, &row);
+    raw_close(&raw);
+    assert_false(is_proven(&ledger, &proof));
+    ledger_free(&ledger);
+}
+
 /* ---- untouched ------------------------------------------------------------------------------ */
 
 static void do_something(struct ledger *ledger, struct chance *chance, int64_t ts_ns)
@@ -260,6 +280,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_byte_of_it_counts),
+        cmocka_unit_test(a_record_at_another_place_is_found_and_not_followed),
         cmocka_unit_test(what_nobody_touched_is_never_suspected),
     };
 
