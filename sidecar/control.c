@@ -78,23 +78,39 @@ static bool token_read(const struct side *side, char token[SIDE_CONTROL_TOKEN + 
 
 /* ---- connections -------------------------------------------------------------------------- */
 
-/* libevent neither bounds how many there are nor tells when one ends: it takes its callbacks from
- * the buffer of one that has. For as long as the buffer is ours as well its socket stays open, shut
- * down. */
+/* libevent neither bounds how many there are, nor how long a request may come a byte at a time, nor
+ * tells when one ends: it takes its callbacks from the buffer of one that has. For as long as the
+ * buffer is ours as well its socket stays open, shut down. */
 static void sweep(struct side_control *control)
 {
+    int64_t now_ms = side_now_ms();
     unsigned left = 0;
 
     for (unsigned i = 0; i < control->connections; i++) {
+        struct side_guest *guest = &control->guests[i];
         bufferevent_event_cb lives;
 
-        bufferevent_getcb(control->buffers[i], NULL, NULL, &lives, NULL);
-        if (lives != NULL)
-            control->buffers[left++] = control->buffers[i];
-        else
-            (void)bufferevent_decref(control->buffers[i]);
+        bufferevent_getcb(guest->buffer, NULL, NULL, &lives, NULL);
+        if (lives == NULL) {
+            (void)bufferevent_decref(guest->buffer);
+            continue;
+        }
+        if (now_ms >= guest->until_ms)
+            (void)shutdown(bufferevent_getfd(guest->buffer), SHUT_RDWR);
+        control->guests[left++] = *guest;
     }
     control->connections = left;
+}
+
+void side_control_let_stay(struct side_control *control, struct evhttp_connection *connection)
+{
+    struct bufferevent *buffer = evhttp_connection_get_bufferevent(connection);
+    const struct timeval to_take = {SIDE_CONTROL_SECONDS, 0};
+
+    (void)bufferevent_set_timeouts(buffer, NULL, &to_take);
+    for (unsigned i = 0; i < control->connections; i++)
+        if (control->guests[i].buffer == buffer)
+            control->guests[i].until_ms = INT64_MAX;
 }
 
 static void on_sweep(evutil_socket_t fd, short what, void *data)
@@ -119,7 +135,8 @@ static struct bufferevent *on_connection(struct event_base *base, void *data)
         return NULL;
     sweep(control);
     bufferevent_incref(buffer);
-    control->buffers[control->connections++] = buffer;
+    control->guests[control->connections++] =
+        (struct side_guest){buffer, side_now_ms() + SIDE_CONTROL_SECONDS * 1000};
     if (control->connections == SIDE_CONTROL_CONNECTIONS)
         (void)evconnlistener_disable(control->listener);
     if (!evtimer_pending(control->sweeping, NULL))

@@ -15,7 +15,7 @@
 #include "sidecar/queries.h"
 
 #define SIDE_CONTROL_BODY        16384u /* bytes of a request's body */
-#define SIDE_CONTROL_SECONDS     10     /* for a request to come, or an answer to be taken */
+#define SIDE_CONTROL_SECONDS     10     /* for a request to come, or a piece of an answer to go */
 #define SIDE_CONTROL_CONNECTIONS 64u
 #define SIDE_CONTROL_STREAMS     16u
 
@@ -33,6 +33,10 @@ struct side_route {
 };
 
 struct side_exchange;
+struct side_guest {
+    struct bufferevent *buffer; /* counted */
+    int64_t until_ms;           /* monotonic: when its request has to be here; INT64_MAX: it is */
+};
 struct side_control {
     struct side *side;
     struct evhttp *http;
@@ -40,7 +44,7 @@ struct side_control {
     struct side_worker *finder; /* NULL: nobody has asked yet */
     struct sockaddr_in address;
     char token[SIDE_CONTROL_TOKEN + 1];
-    struct bufferevent *buffers[SIDE_CONTROL_CONNECTIONS];
+    struct side_guest guests[SIDE_CONTROL_CONNECTIONS];
     unsigned connections, streams;
     struct event *sweeping; /* while there are connections */
     struct side_exchange *exchanges;
@@ -52,6 +56,9 @@ bool side_control_open(struct side *side, const char *address, struct side_error
 /* Once. What was being answered is cut off; side->control is to be freed after the jobs that have
  * been done. */
 void side_control_close(struct side *side);
+
+/* A request is here that will be answered: it may take its time, as long as its client stays. */
+void side_control_let_stay(struct side_control *control, struct evhttp_connection *connection);
 
 /* control_ask.c: a request has come; data: the struct side_control. */
 void side_control_request(struct evhttp_request *http, void *data);

@@ -376,5 +376,6 @@ void side_exchange_begin(struct side_control *control, struct evhttp_request *ht
     control->exchanges = exchange;
     control->streams += route->shape == SIDE_STREAM;
     evhttp_connection_set_closecb(connection, on_client_gone, exchange);
+    side_control_let_stay(control, connection);
     side_work(control->finder, &exchange->job);
 }

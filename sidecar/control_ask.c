@@ -128,24 +128,41 @@ static const struct side_route *route_find(struct evhttp_request *http, char id_
     return NULL;
 }
 
+/* Each name once, with its text. NULL: it is not so, or out of memory. */
+static json_t *query_json(const char *query)
+{
+    json_t *json = json_object();
+    struct evkeyvalq pairs;
+    bool ok;
+
+    if (query == NULL || *query == '\0')
+        return json;
+    ok = evhttp_parse_query_str(query, &pairs) == 0;
+    for (const struct evkeyval *pair = ok ? pairs.tqh_first : NULL; ok && pair != NULL;
+         pair = pair->next.tqe_next)
+        ok = json_object_get(json, pair->key) == NULL &&
+             json_object_set_new(json, pair->key, json_string(pair->value)) == 0;
+    evhttp_clear_headers(&pairs);
+    if (ok)
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
 /* What was sent, as an object: of GET the query. NULL: told. */
 static json_t *sent_json(struct evhttp_request *http)
 {
     struct evbuffer *body = evhttp_request_get_input_buffer(http);
     const char *query = evhttp_uri_get_query(evhttp_request_get_evhttp_uri(http));
     size_t bytes = evbuffer_get_length(body);
-    struct evkeyvalq pairs;
     json_error_t error;
     json_t *json;
 
     if (evhttp_request_get_command(http) == EVHTTP_REQ_GET) {
-        json = json_object();
-        if (query != NULL && evhttp_parse_query_str(query, &pairs) == 0) {
-            for (const struct evkeyval *pair = pairs.tqh_first; pair != NULL;
-                 pair = pair->next.tqe_next)
-                (void)json_object_set_new(json, pair->key, json_string(pair->value));
-            evhttp_clear_headers(&pairs);
-        }
+        json = query_json(query);
+        if (json == NULL)
+            send_wrong_text(http, 400, "bad_field", "query", query,
+                            "a query has each name once, with a value in UTF-8");
         return json;
     }
     if (bytes > SIDE_CONTROL_BODY) {
@@ -155,7 +172,8 @@ static json_t *sent_json(struct evhttp_request *http)
     json = json_loadb((const char *)evbuffer_pullup(body, -1), bytes,
                       JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (json == NULL)
-        side_control_error(http, 400, "bad_json", NULL, NULL, error.text);
+        side_control_error(http, 400, "bad_json", NULL, NULL,
+                           bytes > 0 ? error.text : "a JSON object is expected");
     return json;
 }
 

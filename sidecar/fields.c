@@ -117,7 +117,7 @@ static bool amounts_read(const struct side_field *field, const json_t *value, js
         error.text[0] = '\0';
         if (dim == GOV_DIMS)
             return wrong_is(wrong, path, amount, "'%.32s' is no dimension", name);
-        if (json_is_string(amount))
+        if (json_is_string(amount) && json_string_length(amount) < sizeof text)
             (void)snprintf(text, sizeof text, "%s", json_string_value(amount));
         else if (json_is_integer(amount))
             (void)snprintf(text, sizeof text, "%lld", (long long)json_integer_value(amount));
