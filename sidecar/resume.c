@@ -95,7 +95,7 @@ bool side_resume_read(struct side *side, const struct side_conn *conn, const jso
         return side_fail(error, "--resume: %s has an id that begins with '%.40s'",
                          found == 0 ? "no run" : "more than one run", prefix);
     client_uuid_text(row_out->run_id, id_text);
-    if (row_out->ended_ns == 0)
+    if (row_out->ended_ns == 0 || side_run_find(side, row_out->run_id) != NULL)
         return side_fail(error, "--resume: run %s has not ended", id_text);
     if (row_out->allocation.by_hand)
         return side_fail(error, "--resume: run %s had no launcher", id_text);

@@ -171,6 +171,23 @@ static void run_register(struct side *side, struct side_run *run)
     side_run_keep(side, run);
 }
 
+/* One that is over, or did not get into the ledger. */
+static void registry_remove(struct side *side, struct side_run *run)
+{
+    struct side_run **link = &side->runs;
+
+    run->ended = true;
+    while (*link != NULL && *link != run)
+        link = &(*link)->next;
+    if (*link == NULL)
+        return;
+    *link = run->next;
+    run_unwatch(run);
+    side_run_forget(side, run);
+    side_hosts_write(side);
+    side_run_drop(run);
+}
+
 static void allocation_fill(const struct side *side, struct side_run *run,
                             struct store_allocation *out, const json_t *request, uid_t uid)
 {
@@ -264,8 +281,10 @@ bool side_run_above(struct side *side, pid_t pid)
 
 static void on_by_hand_open(struct side *side, struct side_op *op)
 {
+    if (op->result != STORE_OK) /* which shows at the call that follows */
+        registry_remove(side, op->run);
     side_queries_wake(side);
-    side_op_free(op); /* a failure shows at the call that follows */
+    side_op_free(op);
 }
 
 static struct side_run *by_hand_new(struct side *side, pid_t leader, pid_t pid,
@@ -380,8 +399,9 @@ static void on_open(struct side *side, struct side_op *op)
         (void)snprintf(text, sizeof text, "the ledger in %.300s: %.90s", side->home,
                        store_strerror(op->result));
         side_conn_done(conn, 3, text);
-        op->run->ended = true;
     }
+    if (op->result != STORE_OK)
+        registry_remove(side, op->run);
     side_queries_wake(side);
     side_op_free(op);
 }
@@ -475,7 +495,7 @@ bool side_run_attach(struct side *side, struct side_conn *conn, const json_t *re
     if (id_text != NULL && token_text != NULL && client_hex16(id_text, id) &&
         client_hex16(token_text, token))
         run = by_token(side, id, token);
-    if (run == NULL)
+    if (run == NULL || run->pid != conn->pid) /* what it runs knows its token as well */
         return side_fail(error, "the run is not known here");
     if (run->page == NULL && !side_page_open(side, run, conn))
         return side_fail(error, "the run cannot be watched: %s", strerror(errno));
@@ -489,21 +509,6 @@ bool side_run_attach(struct side *side, struct side_conn *conn, const json_t *re
 }
 
 /* ---- closing ------------------------------------------------------------------------------ */
-
-static void registry_remove(struct side *side, struct side_run *run)
-{
-    struct side_run **link = &side->runs;
-
-    while (*link != NULL && *link != run)
-        link = &(*link)->next;
-    if (*link == NULL)
-        return;
-    *link = run->next;
-    run_unwatch(run);
-    side_run_forget(side, run);
-    side_hosts_write(side);
-    side_run_drop(run);
-}
 
 static void on_close(struct side *side, struct side_op *op)
 {
