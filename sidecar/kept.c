@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define COME_BACK_S 5 /* for calls to be asked again after a restart */
+
 /* ---- the hosts that the preloaded object must know ---------------------------------------- */
 
 static void hosts_of(const struct side_run *run, FILE *file)
@@ -154,12 +156,36 @@ static void parents_link(struct side *side, struct store_view *view)
     }
 }
 
+static void on_withdrawn(struct side *side, struct side_op *op)
+{
+    side_notices_tell(side, op);
+    side_queries_wake(side);
+    side_op_free(op);
+}
+
+/* Whoever waits for the answer to a question has come back by now. */
+static void on_expected(evutil_socket_t fd, short what, void *data)
+{
+    struct side *side = data;
+
+    (void)fd, (void)what;
+    for (struct side_run *run = side->runs; run != NULL; run = run->next) {
+        struct side_op *op = run->asked_seq != 0 && run->asked_seq <= side->kept_seq
+                                 ? side_op_new(SIDE_OP_CANCEL, run, on_withdrawn, NULL)
+                                 : NULL;
+
+        if (op != NULL) /* else it stays open until its time is up */
+            side_post(side, op);
+    }
+}
+
 void side_runs_restore(struct side *side)
 {
     struct store_view *view;
     struct store_run row;
-    uint8_t id[16];
+    uint8_t id[16], hash[32];
     const uint8_t *last = NULL;
+    const struct timeval later = {COME_BACK_S, 0};
 
     if (store_view_open(side->store, &view) != STORE_OK)
         return;
@@ -170,6 +196,8 @@ void side_runs_restore(struct side *side)
         last = id;
     }
     parents_link(side, view);
+    store_view_head(view, &side->kept_seq, hash);
     store_view_close(view);
+    (void)event_base_once(side->base, -1, EV_TIMEOUT, on_expected, side, &later);
     side_hosts_write(side);
 }

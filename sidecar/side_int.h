@@ -213,7 +213,7 @@ enum side_op_kind {
     SIDE_OP_EXHAUSTED, /* event.threshold.dim: a limit that the launcher watches */
     SIDE_OP_ADMIT,     /* event: admission to be completed; call */
     SIDE_OP_CANCEL,    /* the caller with call_id is gone: other is its admission, when it waited;
-                          run: of the question that it waited for */
+                          run: of the question that it waited for, or may have (no call_id) */
     SIDE_OP_SENT,
     SIDE_OP_PROGRESS,
     SIDE_OP_SETTLE,   /* event: consumption */
@@ -583,6 +583,7 @@ struct side {
     struct side_conn *conns;
     struct side_call *calls;
     struct side_run *runs;
+    uint64_t kept_seq; /* the last record of the sidecar before */
     struct side_query *queries;
     uint8_t boot_id[16];
     int64_t busy_since_ms; /* for idling: the last time there was something */
