@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool override_meets(const struct store_override *override, const struct store_scope_key *key,
-                           const char *session)
+bool side_override_meets(const struct store_override *override, const struct store_scope_key *key,
+                         const char *session)
 {
     struct store_scope_key named;
 
@@ -45,7 +45,7 @@ bool side_scope_limits(const struct store_override *overrides, unsigned count,
         raised = extended = add_sat(given, counter->extended[dim]);
         for (unsigned i = 0; i < count; i++)
             if (overrides[i].delta[dim] > 0 && now_ns < overrides[i].expires_ns &&
-                override_meets(&overrides[i], key, session))
+                side_override_meets(&overrides[i], key, session))
                 raised = add_sat(raised, overrides[i].delta[dim]);
         if (raised > add_sat(given, given))
             raised = add_sat(given, given);

@@ -184,7 +184,7 @@ enum store_err side_ask(struct side_book *book, struct side_op *op,
 /* ---- answering ---------------------------------------------------------------------------- */
 
 static enum store_err answer_append(struct side_book *book, const struct side_run *run,
-                                    uint64_t asked_seq, enum store_answer answer,
+                                    uint64_t asked_seq, enum store_answer answer, const char *actor,
                                     const char *reason)
 {
     struct store_event *event = record_new(STORE_ANSWERED, run);
@@ -194,11 +194,21 @@ static enum store_err answer_append(struct side_book *book, const struct side_ru
         return STORE_NOMEM;
     event->answered.of_seq = asked_seq;
     event->answered.answer = (uint8_t)answer;
+    (void)snprintf(event->answered.actor, sizeof event->answered.actor, "%s", actor);
     (void)snprintf(event->answered.reason, sizeof event->answered.reason, "%s", reason);
     err = store_turn(book->store, event);
     free(event);
     changed(book, run);
     return err;
+}
+
+/* By raising a limit otherwise than by an approval. */
+static enum store_err answered_yes(struct side_book *book, const struct side_run *run,
+                                   uint64_t asked_seq, const char *actor, const char *reason)
+{
+    enum store_err err = answer_append(book, run, asked_seq, STORE_APPROVED, actor, reason);
+
+    return err == STORE_OK ? turn(book, run, STORE_RESUMED, actor, reason) : err;
 }
 
 static bool is_asking(const struct side_book *book, const struct side_run *run)
@@ -218,7 +228,8 @@ static enum store_err withdraw(struct side_book *book, struct side_op *op,
 
     if (err != STORE_OK || row.asked_seq == 0)
         return err;
-    err = answer_append(book, run, row.asked_seq, STORE_WITHDRAWN, "nobody waits for it any more");
+    err = answer_append(book, run, row.asked_seq, STORE_WITHDRAWN, "",
+                        "nobody waits for it any more");
     if (err == STORE_OK && row.state == GOV_PAUSED && goes_on)
         err = turn(book, run, STORE_RESUMED, "", "the question was withdrawn");
     side_notice_state(book, op, run);
@@ -393,9 +404,7 @@ static enum store_err extend(struct side_book *book, struct side_op *op)
     if (err == STORE_OK)
         err = extend_all(book, op, &extending);
     if (err == STORE_OK && row.asked_seq != 0) {
-        err = answer_append(book, op->run, row.asked_seq, STORE_APPROVED, given.reason);
-        if (err == STORE_OK)
-            err = turn(book, op->run, STORE_RESUMED, given.actor, given.reason);
+        err = answered_yes(book, op->run, row.asked_seq, given.actor, given.reason);
     } else if (err == STORE_OK && row.state == GOV_FAILED && row.ended_ns == 0) {
         err = turn(book, op->run, STORE_RESET, given.actor, given.reason);
     }
@@ -425,7 +434,11 @@ static enum store_err turn_by_hand(struct side_book *book, struct side_op *op)
 enum store_err side_begin_stopped(struct side_book *book, struct side_op *op)
 {
     struct store_scope_key session, all;
+    struct store_run row;
+    enum store_err err = store_run_get(book->store, op->run->id, &row);
 
+    if (err != STORE_OK || row.state == GOV_BUDGET_STOPPED)
+        return err;
     store_scope_name(&session, GOV_SESSION, side_run_session(op->run));
     store_scope_all(&all);
     if (!store_is_stopped(book->store, &all) && !store_is_stopped(book->store, &session))
@@ -512,6 +525,28 @@ static enum store_err override_check(struct side_book *book, struct side_op *op)
     return STORE_OK;
 }
 
+/* The open question of a run, where it is about what is raised, has its answer: those who wait are
+ * decided anew, and ask anew where that was not enough. */
+static enum store_err override_answers(struct side_book *book, struct side_op *op,
+                                       const struct side_run *run)
+{
+    const struct store_override *given = &op->event.override;
+    struct store_event *asked = calloc(1, sizeof *asked);
+    struct store_run row;
+    enum store_err err = asked != NULL ? store_run_get(book->store, run->id, &row) : STORE_NOMEM;
+
+    if (err == STORE_OK && row.asked_seq != 0)
+        err = store_event_get(book->store, row.asked_seq, asked);
+    if (err == STORE_OK && row.asked_seq != 0 && asked->asked.dim < GOV_DIMS &&
+        given->delta[asked->asked.dim] > 0 &&
+        side_override_meets(given, &asked->asked.key, side_run_session(run))) {
+        err = answered_yes(book, run, row.asked_seq, given->actor, given->reason);
+        side_notice_state(book, op, run);
+    }
+    free(asked);
+    return err;
+}
+
 static enum store_err override(struct side_book *book, struct side_op *op)
 {
     struct store_override *given = &op->event.override;
@@ -527,6 +562,10 @@ static enum store_err override(struct side_book *book, struct side_op *op)
             err = store_override(book->store, &op->event);
         if (err == STORE_OK)
             book->overrides[book->override_count++] = *given;
+        for (const struct side_op *one = book->waiting; one != NULL && err == STORE_OK;
+             one = one->next)
+            if (one->asking != NULL)
+                err = override_answers(book, op, one->asking);
     } else if (err == STORE_OK && i == book->override_count) {
         err = STORE_NOT_FOUND;
     } else if (err == STORE_OK) {

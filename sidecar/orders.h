@@ -32,6 +32,10 @@ bool side_scope_limits(const struct store_override *overrides, unsigned count,
                        const struct gov_limit *ceilings, const struct store_counter *counter,
                        int64_t now_ns, struct gov_limit limits[GOV_DIMS]);
 
+/* limits.c. Whether an override is of this scope; session: that of the run in question. */
+bool side_override_meets(const struct store_override *override, const struct store_scope_key *key,
+                         const char *session);
+
 /* orders.c: what people decide, and what they are asked, in the writer. The person whom a call
  * waits for is asked, once for all calls of the run. The run ends, its question with it: op has
  * notices. A call has gone that waited for the run's question: the last one takes it back, and the

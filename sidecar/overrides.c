@@ -23,6 +23,7 @@ static void on_overridden(struct side *side, struct side_op *op)
     char why[300];
     int code = op->result == STORE_OK ? 0 : op->result == STORE_NOT_FOUND ? 1 : 3;
 
+    side_notices_tell(side, op);
     side_queries_wake(side);
     for (struct side_run *run = side->runs; run != NULL; run = run->next)
         side_run_tell(side, run); /* the wall clock may be another one */

@@ -50,7 +50,8 @@ static void apply_turned(struct store_run *run, const struct store_event *event)
         run->pid = event->turned.pid;
         run->pid_start = event->turned.pid_start;
         memcpy(run->boot_id, event->turned.boot_id, sizeof run->boot_id);
-        state_is(run, GOV_RUNNING, NULL, 0);
+        if (run->state != GOV_BUDGET_STOPPED) /* which only a reset lifts */
+            state_is(run, GOV_RUNNING, NULL, 0);
         break;
     default:
         state_is(run, GOV_RUNNING, NULL, 0);
