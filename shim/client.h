@@ -43,6 +43,9 @@ bool client_live(const struct client_link *link);
 /* Never blocks. fd -1: none goes with it. */
 enum client_result client_send(const struct client_link *link, const void *frame, size_t count,
                                int fd);
+/* The same for a frame in two pieces: it need not be put together first. */
+enum client_result client_send_pieces(const struct client_link *link, const void *head,
+                                      size_t head_count, const void *rest, size_t rest_count);
 /* The same for the last frame of a link: finds room where the other frames have left none. */
 enum client_result client_send_last(const struct client_link *link, const void *frame,
                                     size_t count);

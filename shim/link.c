@@ -130,15 +130,15 @@ bool client_open(struct client_link *link, const struct client_place *place, boo
     return failed == 0;
 }
 
-enum client_result client_send(const struct client_link *link, const void *frame, size_t count,
-                               int fd)
+static enum client_result send_message(const struct client_link *link, struct iovec pieces[2],
+                                       int fd)
 {
     union {
         struct cmsghdr head;
         char space[CMSG_SPACE(sizeof(int))];
     } control;
-    struct iovec piece = {(void *)(uintptr_t)frame, count};
-    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = 2};
+    const size_t count = pieces[0].iov_len + pieces[1].iov_len;
 
     if (!client_live(link))
         return CLIENT_LOST;
@@ -154,6 +154,23 @@ enum client_result client_send(const struct client_link *link, const void *frame
     if (sendmsg(link->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)count)
         return CLIENT_OK;
     return errno == EAGAIN || errno == ENOBUFS || errno == EINTR ? CLIENT_FULL : CLIENT_LOST;
+}
+
+enum client_result client_send(const struct client_link *link, const void *frame, size_t count,
+                               int fd)
+{
+    struct iovec pieces[2] = {{(void *)(uintptr_t)frame, count}};
+
+    return send_message(link, pieces, fd);
+}
+
+enum client_result client_send_pieces(const struct client_link *link, const void *head,
+                                      size_t head_count, const void *rest, size_t rest_count)
+{
+    struct iovec pieces[2] = {{(void *)(uintptr_t)head, head_count},
+                              {(void *)(uintptr_t)rest, rest_count}};
+
+    return send_message(link, pieces, -1);
 }
 
 /* A socket starts with the default buffer; twice the greatest may be asked for. */

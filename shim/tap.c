@@ -73,28 +73,32 @@ static long header_bytes(const struct shim_call *call)
     return bytes;
 }
 
+/* Callbacks may be on a small stack: large frames are not made there. */
 static enum client_result send_head(struct shim_call *call)
 {
-    unsigned char frame[HEAD_BYTES];
+    unsigned char *frame = malloc(HEAD_BYTES);
     struct wire_writer w;
     long status = 0;
     enum client_result result;
 
+    if (frame == NULL)
+        return CLIENT_FULL;
     /* Until this request has a head, libcurl tells the status of the one before. */
     if (header_bytes(call) != call->header_bytes)
         (void)call->handle->curl->easy_getinfo(call->handle->easy, CURLINFO_RESPONSE_CODE, &status);
-    wire_begin(&w, frame, sizeof frame, WIRE_RESPONSE);
+    wire_begin(&w, frame, HEAD_BYTES, WIRE_RESPONSE);
     wire_put_number(&w, WIRE_STATUS, (uint64_t)status);
     wire_put_number(&w, WIRE_FLAGS, shim_tap_decodes(call->handle) ? WIRE_DECODED : 0);
     put_headers(call, &w);
     result = client_send(&call->link, frame, w.used, -1);
     call->tap.head_sent = result == CLIENT_OK;
+    free(frame);
     return result;
 }
 
 static enum client_result send_piece(struct shim_call *call)
 {
-    unsigned char frame[sizeof(struct wire_head) + sizeof(uint64_t) + WIRE_DATA_MAX];
+    unsigned char head[sizeof(struct wire_head) + sizeof(uint64_t)];
     struct shim_tap *tap = &call->tap;
     size_t at = (size_t)(tap->sent - tap->from), count = tap->used - at;
     struct wire_writer w;
@@ -102,10 +106,9 @@ static enum client_result send_piece(struct shim_call *call)
 
     if (count > WIRE_DATA_MAX)
         count = WIRE_DATA_MAX;
-    wire_begin(&w, frame, sizeof frame, WIRE_DATA);
+    wire_begin(&w, head, sizeof head, WIRE_DATA);
     wire_raw(&w, &tap->sent, sizeof tap->sent);
-    wire_raw(&w, tap->bytes + at, count);
-    result = client_send(&call->link, frame, w.used, -1);
+    result = client_send_pieces(&call->link, head, w.used, tap->bytes + at, count);
     if (result == CLIENT_OK)
         tap->sent += count;
     return result;
