@@ -110,6 +110,8 @@ SHIM_EXPORT CURLMcode curl_multi_add_handle(CURLM *multi_handle, CURL *easy)
         return CURLM_BAD_HANDLE;
     if (handle != NULL && handle->giving) /* we are in its callback, as libcurl would know */
         return CURLM_RECURSIVE_API_CALL;
+    if (multi->in_turn)
+        return multi->curl->multi_add_handle(multi_handle, easy);
     if (handle == NULL && easy != NULL) {
         handle = shim_handle_add(easy, multi->curl);
         if (handle != NULL)
@@ -165,6 +167,8 @@ SHIM_EXPORT CURLMcode curl_multi_cleanup(CURLM *multi_handle)
     if (multi == NULL)
         return CURLM_BAD_HANDLE;
     curl = multi->curl;
+    if (multi->in_turn)
+        return curl->multi_cleanup(multi_handle);
     shim_multi_each(multi_handle, abandon);
     shim_multi_leave(multi, NULL);
     shim_multi_remove(multi);
@@ -174,15 +178,20 @@ SHIM_EXPORT CURLMcode curl_multi_cleanup(CURLM *multi_handle)
 
 /* ---- turns -------------------------------------------------------------------------------- */
 
+#define LIBCURLS_TURN(multi, call)                                                                 \
+    ((multi)->in_turn = true, code = (multi)->curl->call, (multi)->in_turn = false, code)
+
 /* One turn of libcurl's, and another one when a waiting call got its verdict meanwhile: the count
  * of running handles must be the one after that. */
 #define TURN(multi, call)                                                                          \
     do {                                                                                           \
+        if ((multi)->in_turn) /* by a callback: libcurl says what is wrong with it */              \
+            return (multi)->curl->call;                                                            \
         (void)shim_multi_turn(multi);                                                              \
-        code = (multi)->curl->call;                                                                \
+        code = LIBCURLS_TURN(multi, call);                                                         \
         bool anew = shim_multi_settle(multi);                                                      \
         if (((multi)->waiting != NULL && shim_multi_turn(multi)) || anew)                          \
-            code = (multi)->curl->call;                                                            \
+            code = LIBCURLS_TURN(multi, call);                                                     \
     } while (0)
 
 SHIM_EXPORT CURLMcode curl_multi_perform(CURLM *multi_handle, int *running)
@@ -250,6 +259,8 @@ SHIM_EXPORT CURLMsg *curl_multi_info_read(CURLM *multi_handle, int *left)
         return inner->multi_info_read(multi_handle, left);
     if (multi == NULL)
         return NULL;
+    if (multi->in_turn) /* by a callback, which gets none */
+        return multi->curl->multi_info_read(multi_handle, left);
     saved_errno = errno;
     message = shim_multi_message(multi, left);
     errno = saved_errno;

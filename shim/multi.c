@@ -44,16 +44,19 @@ void shim_multi_note(const struct shim_call *call)
         multi->calls++;
 }
 
-static void change_over(struct shim_multi *multi, struct shim_call *call)
+/* False: not now: the application has called us from within a callback, which libcurl refuses. */
+static bool change_over(struct shim_multi *multi, struct shim_call *call)
 {
     struct shim_handle *handle = call->handle;
 
-    (void)multi->curl->multi_remove_handle(multi->multi, handle->easy);
+    if (multi->curl->multi_remove_handle(multi->multi, handle->easy) != CURLM_OK)
+        return false;
     shim_answer_release(call);
     shim_restore(handle);
     shim_body_rewind(&call->body);
     shim_call_prepare(call);
     (void)multi->curl->multi_add_handle(multi->multi, handle->easy);
+    return true;
 }
 
 bool shim_multi_turn(struct shim_multi *multi)
@@ -64,17 +67,14 @@ bool shim_multi_turn(struct shim_multi *multi)
     while (*link != NULL) {
         struct shim_call *call = *link;
 
-        if (!shim_call_poll(call, 0)) {
-            if (call->anew) {
-                change_over(multi, call);
-                changed = true;
-            }
+        bool decided = shim_call_poll(call, 0);
+        bool changes = (decided || call->anew) && change_over(multi, call);
+
+        if (decided && changes)
+            *link = call->next_waiting;
+        else
             link = &call->next_waiting;
-            continue;
-        }
-        *link = call->next_waiting;
-        change_over(multi, call);
-        changed = true;
+        changed |= changes;
     }
     return changed;
 }
@@ -119,17 +119,18 @@ static bool waits_on(struct shim_multi *multi, const CURLMsg *message)
     struct shim_call *call = handle != NULL ? handle->call : NULL;
     CURLcode code = message->data.result;
     struct shim_call **link = &multi->waiting;
+    bool decided;
 
-    if (message->msg != CURLMSG_DONE || call == NULL || call->state != SHIM_CALL_WAITING ||
+    while (*link != NULL && *link != call)
+        link = &(*link)->next_waiting;
+    if (message->msg != CURLMSG_DONE || *link == NULL ||
         (code != CURLE_GOT_NOTHING && code != CURLE_RECV_ERROR && code != CURLE_SEND_ERROR))
         return false;
-    if (shim_call_poll(call, WIRE_SILENCE_MS)) {
-        while (*link != NULL && *link != call)
-            link = &(*link)->next_waiting;
-        if (*link == call)
-            *link = call->next_waiting;
-    }
-    change_over(multi, call);
+    decided = shim_call_poll(call, WIRE_SILENCE_MS);
+    if (!change_over(multi, call))
+        return false;
+    if (decided)
+        *link = call->next_waiting;
     return true;
 }
 

@@ -142,6 +142,7 @@ struct shim_multi {
     const struct shim_curl *curl;
     struct shim_call *waiting; /* calls without a verdict yet, linked by next_waiting */
     unsigned calls;            /* governed transfers in it that are not over */
+    bool in_turn;              /* libcurl has it: what is called now is called by a callback */
     struct shim_message *messages, **messages_tail; /* read from libcurl, for the application */
 };
 
