@@ -187,6 +187,7 @@ struct shim_target {
     char host[SHIM_HOST_MAX]; /* lower case, ":port" where the URL or CURLOPT_PORT has one */
     char path[SHIM_PATH_MAX];
     bool path_cut; /* it is longer: nobody knows what it names */
+    bool raw;      /* the application wants the connection for itself: it may ask for any path */
     enum refusal_shape shape;
     bool governed;
 };

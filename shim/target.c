@@ -135,7 +135,7 @@ static bool is_provider(const struct shim_target *target, enum refusal_shape *sh
         if ((meter_glob_may(row->pattern, row->size, name, name_length) ||
              meter_glob_may(row->pattern, row->size, host, length)) &&
             meter_host_matches(row->pattern, host, name) &&
-            (target->path_cut || meter_glob(row->paths, target->path))) {
+            (target->path_cut || target->raw || meter_glob(row->paths, target->path))) {
             *shape_out = provider_shapes[row->provider];
             return true;
         }
@@ -283,12 +283,14 @@ static bool read_parts(const struct shim_curl *curl, CURLU *parts, struct shim_t
     return ok;
 }
 
+/* What has no scheme is read as HTTP, whatever libcurl would guess (ftp.example.com): the
+ * application may have set CURLOPT_DEFAULT_PROTOCOL. */
 static bool read_by_libcurl(const struct shim_curl *curl, const char *url, struct shim_target *out)
 {
     CURLU *parts = curl->url();
     bool ok = parts != NULL &&
               curl->url_set(parts, CURLUPART_URL, url,
-                            CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
+                            CURLU_DEFAULT_SCHEME | CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK &&
               read_parts(curl, parts, out);
 
     if (parts != NULL)
@@ -304,20 +306,21 @@ static bool is_of_another_scheme(const char *url)
     return scheme > 0 && strncmp(url + scheme, "://", 3) == 0 && !scheme_is_http(url, scheme);
 }
 
+/* CURLOPT_PORT beats the URL's. */
+static bool port_set(struct shim_target *out, long port)
+{
+    char digits[24];
+    size_t name = strcspn(out->host, ":");
+    int length = snprintf(digits, sizeof digits, "%ld", port);
+
+    return port <= 0 || host_set(out, out->host, name, digits, (size_t)length);
+}
+
 bool shim_url_read(const struct shim_curl *curl, const char *url, long port,
                    struct shim_target *out)
 {
-    char digits[24];
-
-    if (is_of_another_scheme(url) || (!read_plain(url, out) && !read_by_libcurl(curl, url, out)))
-        return false;
-    if (port > 0) { /* CURLOPT_PORT beats the URL's */
-        int length = snprintf(digits, sizeof digits, "%ld", port);
-        size_t name = strcspn(out->host, ":");
-
-        return host_set(out, out->host, name, digits, (size_t)length);
-    }
-    return true;
+    return !is_of_another_scheme(url) &&
+           (read_plain(url, out) || read_by_libcurl(curl, url, out)) && port_set(out, port);
 }
 
 /* ---- the handle's target ------------------------------------------------------------------ */
@@ -342,10 +345,12 @@ void shim_target_read(const struct shim_handle *handle, const char *url, const c
     bool ok;
 
     out->governed = false;
+    out->raw = shim_option(handle, SLOT_CONNECT_ONLY) != 0 &&
+               shim_option(handle, SLOT_CONNECT_ONLY) != 2; /* 2: for a WebSocket of this path */
     (void)snprintf(out->method, sizeof out->method, "%s",
                    method != NULL ? method : method_of(handle));
     if (url == NULL && parts != NULL)
-        ok = read_parts(handle->curl, parts, out);
+        ok = read_parts(handle->curl, parts, out) && port_set(out, port);
     else if (url == NULL)
         ok = shim_option_text(handle, SLOT_URL) != NULL &&
              shim_url_read(handle->curl, shim_option_text(handle, SLOT_URL), port, out);
