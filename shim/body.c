@@ -116,7 +116,9 @@ static enum shim_body_result drain(const struct shim_handle *handle, struct shim
         got = call_reader(handle, buffer, ask);
         if (got == 0)
             return SHIM_BODY_OK;
-        if (got > ask) /* CURL_READFUNC_ABORT or _PAUSE: it does not have it now */
+        if (got == CURL_READFUNC_ABORT)
+            return SHIM_BODY_ABORTED;
+        if (got > ask) /* CURL_READFUNC_PAUSE: it does not have it now */
             return SHIM_BODY_UNREADABLE;
         out->count += got;
         if (out->count > WIRE_BODY_MAX)
@@ -153,6 +155,7 @@ static enum shim_body_result from_form(const struct shim_handle *handle, struct 
         fcntl(out->memfd, F_ADD_SEALS, SEALS) != 0)
         return SHIM_BODY_NO_MEMORY;
     out->count = count; /* of the description: libcurl sends the form itself */
+    out->form_changes = shim_form_changes(handle);
     return SHIM_BODY_OK;
 }
 

@@ -63,13 +63,22 @@ static int note_sent(struct shim_call *call)
     return CURL_PREREQFUNC_OK;
 }
 
+/* What libcurl sends next is not what was asked about. */
+static bool is_stale(const struct shim_call *call)
+{
+    const struct shim_handle *handle = call->handle;
+
+    return call->stale || (handle->method == SHIM_MIME && !call->hop &&
+                           shim_form_changes(handle) != call->body.form_changes);
+}
+
 static int go_on(struct shim_call *call, const struct shim_target *hop, bool elsewhere)
 {
     if (call->state != SHIM_CALL_ADMITTED || call->pid != getpid() || call->cut)
         return CURL_PREREQFUNC_ABORT;
     if ((elsewhere || call->settled) && hop->governed)
         return abort_call(call, "guard_refused: a governed call was redirected to ", hop->host);
-    if (call->stale && !call->sent)
+    if (!elsewhere && is_stale(call))
         return abort_call(call, "guard_refused: the request was changed after it was admitted", "");
     if (!elsewhere && !call->settled)
         return note_sent(call);
@@ -261,6 +270,15 @@ enum shim_begun shim_call_begin(struct shim_handle *handle, bool multi)
     begun = begin(handle, multi);
     (void)pthread_setcancelstate(cancel, NULL);
     return begun;
+}
+
+void shim_call_watch(struct shim_handle *handle)
+{
+    int cancel;
+
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+    (void)pass(handle, true);
+    (void)pthread_setcancelstate(cancel, NULL);
 }
 
 /* ---- a sidecar that was restarted --------------------------------------------------------- */

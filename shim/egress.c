@@ -142,7 +142,7 @@ static bool posts_memory(const struct shim_handle *handle)
 
     (void)handle->curl->easy_getinfo(handle->easy, CURLINFO_HTTP_VERSION, &version);
     return version < CURL_HTTP_VERSION_2_0 && handle->method == SHIM_POST &&
-           (shim_option(handle, SLOT_BODY) != 0 || handle->copied_body != NULL);
+           shim_option(handle, SLOT_BODY) != 0;
 }
 
 /* What stands in memory may have gone with the head, and be counted with it, up to its first piece:

@@ -24,6 +24,15 @@ static struct shim_handle *known(CURL *easy, const void *caller)
     return handle;
 }
 
+/* libcurl's own call, for a handle of its own. An application's callback that ends in a call (a
+ * jump, then) seems to be libcurl: but its handles are known. */
+static const struct shim_curl *inner_curl(const CURL *easy, const void *caller)
+{
+    const struct shim_curl *curl = shim_curl_at(caller);
+
+    return curl != NULL && shim_handle_find(easy) == NULL ? curl : NULL;
+}
+
 /* Without an entry nothing can be watched: then there is no handle. */
 static CURL *easy_init(const struct shim_curl *curl)
 {
@@ -59,7 +68,7 @@ static int64_t option_value(CURLoption option, va_list arguments)
 
 SHIM_EXPORT CURLcode curl_easy_setopt(CURL *easy, CURLoption option, ...)
 {
-    const struct shim_curl *inner = shim_curl_at(SHIM_CALLER());
+    const struct shim_curl *inner = inner_curl(easy, SHIM_CALLER());
     struct shim_handle *handle;
     va_list arguments;
     int64_t value;
@@ -109,7 +118,7 @@ SHIM_EXPORT CURLcode curl_easy_perform(CURL *easy)
 
 SHIM_EXPORT void curl_easy_reset(CURL *easy)
 {
-    const struct shim_curl *inner = shim_curl_at(SHIM_CALLER());
+    const struct shim_curl *inner = inner_curl(easy, SHIM_CALLER());
     struct shim_handle *handle = inner == NULL ? known(easy, SHIM_CALLER()) : NULL;
 
     if (inner != NULL) {
@@ -122,6 +131,8 @@ SHIM_EXPORT void curl_easy_reset(CURL *easy)
     handle->curl->easy_reset(easy);
     shim_options_reset(handle);
     handle->blind = false;
+    if (handle->multi != NULL) /* it goes to what it is set to until the next turn */
+        shim_call_watch(handle);
 }
 
 static CURL *duplicate(struct shim_handle *handle)

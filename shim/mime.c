@@ -20,12 +20,13 @@ struct part {
     size_t bytes;
     bool file;
     void *subform; /* a curl_mime inside; NULL: none */
-    const struct shim_curl *curl;
+    struct shim_form *form;
 };
 
-struct form {
+struct shim_form {
     const struct shim_curl *curl;
     struct part *parts, **tail;
+    unsigned changes;
 };
 
 static char *copy_bytes(const char *bytes, size_t count)
@@ -43,7 +44,7 @@ static char *copy_bytes(const char *bytes, size_t count)
  * refuses. */
 void shim_mime_made(const curl_mime *mime, const struct shim_curl *curl)
 {
-    struct form *form = mime != NULL ? calloc(1, sizeof *form) : NULL;
+    struct shim_form *form = mime != NULL ? calloc(1, sizeof *form) : NULL;
 
     if (form == NULL)
         return;
@@ -55,41 +56,54 @@ void shim_mime_made(const curl_mime *mime, const struct shim_curl *curl)
 
 void shim_mime_part_added(const curl_mime *mime, const curl_mimepart *key)
 {
-    struct form *form = shim_map_find(mime, SHIM_MIME_FORM);
+    struct shim_form *form = shim_map_find(mime, SHIM_MIME_FORM);
     struct part *part = form != NULL && key != NULL ? calloc(1, sizeof *part) : NULL;
 
     if (part == NULL)
         return;
     part->key = key;
-    part->curl = form->curl;
+    part->form = form;
     if (!shim_map_put(key, SHIM_MIME_PART, part)) {
         free(part);
         return;
     }
     *form->tail = part;
     form->tail = &part->next;
+    form->changes++;
+}
+
+static void part_free(struct part *part)
+{
+    free(part->name);
+    free(part->text);
+    free(part->path);
+    free(part);
+}
+
+void shim_form_free(struct shim_form *form)
+{
+    while (form != NULL && form->parts != NULL) {
+        struct part *part = form->parts;
+
+        form->parts = part->next;
+        part_free(part);
+    }
+    free(form);
 }
 
 void shim_mime_freed(const curl_mime *mime)
 {
-    struct form *form = shim_map_find(mime, SHIM_MIME_FORM);
+    struct shim_form *form = shim_map_find(mime, SHIM_MIME_FORM);
 
     if (form == NULL)
         return;
     shim_map_take(mime, SHIM_MIME_FORM);
-    while (form->parts != NULL) {
-        struct part *part = form->parts;
-
-        form->parts = part->next;
+    for (struct part *part = form->parts; part != NULL; part = part->next) {
         shim_map_take(part->key, SHIM_MIME_PART);
         if (part->subform != NULL)
             shim_mime_freed(part->subform);
-        free(part->name);
-        free(part->text);
-        free(part->path);
-        free(part);
     }
-    free(form);
+    shim_form_free(form);
 }
 
 void shim_mime_named(const curl_mimepart *key, const char *name)
@@ -98,6 +112,7 @@ void shim_mime_named(const curl_mimepart *key, const char *name)
 
     if (part == NULL)
         return;
+    part->form->changes++;
     free(part->name);
     part->name = name != NULL ? strdup(name) : NULL;
 }
@@ -111,6 +126,7 @@ void shim_mime_filled(const curl_mimepart *key, const char *text, size_t bytes)
         return;
     if (text != NULL && bytes == CURL_ZERO_TERMINATED)
         bytes = strlen(text);
+    part->form->changes++;
     free(part->text);
     free(part->path);
     part->path = NULL;
@@ -140,7 +156,7 @@ void shim_mime_nested(const curl_mimepart *key, curl_mime *mime)
 
 const struct shim_curl *shim_mime_curl(const curl_mime *mime)
 {
-    const struct form *form = shim_map_find(mime, SHIM_MIME_FORM);
+    const struct shim_form *form = shim_map_find(mime, SHIM_MIME_FORM);
 
     return form != NULL ? form->curl : NULL;
 }
@@ -149,7 +165,59 @@ const struct shim_curl *shim_mime_part_curl(const curl_mimepart *key)
 {
     const struct part *part = shim_map_find(key, SHIM_MIME_PART);
 
-    return part != NULL ? part->curl : NULL;
+    return part != NULL ? part->form->curl : NULL;
+}
+
+/* ---- a handle's form ------------------------------------------------------------------------ */
+
+static const struct shim_form *form_of(const struct shim_handle *handle)
+{
+    return handle->twin_form != NULL ? handle->twin_form
+                                     : shim_map_find(handle->mime, SHIM_MIME_FORM);
+}
+
+unsigned shim_form_changes(const struct shim_handle *handle)
+{
+    const struct shim_form *form = form_of(handle);
+
+    return form != NULL ? form->changes : 0;
+}
+
+static struct part *part_copy(const struct part *from)
+{
+    struct part *to = calloc(1, sizeof *to);
+
+    if (to == NULL)
+        return NULL;
+    to->bytes = from->bytes;
+    to->file = from->file;
+    to->name = from->name != NULL ? strdup(from->name) : NULL;
+    to->path = from->path != NULL ? strdup(from->path) : NULL;
+    to->text = from->text != NULL ? copy_bytes(from->text, from->bytes) : NULL;
+    if ((from->name == NULL || to->name != NULL) && (from->path == NULL || to->path != NULL) &&
+        (from->text == NULL || to->text != NULL))
+        return to;
+    part_free(to);
+    return NULL;
+}
+
+struct shim_form *shim_form_copy(const struct shim_handle *handle)
+{
+    const struct shim_form *from = form_of(handle);
+    struct shim_form *to = from != NULL ? calloc(1, sizeof *to) : NULL;
+
+    if (to == NULL)
+        return NULL;
+    to->tail = &to->parts;
+    for (const struct part *part = from->parts; part != NULL; part = part->next) {
+        *to->tail = part_copy(part);
+        if (*to->tail == NULL) {
+            shim_form_free(to);
+            return NULL;
+        }
+        to->tail = &(*to->tail)->next;
+    }
+    return to;
 }
 
 /* ---- describing --------------------------------------------------------------------------- */
@@ -204,7 +272,7 @@ static size_t bytes_of(const struct part *part)
     return part->bytes;
 }
 
-static void put_form(struct sink *sink, const struct form *form)
+static void put_form(struct sink *sink, const struct shim_form *form)
 {
     char size[64];
 
@@ -237,7 +305,7 @@ bool shim_form_describe(const struct shim_handle *handle, int memfd, size_t *cou
         if (handle->form != NULL && handle->curl->formget(handle->form, &sink, append_form) != 0)
             return false;
     } else {
-        const struct form *form = shim_map_find(handle->mime, SHIM_MIME_FORM);
+        const struct shim_form *form = form_of(handle);
 
         if (form != NULL)
             put_form(&sink, form);

@@ -119,11 +119,46 @@ static bool value_set(struct shim_value *value, const struct option_row *row, in
 
 /* ---- the method and the body -------------------------------------------------------------- */
 
+/* What CURLOPT_COPYPOSTFIELDS was given: a handle's twin has the same, in libcurl as well. */
+struct shim_copied {
+    atomic_uint holders;
+    char bytes[];
+};
+
 static void copied_release(struct shim_handle *handle)
 {
-    free(handle->copied_body);
-    handle->copied_body = NULL;
-    handle->copied_bytes = 0;
+    if (handle->copied != NULL && atomic_fetch_sub(&handle->copied->holders, 1) == 1)
+        free(handle->copied);
+    handle->copied = NULL;
+}
+
+static void twin_form_release(struct shim_handle *handle)
+{
+    shim_form_free(handle->twin_form);
+    handle->twin_form = NULL;
+}
+
+/* CURLOPT_POSTFIELDS of ours makes a POST of it: what the application has chosen, again. The form
+ * of a twin is libcurl's own, and cannot be set: then it is what libcurl has made of it. */
+static void method_restore(struct shim_handle *handle)
+{
+    const struct shim_curl *curl = handle->curl;
+    CURLcode code = CURLE_OK;
+
+    if (handle->method == SHIM_GET)
+        code = curl->easy_setopt(handle->easy, CURLOPT_POST, 0L);
+    else if (handle->method == SHIM_HEAD)
+        code = curl->easy_setopt(handle->easy, CURLOPT_NOBODY, 1L);
+    else if (handle->method == SHIM_PUT)
+        code = curl->easy_setopt(handle->easy, CURLOPT_UPLOAD, 1L);
+    else if (handle->method == SHIM_MIME && handle->twin_form == NULL)
+        code = curl->easy_setopt(handle->easy, CURLOPT_MIMEPOST, handle->mime);
+    else if (handle->method == SHIM_FORM)
+        code = curl->easy_setopt(handle->easy, CURLOPT_HTTPPOST, handle->form);
+    else
+        handle->method = SHIM_POST;
+    if (code != CURLE_OK)
+        handle->method = SHIM_POST;
 }
 
 /* Which of the options that choose the method was set, by the rules of lib/setopt.c. */
@@ -158,6 +193,7 @@ static void shim_method_note(struct shim_handle *handle, CURLoption option, int6
         break;
     case CURLOPT_MIMEPOST:
         handle->mime = (void *)(intptr_t)value;
+        twin_form_release(handle);
         handle->method = SHIM_MIME;
         handle->no_body = false;
         break;
@@ -177,30 +213,34 @@ static CURLcode body_copy(struct shim_handle *handle, const void *body)
 {
     int64_t size = shim_option(handle, SLOT_BODY_BYTES);
     size_t count = size >= 0 ? (size_t)size : (body != NULL ? strlen(body) + 1 : 0);
-    void *copy = NULL;
+    struct shim_copied *copied = NULL;
     CURLcode code;
 
-    if (body != NULL) {
-        copy = malloc(count > 0 ? count : 1);
-        if (copy == NULL)
-            return CURLE_OUT_OF_MEMORY;
-        memcpy(copy, body, count);
-    }
-    copied_release(handle);
-    handle->copied_body = copy;
-    handle->copied_bytes = count;
-    code = shim_setopt(handle, CURLOPT_POSTFIELDS, (int64_t)(intptr_t)copy);
-    if (copy != NULL)
-        handle->copied_body = copy;
+    if (body == NULL)
+        return shim_setopt(handle, CURLOPT_POSTFIELDS, 0);
+    copied = malloc(sizeof *copied + count);
+    if (copied == NULL)
+        return CURLE_OUT_OF_MEMORY;
+    atomic_init(&copied->holders, 1);
+    memcpy(copied->bytes, body, count);
+    code = shim_setopt(handle, CURLOPT_POSTFIELDS, (int64_t)(intptr_t)copied->bytes);
+    if (code == CURLE_OK)
+        handle->copied = copied;
+    else
+        free(copied);
     return code;
 }
 
-/* libcurl forgets its copy when the size grows beyond it; so do we. */
-static void body_resized(struct shim_handle *handle, int64_t size)
+/* libcurl forgets its copy when the size grows, from none (-1) as well; so do we. */
+static void body_resized(struct shim_handle *handle, int64_t size_before, int64_t size)
 {
-    if (handle->copied_body == NULL || size <= (int64_t)handle->copied_bytes)
+    enum shim_method method = handle->method;
+
+    if (handle->copied == NULL || size <= size_before)
         return;
     (void)shim_setopt(handle, CURLOPT_POSTFIELDS, 0);
+    handle->method = method;
+    method_restore(handle);
 }
 
 /* ---- setting, restoring, copying ---------------------------------------------------------- */
@@ -217,25 +257,26 @@ static CURLcode option_set(struct shim_handle *handle, const struct option_row *
     return code;
 }
 
-/* What a call was asked about; in a multi handle libcurl reads it later. */
-static void note_change(const struct shim_handle *handle, const struct option_row *row,
-                        enum shim_method method_before)
+/* What a call was asked about: libcurl reads it later, and has called callbacks until then. */
+static void note_change(const struct shim_handle *handle, CURLoption option,
+                        const struct option_row *row, enum shim_method method_before)
 {
-    static const uint64_t asked = UINT64_C(1) << SLOT_URL | UINT64_C(1) << SLOT_CURLU |
-                                  UINT64_C(1) << SLOT_PORT | UINT64_C(1) << SLOT_TARGET |
-                                  UINT64_C(1) << SLOT_METHOD | UINT64_C(1) << SLOT_BODY |
-                                  UINT64_C(1) << SLOT_BODY_BYTES | UINT64_C(1) << SLOT_READ |
-                                  UINT64_C(1) << SLOT_READ_DATA | UINT64_C(1) << SLOT_INFILE_BYTES;
+    static const uint64_t asked =
+        UINT64_C(1) << SLOT_URL | UINT64_C(1) << SLOT_CURLU | UINT64_C(1) << SLOT_PORT |
+        UINT64_C(1) << SLOT_TARGET | UINT64_C(1) << SLOT_METHOD | UINT64_C(1) << SLOT_BODY |
+        UINT64_C(1) << SLOT_BODY_BYTES | UINT64_C(1) << SLOT_READ | UINT64_C(1) << SLOT_READ_DATA |
+        UINT64_C(1) << SLOT_INFILE_BYTES | UINT64_C(1) << SLOT_CONNECT_ONLY;
 
-    if (handle->call != NULL && handle->multi != NULL &&
-        (handle->method != method_before ||
-         (row != NULL && (asked & UINT64_C(1) << row->slot) != 0)))
+    if (handle->call != NULL &&
+        (handle->method != method_before || option == CURLOPT_MIMEPOST ||
+         option == CURLOPT_HTTPPOST || (row != NULL && (asked & UINT64_C(1) << row->slot) != 0)))
         handle->call->stale = true;
 }
 
 CURLcode shim_setopt(struct shim_handle *handle, CURLoption option, int64_t value)
 {
     enum shim_method method = handle->method;
+    int64_t size = shim_option(handle, SLOT_BODY_BYTES);
     const struct option_row *row = row_of(option);
     CURLcode code;
 
@@ -245,18 +286,18 @@ CURLcode shim_setopt(struct shim_handle *handle, CURLoption option, int64_t valu
         code = shim_setopt_raw(handle->curl, handle->easy, option, value);
         if (code == CURLE_OK)
             shim_method_note(handle, option, value);
-        note_change(handle, row, method);
+        note_change(handle, option, row, method);
         return code;
     }
     code = option_set(handle, row, value);
     if (code != CURLE_OK)
         return code;
     shim_method_note(handle, option, value);
-    note_change(handle, row, method);
-    if (row->slot == SLOT_BODY && (void *)(intptr_t)value != handle->copied_body)
+    note_change(handle, option, row, method);
+    if (row->slot == SLOT_BODY)
         copied_release(handle);
     if (row->slot == SLOT_BODY_BYTES)
-        body_resized(handle, value);
+        body_resized(handle, size, value);
     return CURLE_OK;
 }
 
@@ -299,6 +340,8 @@ void shim_restore(struct shim_handle *handle)
             continue;
         slot_restore(handle, (enum shim_slot)slot);
         handle->overridden &= ~(UINT64_C(1) << slot);
+        if (slot == SLOT_BODY)
+            method_restore(handle);
     }
 }
 
@@ -307,6 +350,7 @@ void shim_options_reset(struct shim_handle *handle)
     for (unsigned slot = 0; slot < SHIM_SLOTS; slot++)
         value_release(&handle->slots[slot]);
     copied_release(handle);
+    twin_form_release(handle);
     handle->overridden = 0;
     handle->method = SHIM_GET;
     handle->no_body = false;
@@ -324,21 +368,16 @@ bool shim_options_copy(struct shim_handle *to, const struct shim_handle *from)
         if (row != NULL && !value_set(&to->slots[slot], row, value->number))
             return false;
     }
+    if (from->copied != NULL) {
+        (void)atomic_fetch_add(&from->copied->holders, 1);
+        to->copied = from->copied;
+    }
     to->method = from->method;
     to->no_body = from->no_body;
-    to->mime = from->mime; /* libcurl makes its own copy; its description is the same */
+    to->twin_form = shim_form_copy(from); /* the original's may go at any time */
     to->form = from->form;
     to->blind = from->blind;
     to->overridden = from->overridden; /* the twin has got our values: the application's instead */
     shim_restore(to);
-    if (from->copied_body == NULL)
-        return true;
-    to->copied_body = malloc(from->copied_bytes > 0 ? from->copied_bytes : 1);
-    if (to->copied_body == NULL)
-        return false;
-    memcpy(to->copied_body, from->copied_body, from->copied_bytes);
-    to->copied_bytes = from->copied_bytes;
-    to->slots[SLOT_BODY].number = (int64_t)(intptr_t)to->copied_body;
-    return shim_setopt_raw(to->curl, to->easy, CURLOPT_POSTFIELDS, to->slots[SLOT_BODY].number) ==
-           CURLE_OK;
+    return true;
 }

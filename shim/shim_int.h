@@ -112,6 +112,8 @@ struct shim_value {
 };
 
 struct shim_call;
+struct shim_copied;
+struct shim_form;
 struct shim_message;
 
 struct shim_handle {
@@ -132,8 +134,8 @@ struct shim_handle {
     uint64_t overridden; /* bit per slot: libcurl holds our value, the shadow the application's */
     void *mime;          /* CURLOPT_MIMEPOST */
     void *form;          /* CURLOPT_HTTPPOST */
-    void *copied_body;   /* our copy for CURLOPT_COPYPOSTFIELDS */
-    size_t copied_bytes;
+    struct shim_form *twin_form;  /* a twin's form is a copy of libcurl's own: what is in it */
+    struct shim_copied *copied;   /* our copy for CURLOPT_COPYPOSTFIELDS */
     struct shim_message *message; /* of its last multi handle: the application may still read it */
 };
 
@@ -215,13 +217,15 @@ struct shim_body {
     uint32_t *pieces; /* how much each of the application's reads gave, so that chunks stay */
     size_t piece_count, piece_at, piece_left;
     bool rewritten;
+    unsigned form_changes; /* as it was described */
 };
 
 enum shim_body_result {
     SHIM_BODY_OK,
     SHIM_BODY_UNREADABLE,
     SHIM_BODY_TOO_LARGE,
-    SHIM_BODY_NO_MEMORY
+    SHIM_BODY_NO_MEMORY,
+    SHIM_BODY_ABORTED /* by the application's read callback */
 };
 /* in_use: libcurl is sending it already, so a reader must not be asked. */
 enum shim_body_result shim_body_collect(struct shim_handle *handle, bool in_use,
@@ -234,6 +238,12 @@ void shim_body_rewind(struct shim_body *body); /* the playback, to its beginning
 void shim_body_release(struct shim_body *body);
 /* Describes a curl_mime or curl_httppost as multipart text: names, short parts, sizes. */
 bool shim_form_describe(const struct shim_handle *handle, int memfd, size_t *count_out);
+
+/* What stands in the handle's curl_mime, as it is now; NULL: not known, or out of memory. */
+struct shim_form *shim_form_copy(const struct shim_handle *handle);
+void shim_form_free(struct shim_form *form); /* NULL is fine */
+/* How often the application has changed it. */
+unsigned shim_form_changes(const struct shim_handle *handle);
 
 /* What the application did to a curl_mime. Each does nothing when the form is not known. */
 void shim_mime_made(const curl_mime *mime, const struct shim_curl *curl);
@@ -345,6 +355,8 @@ enum shim_begun {
 
 /* Before a transfer: recognises, asks, prepares the handle. multi: in curl_multi_add_handle. */
 enum shim_begun shim_call_begin(struct shim_handle *handle, bool multi);
+/* A handle that has become another while it is in a multi handle: looks at where it goes. */
+void shim_call_watch(struct shim_handle *handle);
 /* After a transfer, once: settles, and puts the handle's options back. code: how it ended. */
 void shim_call_end(struct shim_handle *handle, CURLcode code);
 /* Prepares the handle for the call's state: the real transfer, a refusal, a wait. */

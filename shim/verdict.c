@@ -197,11 +197,14 @@ static enum client_result ask(const struct shim_call *call, char *reason, size_t
 }
 
 /* The sidecar went before it said yes or no: the next one is asked, about another call, because the
- * first may stand in the ledger. Nothing of that was sent. */
+ * first may stand in the ledger. Nothing of that was sent. A request that has changed meanwhile is
+ * not sent either, and its body may be gone. */
 static bool ask_again(struct shim_call *call, char *reason, size_t reason_size)
 {
     enum client_result result = CLIENT_LOST;
 
+    if (call->stale)
+        return false;
     if (call->again_ms == 0)
         call->again_ms = client_now_ms() + SHIM_CLAIM_MS;
     while (result == CLIENT_LOST && shim_call_let_go(call, call->again_ms, reason, reason_size)) {
@@ -220,10 +223,18 @@ bool shim_call_ask(struct shim_call *call)
         [SHIM_BODY_UNREADABLE] = WIRE_BODY_UNREADABLE,
         [SHIM_BODY_TOO_LARGE] = WIRE_BODY_TOO_LARGE,
         [SHIM_BODY_NO_MEMORY] = WIRE_BODY_UNREADABLE,
+        [SHIM_BODY_ABORTED] = 0,
     };
     char reason[400] = "out of memory";
+    enum shim_body_result body = shim_body_collect(call->handle, call->hop, &call->body);
 
-    call->flags = flags[shim_body_collect(call->handle, call->hop, &call->body)];
+    if (body == SHIM_BODY_ABORTED) { /* nobody wants it any more: it ends as it would have */
+        (void)snprintf(call->text, sizeof call->text, "operation aborted by callback");
+        call->state = SHIM_CALL_REFUSED;
+        call->curl_error = true;
+        return false;
+    }
+    call->flags = flags[body];
     if ((shim_link_open(&call->link, SHIM_LINK_KEPT | SHIM_LINK_START, reason, sizeof reason) &&
          ask(call, reason, sizeof reason) == CLIENT_OK) ||
         ask_again(call, reason, sizeof reason)) {
