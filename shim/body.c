@@ -10,14 +10,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
 
-static bool write_all(int fd, const void *bytes, size_t count)
+/* The host may have a limit of file sizes; who writes beyond it is ended (SIGXFSZ). */
+static bool may_grow(int fd, size_t count)
+{
+    struct rlimit limit;
+    off_t at = lseek(fd, 0, SEEK_CUR);
+
+    return at >= 0 && getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+           (limit.rlim_cur == RLIM_INFINITY || (uint64_t)at + count <= limit.rlim_cur);
+}
+
+bool shim_memfd_add(int fd, const void *bytes, size_t count)
 {
     const char *at = bytes;
 
+    if (!may_grow(fd, count))
+        return false;
     while (count > 0) {
         ssize_t written = write(fd, at, count);
 
@@ -61,7 +74,7 @@ static enum shim_body_result from_memory(const struct shim_handle *handle, struc
     if (out->here)
         return SHIM_BODY_OK;
     out->memfd = memfd_make();
-    if (out->memfd < 0 || !write_all(out->memfd, out->bytes, out->count) ||
+    if (out->memfd < 0 || !shim_memfd_add(out->memfd, out->bytes, out->count) ||
         fcntl(out->memfd, F_ADD_SEALS, SEALS) != 0)
         return SHIM_BODY_NO_MEMORY;
     return SHIM_BODY_OK;
@@ -123,7 +136,7 @@ static enum shim_body_result drain(const struct shim_handle *handle, struct shim
         out->count += got;
         if (out->count > WIRE_BODY_MAX)
             return SHIM_BODY_TOO_LARGE;
-        if (!write_all(out->memfd, buffer, got) || !note_piece(out, got))
+        if (!shim_memfd_add(out->memfd, buffer, got) || !note_piece(out, got))
             return SHIM_BODY_NO_MEMORY;
     }
     return SHIM_BODY_OK;
@@ -166,8 +179,7 @@ static enum shim_body_result from_reader_in_use(const struct shim_handle *handle
     return in_use ? SHIM_BODY_UNREADABLE : from_reader(handle, out);
 }
 
-enum shim_body_result shim_body_collect(struct shim_handle *handle, bool in_use,
-                                        struct shim_body *out)
+static enum shim_body_result collect(struct shim_handle *handle, bool in_use, struct shim_body *out)
 {
     bool given = shim_option_pointer(handle, SLOT_BODY) != NULL;
 
@@ -188,6 +200,20 @@ enum shim_body_result shim_body_collect(struct shim_handle *handle, bool in_use,
         break;
     }
     return SHIM_BODY_OK;
+}
+
+/* Of a body that is not all here nothing is told or played: what there is may lie nowhere. */
+enum shim_body_result shim_body_collect(struct shim_handle *handle, bool in_use,
+                                        struct shim_body *out)
+{
+    enum shim_body_result result = collect(handle, in_use, out);
+    bool drained = out->drained;
+
+    if (result == SHIM_BODY_OK)
+        return result;
+    shim_body_release(out);
+    out->drained = drained;
+    return result;
 }
 
 /* ---- to libcurl --------------------------------------------------------------------------- */

@@ -231,7 +231,7 @@ struct sink {
 static void put(struct sink *sink, const char *bytes, size_t count)
 {
     if (sink->failed || count > WIRE_BODY_MAX - sink->count ||
-        write(sink->fd, bytes, count) != (ssize_t)count)
+        !shim_memfd_add(sink->fd, bytes, count))
         sink->failed = true;
     else
         sink->count += count;

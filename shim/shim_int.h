@@ -236,6 +236,8 @@ bool shim_body_replace(struct shim_body *body, int memfd, size_t count);
 bool shim_body_install(struct shim_handle *handle, struct shim_body *body);
 void shim_body_rewind(struct shim_body *body); /* the playback, to its beginning */
 void shim_body_release(struct shim_body *body);
+/* Writes at the end of a memfd of ours; false: no room. */
+bool shim_memfd_add(int memfd, const void *bytes, size_t count);
 /* Describes a curl_mime or curl_httppost as multipart text: names, short parts, sizes. */
 bool shim_form_describe(const struct shim_handle *handle, int memfd, size_t *count_out);
 

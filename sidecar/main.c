@@ -302,19 +302,23 @@ static bool ledger_open(struct side *side, bool *rival, struct side_error *error
     return side_fail(error, "%s", why.text[0] != '\0' ? why.text : store_strerror(err));
 }
 
-/* No core file and no ptrace by others: prompts pass through our memory. */
+/* No core file and no ptrace by others: prompts pass through our memory. Whoever has started us may
+ * have small limits for itself, and we serve others too. */
 static void become_private(void)
 {
+    static const int wanted[] = {RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_AS, RLIMIT_DATA};
     const struct rlimit none = {0, 0};
-    struct rlimit files;
+    struct rlimit limit;
 
     (void)prctl(PR_SET_DUMPABLE, 0);
     (void)setrlimit(RLIMIT_CORE, &none);
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &files);
-    }
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+        if (getrlimit(wanted[i], &limit) == 0) {
+            limit.rlim_cur = limit.rlim_max;
+            (void)setrlimit(wanted[i], &limit);
+        }
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a write that fails is an error that is told */
     (void)umask(077);
 }
 

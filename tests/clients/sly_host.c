@@ -23,7 +23,8 @@ static struct curl_slist *json_lines(void)
     static struct curl_slist *json;
 
     if (json == NULL)
-        json = curl_slist_append(json, "Content-Type: application/json");
+        json =
+            curl_slist_append(curl_slist_append(json, "Content-Type: application/json"), "Expect:");
     return json;
 }
 
@@ -244,6 +245,46 @@ static size_t xyz(char *buffer, size_t size, size_t count, void *data)
     return times++ % 2 == 0 ? 3 : 0;
 }
 
+/* Gives a piece, and then has nothing for now. */
+static size_t falter(char *buffer, size_t size, size_t count, void *data)
+{
+    static int times;
+
+    (void)size, (void)count, (void)data;
+    memcpy(buffer, "{}", 2);
+    return times++ == 0 ? 2 : CURL_READFUNC_PAUSE;
+}
+
+static void paused(void)
+{
+    CURL *easy = easy_reading(falter);
+
+    show("paused", easy, curl_easy_perform(easy));
+}
+
+static void paused_multi(void)
+{
+    CURLM *multi = curl_multi_init();
+    CURL *easy = easy_reading(falter);
+
+    curl_multi_add_handle(multi, easy);
+    show("paused", easy, drive(multi));
+}
+
+static size_t no_end(char *buffer, size_t size, size_t count, void *data)
+{
+    (void)data;
+    memset(buffer, ' ', size * count);
+    return size * count;
+}
+
+static void endless(void)
+{
+    CURL *easy = easy_reading(no_end);
+
+    show("endless", easy, curl_easy_perform(easy));
+}
+
 /* libcurl forgets its copy when the size grows; then it asks the reader. */
 static void resized(void)
 {
@@ -391,15 +432,27 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } verbs[] = {
-        {"reset", reset},         {"reset-governed", reset_governed},
-        {"late-form", late_form}, {"late-part", late_part},
-        {"late-raw", late_raw},   {"mid-body", mid_body},
-        {"jump", jump},           {"raw", raw},
-        {"aborted", aborted},     {"aborted-multi", aborted_multi},
-        {"resized", resized},     {"twin", twin},
-        {"twin-get", twin_get},   {"get-after", get_after},
-        {"guessed", guessed},     {"in-parts", in_parts},
-        {"small", small},         {"inside", inside},
+        {"reset", reset},
+        {"reset-governed", reset_governed},
+        {"late-form", late_form},
+        {"late-part", late_part},
+        {"late-raw", late_raw},
+        {"mid-body", mid_body},
+        {"jump", jump},
+        {"raw", raw},
+        {"aborted", aborted},
+        {"aborted-multi", aborted_multi},
+        {"resized", resized},
+        {"twin", twin},
+        {"twin-get", twin_get},
+        {"get-after", get_after},
+        {"guessed", guessed},
+        {"in-parts", in_parts},
+        {"paused", paused},
+        {"endless", endless},
+        {"paused-multi", paused_multi},
+        {"small", small},
+        {"inside", inside},
     };
 
     for (size_t i = 0; argc == 2 && i < sizeof verbs / sizeof verbs[0]; i++)
