@@ -332,7 +332,7 @@ enum provider_id {
     PROVIDERS
 };
 
-enum cap_key { CAP_NEW, CAP_OLD };
+enum cap_key { CAP_NEW, CAP_OLD, CAP_BOTH };
 enum cost_kind { COST_ESTIMATE, COST_CHARGE, COST_FREE_TOO };
 
 struct meter_provider { /* a row of providers.def, which says what these are */

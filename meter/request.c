@@ -193,7 +193,7 @@ static void cap_place(struct meter_request *out, uint64_t at, uint64_t bytes, co
 static void cap_insert(struct request_read *read)
 {
     const struct request_reader *reader = read->reader;
-    bool old = read->out->provider->cap == CAP_OLD && reader->old_prefix != NULL;
+    bool old = read->out->provider->cap != CAP_NEW && reader->old_prefix != NULL;
     const char *prefix = old ? reader->old_prefix : reader->cap_prefix;
     uint64_t at = read->root_at;
 
@@ -217,18 +217,21 @@ static void cap_insert(struct request_read *read)
         cap_place(read->out, at, 0, prefix, "");
 }
 
-/* What stands behind these providers takes a cap of 0 for none. */
-static bool zero_is_none(const struct request_read *read)
+/* DeepSeek, asked for 5 tokens at most by max_completion_tokens alone, makes as many as it likes.
+ * Two caps are both looked at: some other provider may obey either. */
+static bool is_passed_over(const struct request_read *read)
 {
-    switch (provider_id_of(read->out->provider)) {
-    case PROVIDER_GEMINI:
-    case PROVIDER_VERTEX:
-    case PROVIDER_WATSONX:
-    case PROVIDER_OLLAMA:
-        return read->family != TEXT_ANTHROPIC;
-    default:
-        return false;
-    }
+    return read->reader->pass_prefix != NULL && read->out->provider->cap == CAP_OLD &&
+           read->cap[0].value >= 0 && read->cap[1].value < 0;
+}
+
+/* A number for the one cap that is there; the one that is passed over makes room for another. */
+static void cap_set(struct request_read *read, const struct request_cap *cap)
+{
+    if (!is_passed_over(read))
+        cap_place(read->out, cap->at, cap->size, NULL, NULL);
+    else if (read->cap[1].seen == 0)
+        cap_place(read->out, cap->at, cap->size, read->reader->pass_prefix, "");
 }
 
 /* Which of the caps in the body holds; a key that stands twice may hold in either reading. */
@@ -240,12 +243,10 @@ static void cap_decide(struct request_read *read)
     unsigned which = read->cap[1].value > read->cap[0].value ||
                      (read->cap[0].seen == 0 && read->cap[1].seen > 0);
 
-    out->output_cap = read->cap[which].value;
+    out->output_cap = is_passed_over(read) ? -1 : read->cap[which].value;
     for (unsigned i = 0; i < 2; i++)
         if (read->cap[i].seen > 1 && read->cap[i].null)
             out->output_cap = -1;
-    if (out->output_cap == 0 && zero_is_none(read))
-        out->output_cap = -1;
     if (out->output_cap >= 0 && read->predicted_bytes > 0 &&
         __builtin_add_overflow(out->output_cap, (int64_t)read->predicted_bytes, &out->output_cap))
         out->output_cap = INT64_MAX;
@@ -254,7 +255,7 @@ static void cap_decide(struct request_read *read)
     if (twice || both || read->fixed || read->reader->fixed)
         return;
     if (read->cap[which].seen > 0)
-        cap_place(out, read->cap[which].at, read->cap[which].size, NULL, NULL);
+        cap_set(read, &read->cap[which]);
     else
         cap_insert(read);
 }

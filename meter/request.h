@@ -91,6 +91,7 @@ struct request_reader {
     bool quoted_cap;           /* "100" is a number too */
     const char *cap_prefix;    /* what to insert the cap with, right after the opening brace */
     const char *old_prefix;    /* ... for providers that know the old key alone */
+    const char *pass_prefix;   /* ... in the place of a cap that these pass over */
     const char *config_prefix; /* ... where the object of the cap is missing: after the root's */
     const char *null_prefix;   /* ... where that object is null: in its place */
 };
@@ -118,7 +119,7 @@ struct request_read {
     unsigned json_depth;
     uint64_t media_strings; /* bytes of strings that are media, not text */
     struct media_count media[MEDIA_OTHER + 1];
-    struct {
+    struct request_cap {
         unsigned seen;
         bool null;
         uint64_t at, size;

@@ -107,6 +107,23 @@ bool request_count_read(const struct request_read *read, const struct scan_value
            meter_count_parse(value->bytes, value->count, out);
 }
 
+/* What stands behind these providers takes a cap of 0 for none, or may. */
+static bool zero_is_none(const struct request_read *read)
+{
+    switch (provider_id_of(read->out->provider)) {
+    case PROVIDER_GEMINI:
+    case PROVIDER_VERTEX:
+    case PROVIDER_WATSONX:
+    case PROVIDER_OLLAMA:
+    case PROVIDER_LITELLM_PROXY:
+    case PROVIDER_PORTKEY:
+    case PROVIDER_UNKNOWN:
+        return read->family != TEXT_ANTHROPIC;
+    default:
+        return false;
+    }
+}
+
 static void cap_read(struct request_read *read, unsigned which, const struct scan_value *value)
 {
     int64_t cap;
@@ -115,6 +132,8 @@ static void cap_read(struct request_read *read, unsigned which, const struct sca
         fail(read, value, "the output cap is not a whole number");
         return;
     }
+    if (cap == 0 && zero_is_none(read))
+        cap = -1;
     request_mark(read, value);
     read->cap[which].null |= cap < 0;
     if (read->cap[which].seen++ == 0 || cap > read->cap[which].value)

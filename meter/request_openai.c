@@ -63,6 +63,7 @@ const struct request_reader request_chat = {
     .asks = true,
     .cap_prefix = "\"max_completion_tokens\":",
     .old_prefix = "\"max_tokens\":",
+    .pass_prefix = "null,\"max_tokens\":",
 };
 
 /* ---- what came before: completions -------------------------------------------------------- */

@@ -365,6 +365,10 @@ static void keeps_the_length_where_it_can(void **state)
         {CHAT, "{\"max_tokens\":null}", 1024, "{\"max_tokens\":1024}"},
         {CHAT, "{\"max_tokens\":null}", 16384, "{\"max_tokens\":16384}"},
         {CHAT, "{\"max_tokens\":0}", UINT64_MAX, "{\"max_tokens\":18446744073709551615}"},
+        /* of somebody who may pass over the one and obey the other, or take them both for too many
+         */
+        {CHAT, "{\"max_completion_tokens\":100,\"n\":1}", 7,
+         "{\"max_completion_tokens\":null,\"max_tokens\":7,\"n\":1}"},
         {CHAT, "{\"max_tokens\":1000000000000000000.00000000000}", 7,
          "{\"max_tokens\":7                              }"},
         {GEN, "{\"generationConfig\":{\"maxOutputTokens\":\"100\"}}", 7,
