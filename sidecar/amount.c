@@ -124,18 +124,17 @@ static void grouped(int64_t number, char out[SIDE_AMOUNT_TEXT])
     out[used] = '\0';
 }
 
+/* "1h30m", "29m59s983ms": the largest parts first, all of it, as it can be read again. */
 static void duration(int64_t ms, char out[SIDE_AMOUNT_TEXT])
 {
-    size_t size = SIDE_AMOUNT_TEXT;
+    static const struct unit parts[] = {{"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+    size_t used = 0;
 
-    if (ms % 3600000 == 0 && ms > 0)
-        (void)snprintf(out, size, "%lldh", (long long)(ms / 3600000));
-    else if (ms % 60000 == 0 && ms > 0)
-        (void)snprintf(out, size, "%lldm", (long long)(ms / 60000));
-    else if (ms % 1000 == 0)
-        (void)snprintf(out, size, "%llds", (long long)(ms / 1000));
-    else
-        (void)snprintf(out, size, "%lldms", (long long)ms);
+    (void)snprintf(out, SIDE_AMOUNT_TEXT, "0s");
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; ms %= parts[i++].ms)
+        if (ms / parts[i].ms != 0)
+            used += (size_t)snprintf(out + used, SIDE_AMOUNT_TEXT - used, "%lld%s",
+                                     (long long)(ms / parts[i].ms), parts[i].name);
 }
 
 static void seconds(int64_t count, char out[SIDE_AMOUNT_TEXT])
