@@ -41,11 +41,16 @@ char *cli_slurp(const char *path, size_t *bytes_out);
 int cli_help(const char *name);
 /* "flyball NAME: ... try --help". Returns CLI_USAGE. */
 int cli_usage(const char *name, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The same, of a verb behind the name that is none of verbs; NULL: none was given. */
+int cli_no_verb(const char *name, const char *given, const char *verbs);
 
 /* "2026-11-22", "2026-11-22T10:00:00Z", or how long ago: "90m". False: none of them. */
+#define CLI_TIMES "2026-11-22, 2026-11-22T10:00:00Z or 90m"
 bool cli_time_parse(const char *text, int64_t *ns_out);
-/* DIM=VALUE: the dimension, and where the value begins; GOV_DIMS: none of that name. */
-enum gov_dim cli_dim_split(const char *text, const char **value_out);
+/* DIM=VALUE: the dimension, and where the value begins. GOV_DIMS: it is not that; *error names what
+ * (an option, say; "" none), the text, and what there is. */
+enum gov_dim cli_dim_split(const char *text, const char *what, const char **value_out,
+                           struct side_error *error);
 /* The name of who asks, for the record. Static. */
 const char *cli_login(void);
 
@@ -143,6 +148,9 @@ struct cli_price_printer {
     bool begun;
 };
 void cli_price_print(struct cli_price_printer *printer, const struct meter_price_line *line);
+/* A price file over the shipped book; meter_price_book_free() it. CLI_OK, or the exit code of a
+ * mistake that has been told: *out is as it was. */
+int cli_price_file_read(const char *path, struct meter_price_book **out);
 int cli_prices_import(int argc, char **argv);
 int cli_prices_check(int argc, char **argv);
 

@@ -27,8 +27,10 @@ int cli_clock(int argc, char **argv)
         else if (!cli_text_put(request, id == 'a' ? "actor" : "reason", optarg, &error))
             code = cli_usage("clock", "%s", error.text);
     }
-    if (code == CLI_OK && (optind + 1 != argc || strcmp(argv[optind], "accept") != 0))
-        code = cli_usage("clock", "'accept' is expected");
+    if (code == CLI_OK && (optind == argc || strcmp(argv[optind], "accept") != 0))
+        code = cli_no_verb("clock", argv[optind], "accept");
+    if (code == CLI_OK && optind + 1 < argc)
+        code = cli_usage("clock", "'%s': no argument is expected", argv[optind + 1]);
     if (code == CLI_OK && cli_inside_run())
         code = cli_refuse_inside("clock accept");
     if (code == CLI_OK)

@@ -52,7 +52,7 @@ static int correct_read(int argc, char **argv, json_t *request, bool *json)
             return cli_usage("correct", "'%s' is no option, or needs a value", argv[optind - 1]);
         else if (id == 'c' &&
                  (!meter_usd_parse(optarg, strlen(optarg), &cost_pusd) || cost_pusd < 0))
-            return cli_usage("correct", "--cost: '%s' is no amount in USD", optarg);
+            return cli_usage("correct", "--cost: '%s' is no amount in USD, such as 5.00", optarg);
         else if (id == 'c')
             (void)json_object_set_new(request, "cost_usd", json_string(optarg));
         else if (!cli_text_put(request, id == 'r' ? "reason" : "actor", optarg, &error))
@@ -174,7 +174,7 @@ static int reprice_read(int argc, char **argv, json_t *request, struct repricing
         else if (id == 't' && cli_time_parse(optarg, &since_ns))
             (void)json_object_set_new(request, "since_ns", json_integer(since_ns));
         else if (id == 't')
-            return cli_usage("reprice", "--since: '%s' is no time", optarg);
+            return cli_usage("reprice", "--since: '%s' is no time, such as " CLI_TIMES, optarg);
         else if (id == '?')
             return cli_usage("reprice", "'%s' is no option, or needs a value", argv[optind - 1]);
         else if (!cli_text_put(request, id == 'a' ? "actor" : "reason", optarg, &error))

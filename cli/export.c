@@ -387,6 +387,8 @@ static int format_read(const char *format, const struct kind *kind, struct expor
                : cli_usage("export", "--format: %s cannot be %s", kind->name, format);
 }
 
+#define KINDS "calls, ledger, decisions, events, receipts"
+
 static int options_read(int argc, char **argv, json_t *request, struct exporting *exporting)
 {
     static const struct option rows[] = {
@@ -410,7 +412,7 @@ static int options_read(int argc, char **argv, json_t *request, struct exporting
         else if (id == 't' && cli_time_parse(optarg, &since_ns))
             (void)json_object_set_new(request, "since_ns", json_integer(since_ns));
         else if (id == 't')
-            return cli_usage("export", "--since: '%s' is no time", optarg);
+            return cli_usage("export", "--since: '%s' is no time, such as " CLI_TIMES, optarg);
         else
             return cli_usage("export", "'%s' is no option, or needs a value", argv[optind - 1]);
     }
@@ -418,7 +420,8 @@ static int options_read(int argc, char **argv, json_t *request, struct exporting
     if (optind < argc)
         return cli_usage("export", "'%s': no argument is expected", argv[optind]);
     if (kind == NULL)
-        return cli_usage("export", "--what: one of calls, ledger, decisions, events, receipts");
+        return what != NULL ? cli_usage("export", "--what: '%s' is none of " KINDS, what)
+                            : cli_usage("export", "--what is needed, with one of " KINDS);
     (void)json_object_set_new(request, "verb", json_string(kind->verb));
     return format_read(format, kind, exporting);
 }

@@ -35,18 +35,22 @@ static const struct order {
     const char *verb; /* as the sidecar calls it */
     unsigned takes;
     void (*print)(const json_t *answer);
+    const char *nothing; /* what is said to people where there is nothing to print */
 } orders[] = {
-    {"approvals", "approvals", READS, print_question},
-    {"approve", "approve", TAKES_ID | TAKES_EXTEND, print_answer},
-    {"deny", "deny", TAKES_ID, print_answer},
-    {"extend", "extend", TAKES_RUN | TAKES_AMOUNTS, print_run},
-    {"pause", "pause", TAKES_RUN, print_run},
-    {"resume", "resume", TAKES_RUN, print_run},
-    {"stop", "stop", TAKES_SELECTOR | NEEDS_REASON, print_run},
-    {"reset", "reset", TAKES_SELECTOR | TAKES_POLICY, print_run},
-    {"override add", "override.add", TAKES_SELECTOR | TAKES_DELTA | NEEDS_REASON, print_override},
-    {"override list", "override.list", READS, print_override},
-    {"override revoke", "override.revoke", TAKES_ID, print_override},
+    {"approvals", "approvals", READS, print_question, NULL},
+    {"approve", "approve", TAKES_ID | TAKES_EXTEND, print_answer, NULL},
+    {"deny", "deny", TAKES_ID, print_answer, NULL},
+    {"extend", "extend", TAKES_RUN | TAKES_AMOUNTS, print_run, NULL},
+    {"pause", "pause", TAKES_RUN, print_run, NULL},
+    {"resume", "resume", TAKES_RUN, print_run, NULL},
+    {"stop", "stop", TAKES_SELECTOR | NEEDS_REASON, print_run,
+     "no run is live; those that begin are stopped, until `flyball reset`"},
+    {"reset", "reset", TAKES_SELECTOR | TAKES_POLICY, print_run,
+     "nothing had to be lifted of a run"},
+    {"override add", "override.add", TAKES_SELECTOR | TAKES_DELTA | NEEDS_REASON, print_override,
+     NULL},
+    {"override list", "override.list", READS, print_override, NULL},
+    {"override revoke", "override.revoke", TAKES_ID, print_override, NULL},
 };
 
 static const struct order *order_find(const char *name)
@@ -70,11 +74,11 @@ bool cli_amount_put(json_t *request, const char *map_name, const char *text,
                     struct side_error *error)
 {
     const char *value;
-    enum gov_dim dim = cli_dim_split(text, &value);
+    enum gov_dim dim = cli_dim_split(text, "", &value, error);
     json_t *map = json_object_get(request, map_name);
 
     if (dim == GOV_DIMS)
-        return side_fail(error, "'%s' is not DIM=N with a dimension", text);
+        return false;
     if (map == NULL) {
         map = json_object();
         (void)json_object_set_new(request, map_name, map);
@@ -89,7 +93,8 @@ static bool expires_put(json_t *request, const char *text, struct side_error *er
     if (side_duration_parse(text, &ms) && ms > 0 && ms < SIDE_WAIT_MOST_MS)
         ns = ((int64_t)time(NULL) * 1000 + ms) * 1000000;
     else if (!cli_time_parse(text, &ns) || ns <= (int64_t)time(NULL) * 1000000000)
-        return side_fail(error, "--expires: '%s' is no time to come, such as 2h", text);
+        return side_fail(
+            error, "--expires: '%s' is no time to come, such as 2h or 2026-11-22T10:00:00Z", text);
     (void)json_object_set_new(request, "expires_ns", json_integer(ns));
     return true;
 }
@@ -314,13 +319,15 @@ static void print_override(const json_t *answer)
 struct printing {
     bool json;
     void (*print)(const json_t *answer);
+    size_t lines;
 };
 
 static void take_line(void *data, const char *line, size_t length)
 {
-    const struct printing *printing = data;
+    struct printing *printing = data;
     json_t *answer = printing->json ? NULL : json_loadb(line, length, 0, NULL);
 
+    printing->lines++;
     if (answer == NULL)
         (void)printf("%.*s\n", (int)length, line);
     else if (has(answer, "override_id"))
@@ -336,7 +343,7 @@ static void take_line(void *data, const char *line, size_t length)
 static int carry_out(const struct order *order, int argc, char **argv)
 {
     json_t *request = json_pack("{s:s}", "verb", order->verb);
-    struct printing printing = {false, order->print};
+    struct printing printing = {.print = order->print};
     int code = order_read(order, argc, argv, request, &printing.json);
 
     if (code == CLI_OK && (order->takes & READS) == 0 && cli_inside_run())
@@ -348,7 +355,10 @@ static int carry_out(const struct order *order, int argc, char **argv)
     else if (code == CLI_OK) {
         if (!has(request, "actor"))
             (void)json_object_set_new(request, "actor", json_string(cli_login()));
-        return cli_ask(request, take_line, &printing);
+        code = cli_ask(request, take_line, &printing);
+        if (code == CLI_OK && printing.lines == 0 && !printing.json && order->nothing != NULL)
+            (void)puts(order->nothing);
+        return code;
     }
     json_decref(request);
     return code;
@@ -369,6 +379,6 @@ int cli_override(int argc, char **argv)
         order = order_find(name);
     }
     if (order == NULL)
-        return cli_usage("override", "one of add, list and revoke is expected");
+        return cli_no_verb("override", argv[1], "add, list, revoke");
     return carry_out(order, argc - 1, argv + 1);
 }

@@ -74,7 +74,7 @@ static int options_read(int argc, char **argv, json_t *request, bool *json)
         else if (id == 't' && cli_time_parse(optarg, &since_ns))
             set(request, "since_ns", json_integer(since_ns));
         else if (id == 't')
-            return cli_usage(argv[0], "--since: '%s' is no time", optarg);
+            return cli_usage(argv[0], "--since: '%s' is no time, such as " CLI_TIMES, optarg);
         else
             return cli_usage(argv[0], "'%s' is no option, or needs a value", argv[optind - 1]);
     }
@@ -132,41 +132,29 @@ static const char *amount_text(const json_t *map, enum gov_dim dim, char out[SID
 
 /* ---- people ------------------------------------------------------------------------------- */
 
-/* What has a limit, or was spent. */
-static void print_dim(const json_t *run, enum gov_dim dim)
+/* Columns that fit on 80 of a terminal; wider amounts push the others. */
+static void print_row(const char *indent, const char *name, const char *spent, const char *held,
+                      const char *limit, const char *left)
+{
+    (void)printf("%s%-*s %11s %11s %11s %11s\n", indent, (int)(30 - strlen(indent)), name, spent,
+                 held, limit, left);
+}
+
+/* What a run or a window has a limit on; of a run also what was spent. */
+static void print_dims(const json_t *of, const char *indent, bool unlimited)
 {
     char spent[SIDE_AMOUNT_TEXT], held[SIDE_AMOUNT_TEXT], limit[SIDE_AMOUNT_TEXT],
         left[SIDE_AMOUNT_TEXT];
-    const json_t *limits = json_object_get(run, "limits"), *used = json_object_get(run, "spent");
-    bool limited = json_object_get(limits, gov_dim_name(dim)) != NULL;
+    const json_t *limits = json_object_get(of, "limits"), *used = json_object_get(of, "spent");
     int64_t amount;
 
-    if (!limited && (!cli_amount_of(used, dim, &amount) || amount == 0))
-        return;
-    (void)printf("  %-20s %14s spent %14s held", gov_dim_name(dim), amount_text(used, dim, spent),
-                 amount_text(json_object_get(run, "held"), dim, held));
-    if (limited)
-        (void)printf(" %14s limit %14s left", amount_text(limits, dim, limit),
-                     amount_text(json_object_get(run, "remaining"), dim, left));
-    (void)printf("\n");
-}
-
-static void print_window(const json_t *window)
-{
-    const json_t *limits = json_object_get(window, "limits"), *value;
-    const char *name;
-
-    json_object_foreach((json_t *)(uintptr_t)limits, name, value)
-    {
-        enum gov_dim dim = gov_dim_by_name(name);
-        char spent[SIDE_AMOUNT_TEXT], held[SIDE_AMOUNT_TEXT], limit[SIDE_AMOUNT_TEXT];
-
-        (void)printf("  %s %s: %s spent + %s held of %s, until %s\n", text_of(window, "scope"),
-                     text_of(window, "window"),
-                     amount_text(json_object_get(window, "spent"), dim, spent),
-                     amount_text(json_object_get(window, "held"), dim, held),
-                     amount_text(limits, dim, limit), text_of(window, "resets_at"));
-    }
+    for (enum gov_dim dim = 0; dim < GOV_DIMS; dim++)
+        if (json_object_get(limits, gov_dim_name(dim)) != NULL ||
+            (unlimited && cli_amount_of(used, dim, &amount) && amount != 0))
+            print_row(indent, gov_dim_name(dim), amount_text(used, dim, spent),
+                      amount_text(json_object_get(of, "held"), dim, held),
+                      amount_text(limits, dim, limit),
+                      amount_text(json_object_get(of, "remaining"), dim, left));
 }
 
 static void print_status(const json_t *run)
@@ -174,20 +162,25 @@ static void print_status(const json_t *run)
     const json_t *calls = json_object_get(run, "calls"), *reason, *window;
     size_t i;
 
-    (void)printf("run %s  %s  level %s  session %s\n", text_of(run, "run_id"),
-                 text_of(run, "state"), text_of(run, "level"), text_of(run, "session_id"));
-    (void)printf("  %s, started %s, ended %s\n", text_of(run, "argv0"), text_of(run, "started_at"),
-                 text_of(run, "ended_at"));
-    for (unsigned dim = 0; dim < GOV_DIMS; dim++)
-        print_dim(run, (enum gov_dim)dim);
-    (void)printf(
-        "  calls                %lld admitted, %lld refused, %lld settled (%lld estimated), "
-        "%lld in flight\n",
-        number_of(calls, "admitted"), number_of(calls, "refused"), number_of(calls, "settled"),
-        number_of(calls, "estimated"), number_of(calls, "in_flight"));
-    json_array_foreach(json_object_get(run, "windows"), i, window) print_window(window);
+    (void)printf("run %s  %s\n", text_of(run, "run_id"), text_of(run, "state"));
+    (void)printf("  %s, level %s, session %s\n", text_of(run, "argv0"), text_of(run, "level"),
+                 text_of(run, "session_id"));
+    (void)printf("  started %s, ended %s\n", text_of(run, "started_at"), text_of(run, "ended_at"));
+    print_row("  ", "", "spent", "held", "limit", "left");
+    print_dims(run, "  ", true);
+    json_array_foreach(json_object_get(run, "windows"), i, window)
+    {
+        (void)printf("  %s %s, until %s\n", text_of(window, "scope"), text_of(window, "window"),
+                     text_of(window, "resets_at"));
+        print_dims(window, "    ", false);
+    }
+    (void)printf("  calls: %lld admitted, %lld refused, %lld settled (%lld estimated), "
+                 "%lld in flight\n",
+                 number_of(calls, "admitted"), number_of(calls, "refused"),
+                 number_of(calls, "settled"), number_of(calls, "estimated"),
+                 number_of(calls, "in_flight"));
     json_array_foreach(json_object_get(run, "reasons"), i, reason)(void)
-        printf("  refuses              %s\n", json_string_value(reason));
+        printf("  refuses: %s\n", json_string_value(reason));
 }
 
 static void print_run(const json_t *run)

@@ -359,8 +359,7 @@ static int validate_files(char **files)
 int cli_receipt(int argc, char **argv)
 {
     if (argc < 2 || strcmp(argv[1], "validate") != 0)
-        return argc < 2 ? cli_usage("receipt", "validate is expected")
-                        : cli_usage("receipt", "'%s' is not validate", argv[1]);
+        return cli_no_verb("receipt", argv[1], "validate");
     for (int i = 2; i < argc; i++)
         if (argv[i][0] == '-' && argv[i][1] != '\0')
             return cli_usage("receipt", "'%s' is no option", argv[i]);

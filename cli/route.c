@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `flyball route`: which tier and model a task gets, on record before it is told; `flyball registry
  * check`: whether a registry can be routed by. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "sidecar/routing.h"
@@ -277,8 +279,12 @@ int cli_registry(int argc, char **argv)
     struct side_error error = {{0}};
     int code = CLI_OK;
 
-    if (routing == NULL || argc != 3 || strcmp(argv[1], "check") != 0)
-        code = cli_usage("registry", "'check FILE' is expected");
+    if (routing == NULL || argc < 2 || strcmp(argv[1], "check") != 0)
+        code = cli_no_verb("registry", argv[1], "check");
+    else if (argc != 3)
+        code = cli_usage("registry", "check: one FILE is expected");
+    else if (access(argv[2], R_OK) != 0)
+        code = cli_fail(CLI_USAGE, "%s: %s", argv[2], strerror(errno));
     else if (!side_registry_read(argv[2], routing, &error))
         code = cli_fail(1, "%s", error.text);
     else

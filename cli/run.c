@@ -58,17 +58,28 @@ static const struct option options[] = {
 
 extern char **environ;
 
-enum gov_dim cli_dim_split(const char *text, const char **value_out)
+enum gov_dim cli_dim_split(const char *text, const char *what, const char **value_out,
+                           struct side_error *error)
 {
+    static const char names[] =
+#define X(number, name, phrase, reason) " " name
+        GOV_DIM_MAP(X)
+#undef X
+        ;
     char name[64];
     size_t length = strcspn(text, "=");
+    enum gov_dim dim = GOV_DIMS;
 
-    *value_out = text[length] == '=' ? text + length + 1 : "";
-    if (text[length] != '=' || length >= sizeof name)
-        return GOV_DIMS;
-    memcpy(name, text, length);
-    name[length] = '\0';
-    return gov_dim_by_name(name);
+    if (text[length] == '=' && length < sizeof name) {
+        memcpy(name, text, length);
+        name[length] = '\0';
+        dim = gov_dim_by_name(name);
+        *value_out = text + length + 1;
+    }
+    if (dim == GOV_DIMS)
+        (void)side_fail(error, "%s'%.80s' is not DIM=N with a dimension; these are:%s", what, text,
+                        names);
+    return dim;
 }
 
 static bool copy_name(char *out, size_t size, const char *what, const char *text,
@@ -113,16 +124,12 @@ static bool option_apply(struct launch *launch, int id, const char *value, struc
     }
     switch (id) {
     case OPTION_MAX:
-        dim = cli_dim_split(value, &amount);
-        if (dim == GOV_DIMS)
-            return side_fail(error, "--max: '%s' is not DIM=N with a dimension", value);
-        return side_spec_limit(spec, dim, side_in_unit(dim, amount, in_unit), "--max", SIDE_FLAG,
-                               error);
+        dim = cli_dim_split(value, "--max: ", &amount, error);
+        return dim != GOV_DIMS && side_spec_limit(spec, dim, side_in_unit(dim, amount, in_unit),
+                                                  "--max", SIDE_FLAG, error);
     case OPTION_EXHAUSTION:
-        dim = cli_dim_split(value, &amount);
-        if (dim == GOV_DIMS)
-            return side_fail(error, "--exhaustion: '%s' is not DIM=POLICY with a dimension", value);
-        return side_spec_policy(spec, dim, amount, "--exhaustion", error);
+        dim = cli_dim_split(value, "--exhaustion: ", &amount, error);
+        return dim != GOV_DIMS && side_spec_policy(spec, dim, amount, "--exhaustion", error);
     case OPTION_LIMITS:
         return side_spec_profile(spec, value, "--limits", SIDE_FLAG, error);
     case OPTION_SESSION:

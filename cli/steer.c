@@ -14,7 +14,8 @@ struct asked {
     const char *command;
     bool json;
     const char *actor, *reason;
-    char **words; /* the arguments */
+    const char *provider; /* of lines, those of this one; NULL: all */
+    char **words;         /* the arguments */
     int count;
 };
 
@@ -52,14 +53,25 @@ static bool said(const struct asked *asked, int count, const char *word)
     return asked->count == count && strcmp(asked->words[0], word) == 0;
 }
 
+/* None of the verbs, or not as it has to stand. */
+static int not_said(const struct asked *asked, const char *verbs)
+{
+    const char *word = asked->words[0];
+
+    return cli_no_verb(asked->command, word == NULL || strstr(verbs, word) != NULL ? NULL : word,
+                       verbs);
+}
+
 static void take_line(void *data, const char *line, size_t length)
 {
     const struct asked *asked = data;
-    json_t *json = asked->json ? NULL : json_loadb(line, length, 0, NULL);
+    json_t *json = json_loadb(line, length, 0, NULL);
     const char *profile = json_string_value(json_object_get(json, "profile"));
     const char *provider = json_string_value(json_object_get(json, "provider"));
 
-    if (asked->json)
+    if (asked->provider != NULL && (provider == NULL || strcmp(provider, asked->provider) != 0))
+        ; /* of another one */
+    else if (asked->json)
         (void)printf("%.*s\n", (int)length, line);
     else if (profile != NULL)
         (void)printf("%s\n", profile);
@@ -96,7 +108,7 @@ int cli_profile(int argc, char **argv)
     if (said(&asked, 1, "get"))
         return cli_ask(json_pack("{s:s}", "verb", "profile.get"), take_line, &asked);
     if (!said(&asked, 2, "set"))
-        return cli_usage("profile", "'get' or 'set PROFILE' is expected");
+        return not_said(&asked, "get, set PROFILE");
     if (gov_quality_by_name(asked.words[1]) == GOV_QUALITIES && strcmp(asked.words[1], "auto") != 0)
         return cli_usage("profile", "'%s' is none of performance, balanced, economy, auto",
                          asked.words[1]);
@@ -115,19 +127,24 @@ int cli_cooldown(int argc, char **argv)
     if (said(&asked, 1, "list"))
         return cli_ask(json_pack("{s:s}", "verb", "cooldown.list"), take_line, &asked);
     if (!said(&asked, 2, "set") && !said(&asked, 3, "set") && !said(&asked, 2, "clear"))
-        return cli_usage("cooldown",
-                         "'list', 'set PROVIDER [DUR]' or 'clear PROVIDER' is expected");
+        return not_said(&asked, "list, set PROVIDER [DUR], clear PROVIDER");
     if (meter_provider_by_name(asked.words[1]) == NULL)
-        return cli_usage("cooldown", "no provider is called '%s'", asked.words[1]);
+        return cli_usage("cooldown",
+                         "no provider is called '%s'; `flyball prices list` has their names",
+                         asked.words[1]);
     if (said(&asked, 3, "set") &&
         (!side_duration_parse(asked.words[2], &ms) || ms < 1 || ms > GOV_COOLDOWN_MOST_MS))
         return cli_usage("cooldown", "'%s' is not a duration up to an hour, such as 90s",
                          asked.words[2]);
     if (said(&asked, 2, "clear"))
         ms = 0;
-    return say(&asked, ms > 0 ? "cooldown set" : "cooldown clear",
+    code = say(&asked, ms > 0 ? "cooldown set" : "cooldown clear",
                json_pack("{s:s,s:s,s:I}", "verb", "cooldown.set", "provider", asked.words[1], "ms",
                          (json_int_t)ms));
+    asked.provider = asked.words[1]; /* one that ran longer has not been shortened */
+    return code == CLI_OK && ms > 0
+               ? cli_ask(json_pack("{s:s}", "verb", "cooldown.list"), take_line, &asked)
+               : code;
 }
 
 /* In which the day is that a run was in which is over. */

@@ -150,10 +150,14 @@ bool side_select_records(struct side_query *query, const json_t *request)
     if (found == 1 && session == NULL)
         select_run(query, &run);
     else if (found > 1)
-        (void)snprintf(text, sizeof text, "more than one run has an id that begins with '%.40s'",
-                       run_text);
+        (void)snprintf(
+            text, sizeof text,
+            "more than one run has an id that begins with '%.40s'; `flyball runs` lists them",
+            run_text);
     else if (run_text != NULL)
-        (void)snprintf(text, sizeof text, "no run has an id that begins with '%.40s'", run_text);
+        (void)snprintf(text, sizeof text,
+                       "no run has an id that begins with '%.40s'; `flyball runs` lists them",
+                       run_text);
     else if (session != NULL)
         (void)snprintf(text, sizeof text, "no run belongs to a session '%.80s'", session);
     if (found != 1)

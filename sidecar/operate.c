@@ -205,7 +205,10 @@ static bool find_call(struct side_query *query, struct store_view *view, struct 
         found = strncmp(full, text, strlen(text)) == 0;
     }
     if (!found) {
-        (void)snprintf(why, sizeof why, "no call has an id that begins with '%.40s'", text);
+        (void)snprintf(
+            why, sizeof why,
+            "no call has an id that begins with '%.40s'; `flyball calls --all --json` has them",
+            text);
         side_conn_done(query->conn, 1, why);
         return false;
     }
@@ -214,7 +217,8 @@ static bool find_call(struct side_query *query, struct store_view *view, struct 
     client_uuid_text(next.call_id, full);
     if (strncmp(full, text, strlen(text)) != 0)
         return true;
-    (void)snprintf(why, sizeof why, "more than one call has an id that begins with '%.40s'", text);
+    (void)snprintf(why, sizeof why,
+                   "more than one call has an id that begins with '%.40s'; give more of it", text);
     side_conn_done(query->conn, 1, why);
     return false;
 }

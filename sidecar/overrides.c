@@ -200,11 +200,13 @@ void side_begin_override_revoke(struct side_query *query, struct store_view *vie
     const char *prefix = json_string_value(json_object_get(query->request, "id"));
     int64_t now_ns = side_now_ns();
     unsigned count = each_override(view, now_ns, prefix != NULL ? prefix : "", NULL, query);
-    char why[120];
+    char why[200];
 
     if (prefix != NULL && count != 1) {
-        (void)snprintf(why, sizeof why, "%s in force has an id that begins with '%.40s'",
-                       count == 0 ? "no override" : "more than one override", prefix);
+        (void)snprintf(
+            why, sizeof why,
+            "%s in force has an id that begins with '%.40s'; `flyball override list` has them",
+            count == 0 ? "no override" : "more than one override", prefix);
         side_conn_done(query->conn, 1, why);
         return;
     }

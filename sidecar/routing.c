@@ -2,6 +2,7 @@
 /* Routing: rules and registry from their JSON, tasks from theirs, selections into it. */
 #include "sidecar/routing.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +102,8 @@ bool side_registry_read(const char *path, struct side_routing *routing, struct s
     struct side_error why = {{0}};
 
     routing->registry = json_load_file(path, JSON_REJECT_DUPLICATES, &where);
+    if (routing->registry == NULL && where.line < 0) /* it could not be opened */
+        return side_fail(error, "%s: %s", path, strerror(errno));
     if (routing->registry == NULL)
         return side_fail(error, "%s:%d:%d: %s", path, where.line, where.column, where.text);
     if (!tiers_read(json_object_get(routing->registry, "tiers"), routing, &why) ||
