@@ -138,6 +138,7 @@ int cli_snapshot(int argc, char **argv);
 int cli_profile(int argc, char **argv);
 int cli_cooldown(int argc, char **argv);
 int cli_prices(int argc, char **argv);
+int cli_policy(int argc, char **argv);
 int cli_mcp(int argc, char **argv);
 
 /* ---- prices (prices.c, prices_print.c, prices_file.c) ------------------------------------- */

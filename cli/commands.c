@@ -353,6 +353,16 @@ const struct cli_command cli_commands[] = {
      "\n"
      "Reads a registry as routing would. Exit code 1: something is wrong with it, and\n"
      "what.\n"},
+    {"policy", "check a configuration, show what holds under it", cli_policy,
+     "usage: flyball policy check [FILE]\n"
+     "       flyball policy show [FILE] [--json]\n"
+     "\n"
+     "Reads FILE as the configuration, or the one in force. check: whether runs can\n"
+     "begin under it, price file and registry included; exit code 1: something is\n"
+     "wrong with it, and where. show: what holds of a run under each policy, without\n"
+     "flags and variables; 0 and what is not named is unlimited.\n"
+     "\n"
+     "  --json          one JSON object a line, one for each policy\n"},
     {"meter", "what a recorded exchange cost", cli_meter,
      "usage: flyball meter FILE|-\n"
      "\n"

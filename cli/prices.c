@@ -18,34 +18,37 @@ struct books {
 
 /* ---- the book in force -------------------------------------------------------------------- */
 
-static int override_read(struct books *books)
+int cli_price_file_read(const char *path, struct meter_price_book **out)
 {
     struct meter_error error = {""};
     size_t bytes;
-    char *text = cli_slurp(books->spec.price_file, &bytes);
+    char *text = cli_slurp(path, &bytes);
     enum meter_err err;
 
     if (text == NULL)
         return CLI_USAGE;
-    err = meter_price_book_parse(text, bytes, books->book, &books->own, &error);
+    err = meter_price_book_parse(text, bytes, meter_price_book_shipped(), out, &error);
     free(text);
-    if (err != METER_OK)
-        return cli_fail(CLI_USAGE, "%s: %s", books->spec.price_file,
-                        error.text[0] != '\0' ? error.text : meter_strerror(err));
-    books->book = books->own;
-    return CLI_OK;
+    return err == METER_OK ? CLI_OK
+                           : cli_fail(CLI_USAGE, "%s: %s", path,
+                                      error.text[0] != '\0' ? error.text : meter_strerror(err));
 }
 
 /* CLI_OK, or the exit code of a mistake that has been told. */
 static int books_open(struct books *books)
 {
     struct side_error error = {""};
+    int code = CLI_OK;
 
     *books = (struct books){.book = meter_price_book_shipped()};
     side_spec_init(&books->spec);
     if (!side_config_read(&books->spec, NULL, NULL, (const char *const *)environ, &error))
         return cli_fail(CLI_USAGE, "%s", error.text);
-    return books->spec.price_file[0] != '\0' ? override_read(books) : CLI_OK;
+    if (books->spec.price_file[0] != '\0')
+        code = cli_price_file_read(books->spec.price_file, &books->own);
+    if (books->own != NULL)
+        books->book = books->own;
+    return code;
 }
 
 /* ---- list --------------------------------------------------------------------------------- */
@@ -236,7 +239,5 @@ int cli_prices(int argc, char **argv)
     for (size_t i = 0; argc > 1 && i < sizeof verbs / sizeof verbs[0]; i++)
         if (strcmp(verbs[i].name, argv[1]) == 0)
             return verbs[i].run(argc - 1, argv + 1);
-    return argc > 1
-               ? cli_usage("prices", "'%s' is none of list, show, import, check, date", argv[1])
-               : cli_usage("prices", "one of list, show, import, check, date is expected");
+    return cli_no_verb("prices", argv[1], "list, show, import, check, date");
 }

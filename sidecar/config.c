@@ -330,19 +330,86 @@ static bool read_users(struct side_reader *reader, const char *file, const char 
     return read_file(reader, path, false);
 }
 
-static bool read_all(struct side_spec *spec, const char *file, const char *policy,
-                     const char *const *env, struct side_error *error)
+/* A name that no policy has: error with those that there are. */
+static bool policy_is_there(const json_t *policies, const char *name, const char *who,
+                            struct side_error *error)
 {
-    struct side_reader reader = {.spec = spec, .error = error, .policy = policy, .system = true};
+    char all[300] = "none is";
+    const char *other;
+    const json_t *value;
+    size_t used = 0;
 
-    if (!read_file(&reader, SYSTEM_FILE, false))
+    if (json_object_get(policies, name) != NULL)
+        return true;
+    json_object_foreach((json_t *)(uintptr_t)policies, other, value)
+    {
+        if (used < sizeof all)
+            used += (size_t)snprintf(all + used, sizeof all - used, "%s'%s'",
+                                     used > 0 ? ", " : "these are: ", other);
+    }
+    return side_fail(error, "%sno policy is called '%s'; %s", who, name, all);
+}
+
+/* What an agent is given has to be there before it is needed. */
+static bool agents_have_policies(const struct side_spec *spec, const json_t *policies,
+                                 struct side_error *error)
+{
+    json_t *agents = spec->agents[0] != '\0' ? json_loads(spec->agents, 0, NULL) : NULL;
+    const char *name, *policy;
+    json_t *agent;
+    char who[96];
+    bool ok = true;
+
+    json_object_foreach(agents, name, agent)
+    {
+        policy = json_string_value(json_object_get(agent, "policy"));
+        (void)snprintf(who, sizeof who, "agents: '%s': ", name);
+        ok = ok && (policy == NULL || policy_is_there(policies, policy, who, error));
+    }
+    json_decref(agents);
+    return ok;
+}
+
+static bool read_all(struct side_reader *reader, const char *file, const char *const *env)
+{
+    reader->system = true;
+    if (reader->policies == NULL)
+        return side_fail(reader->error, "out of memory");
+    if (!read_file(reader, SYSTEM_FILE, false))
         return false;
-    reader.system = false;
-    if (!read_users(&reader, file, env))
+    reader->system = false;
+    if (!read_users(reader, file, env) ||
+        !agents_have_policies(reader->spec, reader->policies, reader->error))
         return false;
-    if (policy != NULL && !reader.policy_found)
-        return side_fail(error, "no policy is called '%s'", policy);
-    return true;
+    return reader->policy == NULL ||
+           policy_is_there(reader->policies, reader->policy, "", reader->error);
+}
+
+json_t *side_config_policies(const char *file, const char *const *env, struct side_error *error)
+{
+    struct side_spec *spec = calloc(1, sizeof *spec);
+    struct side_reader reader = {.spec = spec, .error = error, .policies = json_object()};
+    bool ok = spec != NULL || side_fail(error, "out of memory");
+
+    if (ok)
+        side_spec_init(spec);
+    ok = ok && read_all(&reader, file, env);
+    free(spec);
+    if (ok)
+        return reader.policies;
+    json_decref(reader.policies);
+    return NULL;
+}
+
+static bool read_with(struct side_spec *spec, const char *file, const char *policy,
+                      const char *const *env, struct side_error *error)
+{
+    struct side_reader reader = {
+        .spec = spec, .error = error, .policy = policy, .policies = json_object()};
+    bool ok = read_all(&reader, file, env);
+
+    json_decref(reader.policies);
+    return ok;
 }
 
 /* Which policy an agent has is known once everything is read; then that is the one asked for. */
@@ -356,11 +423,11 @@ bool side_config_read(struct side_spec *spec, const char *file, const char *poli
     if (before == NULL)
         return side_fail(error, "out of memory");
     *before = *spec;
-    ok = read_all(spec, file, policy, env, error);
+    ok = read_with(spec, file, policy, env, error);
     side_agent_find(spec, spec->agent, &agent);
     if (ok && policy == NULL && agent.policy[0] != '\0') {
         *spec = *before;
-        ok = read_all(spec, file, agent.policy, env, error);
+        ok = read_with(spec, file, agent.policy, env, error);
     }
     free(before);
     return ok;

@@ -174,11 +174,10 @@ static bool read_named_policy(struct side_reader *reader, const yaml_node_t *nam
     reader->spec = wanted ? real : scratch;
     ok = read_policy(reader, value);
     reader->spec = real;
-    if (wanted && ok) {
+    if (wanted && ok)
         (void)snprintf(real->policy, sizeof real->policy, "%s", name);
-        reader->policy_found = true;
-    }
-    return ok;
+    return ok && (json_object_set_new(reader->policies, name, json_null()) == 0 ||
+                  side_read_fail(reader, name_node, "out of memory"));
 }
 
 static bool read_policies(struct side_reader *reader, const yaml_node_t *map)

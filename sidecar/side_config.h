@@ -14,7 +14,7 @@ struct side_reader {
     const char *file;
     bool system;        /* the file is the system's, not the user's */
     const char *policy; /* the one to apply */
-    bool policy_found;
+    json_t *policies;   /* its keys are the names of those that are there */
     yaml_document_t *document;
     struct side_window *window; /* the one being read */
     bool window_limited;        /* it has a limit */

@@ -146,6 +146,9 @@ void side_spec_init(struct side_spec *spec);
  * *error has file, line, column and what would be valid. */
 bool side_config_read(struct side_spec *spec, const char *file, const char *policy,
                       const char *const *env, struct side_error *error);
+/* An object whose keys are the names of its policies, in their order; the caller's. The files are
+ * found, and read, as above. NULL: *error says what is wrong. */
+json_t *side_config_policies(const char *file, const char *const *env, struct side_error *error);
 /* The value of NAME in a list of "NAME=value"; NULL: none. The last one wins. */
 const char *side_env_find(const char *const *env, const char *name);
 /* RUNTIME_BUDGET_* of env, after the flags: beats a file; beside a flag the lower one counts. */
@@ -158,6 +161,7 @@ bool side_spec_policy(struct side_spec *spec, enum gov_dim dim, const char *text
                       struct side_error *error);
 bool side_spec_on_exhausted(struct side_spec *spec, const char *text, const char *what,
                             struct side_error *error);
+const char *side_exhausted_name(enum side_exhausted what);
 /* --label K=V; more than once. */
 bool side_spec_label(struct side_spec *spec, const char *text, struct side_error *error);
 /* The profile of limits with this number, which is stored; NULL: none has it. */

@@ -83,14 +83,19 @@ bool side_spec_policy(struct side_spec *spec, enum gov_dim dim, const char *text
     return true;
 }
 
+static const char *const exhausted_names[] = {
+    [SIDE_DENY] = "deny", [SIDE_TERMINATE] = "terminate", [SIDE_PAUSE] = "pause"};
+
+const char *side_exhausted_name(enum side_exhausted what)
+{
+    return exhausted_names[what];
+}
+
 bool side_spec_on_exhausted(struct side_spec *spec, const char *text, const char *what,
                             struct side_error *error)
 {
-    static const char *const names[] = {
-        [SIDE_DENY] = "deny", [SIDE_TERMINATE] = "terminate", [SIDE_PAUSE] = "pause"};
-
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(names[i], text) == 0) {
+    for (unsigned i = 0; i < sizeof exhausted_names / sizeof exhausted_names[0]; i++)
+        if (strcmp(exhausted_names[i], text) == 0) {
             spec->on_exhausted = (enum side_exhausted)i;
             return true;
         }

@@ -428,7 +428,8 @@ static void the_policy_that_is_asked_for_applies(void **state)
     assert_int_equal(spec.on_exhausted, SIDE_DENY); /* nothing of the others */
     assert_string_equal(spec.policy, "strict");
     assert_false(read_text(&spec, text, "stern", &error));
-    assert_string_equal(error.text, "no policy is called 'stern'");
+    assert_string_equal(error.text,
+                        "no policy is called 'stern'; these are: 'default', 'strict', 'broken'");
     assert_false(read_text(&spec, "", "default", &error)); /* it was asked for */
     /* an error in a policy that does not apply is one, too */
     assert_false(read_text(&spec, "governance: { policies: { other: { budgets: { step: 1 } } } }",

@@ -29,7 +29,8 @@ static void an_agent_is_found_by_its_name(void **state)
     struct side_agent agent;
 
     (void)state;
-    read_well(&spec, "agents: { a: { preferred_tier: T2, max_concurrency: 3, policy: p }, "
+    read_well(&spec, "governance: { policies: { p: {} } }\n"
+                     "agents: { a: { preferred_tier: T2, max_concurrency: 3, policy: p }, "
                      "\"b c\": { max_concurrency: 1 } }\n");
     side_agent_find(&spec, "a", &agent);
     assert_int_equal(agent.preferred, 1 + 2);
@@ -63,7 +64,7 @@ static void the_policy_of_the_agent_comes_before_the_default(void **state)
 {
     static const char text[] = "governance: { policies: { default: { budgets: { steps: 1 } }, "
                                "p: { budgets: { steps: 2 } }, q: { budgets: { steps: 3 } } } }\n"
-                               "agents: { a: { policy: p }, b: {}, c: { policy: r } }\n";
+                               "agents: { a: { policy: p }, b: {} }\n";
     bool ok;
 
     (void)state;
@@ -73,8 +74,20 @@ static void the_policy_of_the_agent_comes_before_the_default(void **state)
     assert_int_equal(steps_of("a", NULL, &ok), 2);
     assert_true(ok);
     assert_int_equal(steps_of("a", "q", &ok), 3); /* one that is asked for comes first */
-    (void)steps_of("c", NULL, &ok);
-    assert_false(ok);
+    assert_true(ok);
+}
+
+/* Whoever runs: it would be found missing when it is needed. */
+static void the_policy_of_an_agent_has_to_be_there(void **state)
+{
+    static const char text[] = "governance: { policies: { p: {}, q: {} } }\n"
+                               "agents: { a: { policy: p }, c: { policy: r } }\n";
+    struct side_spec spec;
+    struct side_error error;
+
+    (void)state;
+    assert_false(read_text(&spec, text, NULL, &error));
+    assert_string_equal(error.text, "agents: 'c': no policy is called 'r'; these are: 'p', 'q'");
 }
 
 int main(void)
@@ -83,6 +96,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_named_with_its_place),
         cmocka_unit_test(an_agent_is_found_by_its_name),
         cmocka_unit_test(the_policy_of_the_agent_comes_before_the_default),
+        cmocka_unit_test(the_policy_of_an_agent_has_to_be_there),
     };
 
     return cmocka_run_group_tests(tests, dir_make, dir_remove);
