@@ -115,6 +115,23 @@ enum store_err side_warn(struct side_book *book, struct side_op *op)
 
 /* ---- refusing ----------------------------------------------------------------------------- */
 
+/* What is refused at a limit has come to 100 % of it, whatever was spent. */
+static enum store_err hundred_log(struct side_book *book, const struct side_op *op,
+                                  const struct store_scope_key *key, struct side_notice notice,
+                                  enum gov_policy policy, struct store_counter *counter)
+{
+    const uint8_t *percents = op->run->spec.percents;
+    unsigned i = 0;
+
+    while (i < SIDE_PERCENTS && percents[i] != 100)
+        i++;
+    if (i == SIDE_PERCENTS || (counter->logged[notice.dim] & (1u << i)) != 0)
+        return STORE_OK;
+    counter->logged[notice.dim] = (uint8_t)(counter->logged[notice.dim] | (1u << i));
+    notice.percent = 100;
+    return threshold_append(book, op, STORE_WARNING, key, &notice, policy);
+}
+
 /* Once per limit, like the thresholds. */
 enum store_err side_exhausted_log(struct side_book *book, struct side_op *op,
                                   const struct side_scopes *scopes, unsigned i, enum gov_dim dim)
@@ -142,7 +159,9 @@ enum store_err side_exhausted_log(struct side_book *book, struct side_op *op,
                                   .window = scopes->gov[i].window,
                                   .consumed = scopes->gov[i].spent[dim],
                                   .limit = limit->amount};
-    err = threshold_append(book, op, STORE_EXHAUSTED, &scopes->keys[i], &notice, limit->policy);
+    err = hundred_log(book, op, &scopes->keys[i], notice, limit->policy, &counter);
+    if (err == STORE_OK)
+        err = threshold_append(book, op, STORE_EXHAUSTED, &scopes->keys[i], &notice, limit->policy);
     side_notice_add(op, &notice, op->run);
     return err == STORE_OK ? store_counter_put(book->store, &scopes->keys[i], &counter) : err;
 }
