@@ -108,7 +108,7 @@ const struct cli_command cli_commands[] = {
      "and was not started; 126, 127 as env(1); 128+n by signal n; 2 usage.\n"},
     {"status", "what a run has spent, holds and may spend", cli_read,
      "usage: flyball status [OPTIONS]\n"
-     "\n" SELECT_HELP},
+     "\n" SELECT_HELP "  --follow        again when something has changed\n"},
     {"runs", "all runs, a line each", cli_read,
      "usage: flyball runs [OPTIONS]\n"
      "\n"

@@ -57,8 +57,6 @@ static int options_read(int argc, char **argv, json_t *request, bool *json)
     opterr = 0;
     optind = 0;
     while ((id = getopt_long(argc, argv, "", rows, NULL)) != -1) {
-        if (id == 'f' && strcmp(argv[0], "status") == 0)
-            return cli_usage(argv[0], "--follow is for events, calls, receipts and runs");
         selectors += id == 'r' || id == 's' || id == 'a';
         if (id == 'r' || id == 's')
             set(request, id == 'r' ? "run" : "session", json_string(optarg));
@@ -261,6 +259,48 @@ static void take_line(void *data, const char *line, size_t length)
         exit(cli_fail(CLI_NOT, "standard output: %s", strerror(errno)));
 }
 
+/* `status --follow`: the status again when an event has changed it. */
+struct watch {
+    const struct reading *reading;
+    const json_t *request;
+    json_t *shown; /* what was printed last, by run */
+};
+
+static void take_status(void *data, const char *line, size_t length)
+{
+    const struct watch *watch = data;
+    json_t *run = json_loadb(line, length, 0, NULL);
+    const char *id = text_of(run, "run_id");
+
+    if (!json_equal(run, json_object_get(watch->shown, id)))
+        take_line((void *)(uintptr_t)watch->reading, line, length);
+    (void)json_object_set_new(watch->shown, id, run);
+}
+
+static void take_event(void *data, const char *line, size_t length)
+{
+    (void)line, (void)length;
+    (void)cli_ask(json_copy((json_t *)(uintptr_t)((struct watch *)data)->request), take_status,
+                  data);
+}
+
+static int status_follow(json_t *request, const struct reading *reading)
+{
+    struct watch watch = {reading, request, json_object()};
+    json_t *events = json_copy(request);
+    int code;
+
+    set(events, "verb", json_string("events"));
+    set(events, "since_ns", json_integer((int64_t)time(NULL) * 1000000000));
+    (void)json_object_del(request, "follow");
+    code = cli_ask(json_copy(request), take_status, &watch);
+    if (code == CLI_OK)
+        code = cli_ask(events, take_event, &watch);
+    json_decref(watch.shown);
+    json_decref(request);
+    return code;
+}
+
 int cli_read(int argc, char **argv)
 {
     static const struct {
@@ -287,5 +327,7 @@ int cli_read(int argc, char **argv)
         return cli_fail(CLI_NOT, "there is no run yet; start one with `flyball run -- CMD`");
     }
     set(request, "verb", json_string(argv[0]));
-    return cli_ask(request, take_line, &reading);
+    return reading.print == print_status && json_object_get(request, "follow") != NULL
+               ? status_follow(request, &reading)
+               : cli_ask(request, take_line, &reading);
 }
