@@ -20,6 +20,7 @@ static pthread_mutex_t locks[SHIM_LOCKS] = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_M
                                             PTHREAD_MUTEX_INITIALIZER, PTHREAD_MUTEX_INITIALIZER};
 static struct client_place place;
 static const void *own_base;
+static char own_path[4096];
 
 void shim_lock(enum shim_lock lock)
 {
@@ -84,6 +85,8 @@ static void own_directory(void)
     slash = real != NULL ? strrchr(real, '/') : NULL;
     if (slash != NULL && (size_t)(slash - real) < sizeof place.directory)
         memcpy(place.directory, real, (size_t)(slash - real));
+    if (real != NULL)
+        memcpy(own_path, real, strnlen(real, sizeof own_path - 1));
     free(real);
 }
 
@@ -99,6 +102,7 @@ static void init_once(void)
     if (getauxval(AT_SECURE) == 0)
         (void)client_home(place.home, sizeof place.home);
     shim_env_read();
+    shim_exec_init(own_path);
     (void)pthread_atfork(fork_prepare, fork_parent, fork_child);
 }
 

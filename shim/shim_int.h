@@ -74,6 +74,7 @@ struct shim_curl {
 void shim_init(void);
 /* libc's dlopen and dlsym, and no more: for the stubs. */
 void shim_bind(void);
+extern void *(*shim_real_dlsym)(void *handle, const char *name);
 /* The libcurl whose code holds this address: a call that comes from there is libcurl's own and is
  * passed through. NULL: it is the application's. */
 const struct shim_curl *shim_curl_at(const void *address);
@@ -87,6 +88,9 @@ const struct shim_curl *shim_curl_number(unsigned number);
 void *shim_dlsym_pick(void *handle, const char *name);
 /* Where the sidecar is to be found, and started from. */
 const struct client_place *shim_place(void);
+/* exec.c: what is put back into the environments of programs that this one starts; own_path is the
+ * preloaded file. Once, from shim_init(). */
+void shim_exec_init(const char *own_path);
 /* Every lock of ours: short, never held while foreign code runs. Around fork all are taken, in this
  * order; the child starts with free ones. */
 enum shim_lock { SHIM_LOCK_CURLS, SHIM_LOCK_MAP, SHIM_LOCK_HOSTS, SHIM_LOCK_LINKS, SHIM_LOCKS };
