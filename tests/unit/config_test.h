@@ -58,6 +58,21 @@ static inline bool read_text(struct side_spec *spec, const char *text, const cha
     return side_config_read(spec, file, policy, env, error);
 }
 
+/* Its limit of steps, as a run of the agent gets it; -1: it cannot be read. */
+static inline int64_t steps_of(const char *given, const char *const *env, const char *agent,
+                               const char *policy)
+{
+    struct side_spec spec;
+    struct side_error error = {{0}};
+    bool ok;
+
+    side_spec_init(&spec);
+    (void)snprintf(spec.agent, sizeof spec.agent, "%s", agent);
+    ok = side_config_read(&spec, given, policy, env, &error);
+    assert_string_equal(spec.agent, agent);
+    return ok ? spec.limits[GOV_STEPS].amount : -1;
+}
+
 static inline void read_well(struct side_spec *spec, const char *text)
 {
     struct side_error error;

@@ -444,15 +444,6 @@ static void write_at(const char *path, const char *steps)
     write_file(path, text, strlen(text));
 }
 
-static int64_t steps_of(const char *given, const char *const *env)
-{
-    struct side_spec spec;
-    struct side_error error = {{0}};
-
-    side_spec_init(&spec);
-    return side_config_read(&spec, given, NULL, env, &error) ? spec.limits[GOV_STEPS].amount : -1;
-}
-
 static void the_file_given_comes_before_the_variables(void **state)
 {
     char path[4][160], config[180], base[100], home[100], missing[180];
@@ -478,17 +469,18 @@ static void the_file_given_comes_before_the_variables(void **state)
     write_at(path[0], "2");
     write_at(path[1], "3");
     write_at(path[2], "4");
-    assert_int_equal(steps_of(file, all), 1);
-    assert_int_equal(steps_of(NULL, all), 2);
-    assert_int_equal(steps_of(NULL, no_config), 3);
-    assert_int_equal(steps_of(NULL, only_home), 4);
-    assert_int_equal(steps_of(NULL, empty), 4);
-    assert_int_equal(steps_of(NULL, none), 0);
-    assert_int_equal(steps_of(NULL, wrong), -1); /* a file that was asked for must be there */
-    assert_int_equal(steps_of(missing, all), -1);
-    assert_int_equal(steps_of(dir, all), -1); /* a directory */
+    assert_int_equal(steps_of(file, all, "", NULL), 1);
+    assert_int_equal(steps_of(NULL, all, "", NULL), 2);
+    assert_int_equal(steps_of(NULL, no_config, "", NULL), 3);
+    assert_int_equal(steps_of(NULL, only_home, "", NULL), 4);
+    assert_int_equal(steps_of(NULL, empty, "", NULL), 4);
+    assert_int_equal(steps_of(NULL, none, "", NULL), 0);
+    assert_int_equal(steps_of(NULL, wrong, "", NULL),
+                     -1); /* a file that was asked for must be there */
+    assert_int_equal(steps_of(missing, all, "", NULL), -1);
+    assert_int_equal(steps_of(dir, all, "", NULL), -1); /* a directory */
     (void)unlink(path[1]);
-    assert_int_equal(steps_of(NULL, no_config), 0); /* one that was not need not */
+    assert_int_equal(steps_of(NULL, no_config, "", NULL), 0); /* one that was not need not */
     (void)unlink(path[2]);
     (void)unlink(path[0]);
     for (unsigned i = 1; i <= 2; i++)

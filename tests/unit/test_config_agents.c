@@ -47,34 +47,19 @@ static void an_agent_is_found_by_its_name(void **state)
     assert_true(spec.bare); /* it is no limit */
 }
 
-static int64_t steps_of(const char *agent, const char *policy, bool *ok)
-{
-    static const char *const env[] = {NULL};
-    struct side_spec spec;
-    struct side_error error = {{0}};
-
-    side_spec_init(&spec);
-    (void)snprintf(spec.agent, sizeof spec.agent, "%s", agent);
-    *ok = side_config_read(&spec, file, policy, env, &error);
-    assert_string_equal(spec.agent, agent);
-    return spec.limits[GOV_STEPS].amount;
-}
-
 static void the_policy_of_the_agent_comes_before_the_default(void **state)
 {
     static const char text[] = "governance: { policies: { default: { budgets: { steps: 1 } }, "
                                "p: { budgets: { steps: 2 } }, q: { budgets: { steps: 3 } } } }\n"
                                "agents: { a: { policy: p }, b: {} }\n";
-    bool ok;
+    static const char *const env[] = {NULL};
 
     (void)state;
     write_file(file, text, strlen(text));
-    assert_int_equal(steps_of("", NULL, &ok), 1);
-    assert_int_equal(steps_of("b", NULL, &ok), 1);
-    assert_int_equal(steps_of("a", NULL, &ok), 2);
-    assert_true(ok);
-    assert_int_equal(steps_of("a", "q", &ok), 3); /* one that is asked for comes first */
-    assert_true(ok);
+    assert_int_equal(steps_of(file, env, "", NULL), 1);
+    assert_int_equal(steps_of(file, env, "b", NULL), 1);
+    assert_int_equal(steps_of(file, env, "a", NULL), 2);
+    assert_int_equal(steps_of(file, env, "a", "q"), 3); /* one that is asked for comes first */
 }
 
 /* Whoever runs: it would be found missing when it is needed. */

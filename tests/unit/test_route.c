@@ -68,7 +68,6 @@ static const struct {
     {"api.openai.com", "GET", "/v1/responses/r/input_items", "openai read read-only"},
     {"api.openai.com", "POST", "/v1/threads/t/messages", "openai read read-only"},
     {"api.openai.com", "POST", "/v1/batches", "openai batches unknown"},
-    {"api.anthropic.com", "POST", "/v1/messages/batches", "anthropic  unknown"},
     {"api.anthropic.com", "POST", "/v1/messages/batches/b/cancel", "anthropic read read-only"},
     {"api.together.ai", "POST", "/v1/batches", "together  unknown"},
     {"api.fireworks.ai", "POST", "/v1/accounts/a/batchInferenceJobs", "fireworks  unknown"},

@@ -131,28 +131,49 @@ static void goes_on_where_progress_stood(void **state)
     }
 }
 
+/* A stream of body as far as cut, and how far it has come by then. The first exchange has room. */
+static struct meter_progress progress_at(struct recorded *r, const char *body, size_t cut)
+{
+    struct meter_progress progress;
+    struct meter_stream *stream;
+
+    *r = recorded_load(streams[0]);
+    memcpy(r->body, body, strlen(body));
+    stream = fed(r, 0, cut, NULL);
+    assert_true(meter_stream_progress(stream, &progress));
+    meter_stream_free(stream);
+    return progress;
+}
+
+/* Another stream goes on with body from there, to its end; closed: the answer has ended. */
+static struct meter_usage gone_on(const char *body, size_t cut, bool closed, uint64_t *offset_out)
+{
+    struct recorded r;
+    struct meter_progress progress = progress_at(&r, body, cut);
+    struct meter_stream *stream = fed(&r, progress.offset, strlen(body), &progress);
+    struct meter_usage usage;
+
+    meter_stream_usage(stream, closed, &usage);
+    meter_stream_free(stream);
+    recorded_free(&r);
+    *offset_out = progress.offset;
+    return usage;
+}
+
 /* The record at the boundary, not beyond it: what comes after is fed again. */
 static void progress_is_that_of_the_last_whole_event(void **state)
 {
     static const char body[] = "data: {\"choices\":[{\"delta\":{\"content\":\"one\"}}]}\n\n"
                                "data: {\"choices\":[{\"delta\":{\"content\":\"two\"}}]}\n\n";
-    struct recorded r = recorded_load(streams[0]);
-    struct meter_progress progress;
-    struct meter_stream *stream;
-    uint64_t first;
+    struct recorded r;
+    struct meter_progress first = progress_at(&r, body, (size_t)(strstr(body, "two") - body)), all;
 
     (void)state;
-    memcpy(r.body, body, sizeof body - 1);
-    stream = fed(&r, 0, (size_t)(strstr(body, "two") - body), NULL);
-    assert_true(meter_stream_progress(stream, &progress));
-    assert_int_equal(progress.offset, strstr(body, "\n\n") - body);
-    first = progress.usage.delivered_tokens;
-    meter_stream_free(stream);
-    stream = fed(&r, 0, sizeof body - 1, NULL);
-    assert_true(meter_stream_progress(stream, &progress));
-    assert_true(progress.usage.delivered_tokens > first);
-    meter_stream_free(stream);
     recorded_free(&r);
+    assert_int_equal(first.offset, strstr(body, "\n\n") - body);
+    all = progress_at(&r, body, sizeof body - 1);
+    recorded_free(&r);
+    assert_true(all.usage.delivered_tokens > first.usage.delivered_tokens);
 }
 
 /* Cut in the middle of the last word: the word is fed again. */
@@ -160,45 +181,23 @@ static void goes_on_before_half_a_word(void **state)
 {
     static const char body[] = "data: {\"choices\":[{\"delta\":{\"content\":\"one\"}}]}\n\n"
                                "data: [DONE]\n\n";
-    struct recorded r = recorded_load(streams[0]);
-    struct meter_progress progress;
-    struct meter_usage usage;
-    struct meter_stream *stream;
+    uint64_t offset;
 
     (void)state;
-    memcpy(r.body, body, sizeof body - 1);
-    stream = fed(&r, 0, (size_t)(strstr(body, "NE]") - body), NULL);
-    assert_true(meter_stream_progress(stream, &progress));
-    assert_int_equal(progress.offset, strstr(body, "\n\n") - body);
-    meter_stream_free(stream);
-    stream = fed(&r, progress.offset, sizeof body - 1, &progress);
-    meter_stream_usage(stream, false, &usage);
-    assert_true(usage.complete);
-    meter_stream_free(stream);
-    recorded_free(&r);
+    assert_true(gone_on(body, (size_t)(strstr(body, "NE]") - body), false, &offset).complete);
+    assert_int_equal(offset, strstr(body, "\n\n") - body);
 }
 
 /* What follows a document on its line is rubbish, for a stream that goes on from there too. */
 static void goes_on_behind_the_line(void **state)
 {
     static const char body[] = "data: {\"choices\":[]}data: {\"usage\":{\"prompt_tokens\":5}}\n\n";
-    struct recorded r = recorded_load(streams[0]);
     size_t cut = (size_t)(strstr(body, "}data") + 1 - body);
-    struct meter_progress progress;
-    struct meter_usage usage;
-    struct meter_stream *stream;
+    uint64_t offset;
 
     (void)state;
-    memcpy(r.body, body, sizeof body - 1);
-    stream = fed(&r, 0, cut, NULL);
-    assert_true(meter_stream_progress(stream, &progress));
-    assert_int_equal(progress.offset, cut);
-    meter_stream_free(stream);
-    stream = fed(&r, cut, sizeof body - 1, &progress);
-    meter_stream_usage(stream, true, &usage);
-    assert_int_equal(usage.reported.input_tokens, -1);
-    meter_stream_free(stream);
-    recorded_free(&r);
+    assert_int_equal(gone_on(body, cut, true, &offset).reported.input_tokens, -1);
+    assert_int_equal(offset, cut);
 }
 
 /* Sound that went by before is not forgotten. */
@@ -207,21 +206,12 @@ static void goes_on_behind_sound(void **state)
     static const char body[] =
         "data: {\"choices\":[{\"delta\":{\"audio\":{\"data\":\"QQ==\"}}}]}\n\n"
         "data: {\"choices\":[{\"delta\":{\"content\":\"one\"}}]}\n\n";
-    struct recorded r = recorded_load(streams[0]);
-    struct meter_progress progress;
     struct meter_usage usage;
-    struct meter_stream *stream;
+    uint64_t offset;
 
     (void)state;
-    memcpy(r.body, body, sizeof body - 1);
-    stream = fed(&r, 0, sizeof body - 1, NULL);
-    assert_true(meter_stream_progress(stream, &progress));
-    meter_stream_free(stream);
-    stream = fed(&r, progress.offset, sizeof body - 1, &progress);
-    meter_stream_usage(stream, false, &usage);
+    usage = gone_on(body, sizeof body - 1, false, &offset);
     assert_true(usage.wordless && usage.output_begun);
-    meter_stream_free(stream);
-    recorded_free(&r);
 }
 
 static void cannot_go_on_in_some_answers(void **state)
