@@ -468,6 +468,19 @@ static int options_read(int argc, char **argv, struct options *out)
     return -1;
 }
 
+/* jansson (2.14) does not look whether what it reads has found room to grow, and writes behind the
+ * end of it. So it is never told that there is none: a sidecar that is gone admits nothing either,
+ * and the next one knows all that this one had said. */
+#define NO_MEMORY 4 /* the exit code */
+static void *memory_of_json(size_t size)
+{
+    void *at = malloc(size);
+
+    if (at == NULL)
+        _exit(NO_MEMORY);
+    return at;
+}
+
 int main(int argc, char **argv)
 {
     static struct side side;
@@ -479,6 +492,7 @@ int main(int argc, char **argv)
     if (code >= 0)
         return code;
     become_private();
+    json_set_alloc_funcs(memory_of_json, free);
     side.listener = -1;
     side.on_demand = !options.foreground;
     if (options.home != NULL)
