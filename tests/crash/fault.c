@@ -19,11 +19,16 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <unwind.h>
 
@@ -155,6 +160,9 @@ static void on_crash(int number)
     (void)raise(number);
 }
 
+static void live_keep(void);
+static void live_let_go(void);
+
 __attribute__((constructor)) static void begin(void)
 {
     const char *path = getenv("CRASH_FAULTS");
@@ -169,6 +177,7 @@ __attribute__((constructor)) static void begin(void)
     (void)signal(SIGSEGV, on_crash);
     (void)signal(SIGBUS, on_crash);
     (void)signal(SIGABRT, on_crash);
+    (void)pthread_atfork(live_keep, live_let_go, live_let_go);
     atomic_store(&table->armed, 1);
 }
 
@@ -224,6 +233,17 @@ static void note_gone(void *at)
         atomic_fetch_sub(&live[i].site->live, 1);
         live[i].at = GONE;
     }
+    atomic_flag_clear_explicit(&live_lock, memory_order_release);
+}
+
+/* A child that is forked finds it free. */
+static void live_keep(void)
+{
+    (void)live_begin(NULL);
+}
+
+static void live_let_go(void)
+{
     atomic_flag_clear_explicit(&live_lock, memory_order_release);
 }
 
@@ -319,6 +339,7 @@ OPEN(open64)
 
 CALL(FILE *, fopen, (const char *path, const char *mode), (path, mode), EMFILE, NULL)
 CALL(ssize_t, read, (int fd, void *bytes, size_t count), (fd, bytes, count), EIO, -1)
+CALL(ssize_t, readv, (int fd, const struct iovec *parts, int count), (fd, parts, count), ENOMEM, -1)
 CALL(ssize_t, write, (int fd, const void *bytes, size_t count), (fd, bytes, count), EIO, -1)
 CALL(ssize_t, pread, (int fd, void *bytes, size_t count, off_t at), (fd, bytes, count, at), EIO, -1)
 CALL(ssize_t, pread64, (int fd, void *bytes, size_t count, off_t at), (fd, bytes, count, at), EIO,
@@ -334,11 +355,24 @@ CALL(ssize_t, writev, (int fd, const struct iovec *parts, int count), (fd, parts
 CALL(int, fdatasync, (int fd), (fd), EIO, -1)
 CALL(int, fsync, (int fd), (fd), EIO, -1)
 CALL(int, ftruncate, (int fd, off_t size), (fd, size), EIO, -1)
+CALL(int, posix_fallocate, (int fd, off_t from, off_t size), (fd, from, size), ENOSPC, ENOSPC)
+CALL(off_t, lseek, (int fd, off_t at, int from), (fd, at, from), EIO, -1)
+CALL(int, madvise, (void *at, size_t size, int use), (at, size, use), EAGAIN, -1)
 CALL(void *, mmap, (void *at, size_t size, int use, int flags, int fd, off_t from),
      (at, size, use, flags, fd, from), ENOMEM, MAP_FAILED)
 CALL(int, fstat, (int fd, struct stat *out), (fd, out), EIO, -1)
 CALL(int, stat, (const char *path, struct stat *out), (path, out), EIO, -1)
+int __fxstat(int version, int fd, struct stat *out); /* of libraries that were built long ago */
+CALL(int, __fxstat, (int version, int fd, struct stat *out), (version, fd, out), EIO, -1)
+CALL(int, statfs, (const char *path, struct statfs *out), (path, out), EIO, -1)
+CALL(int, fstatfs, (int fd, struct statfs *out), (fd, out), EIO, -1)
 CALL(int, statvfs, (const char *path, struct statvfs *out), (path, out), EIO, -1)
+CALL(int, access, (const char *path, int use), (path, use), EIO, -1)
+CALL(DIR *, opendir, (const char *path), (path), EMFILE, NULL)
+CALL(struct dirent *, readdir, (DIR * dir), (dir), EIO, NULL)
+CALL(ssize_t, readlink, (const char *path, char *out, size_t size), (path, out, size), EACCES, -1)
+CALL(char *, realpath, (const char *path, char *out), (path, out), EACCES, NULL)
+CALL(int, link, (const char *from, const char *to), (from, to), EIO, -1)
 CALL(int, mkdir, (const char *path, mode_t mode), (path, mode), EACCES, -1)
 CALL(int, chmod, (const char *path, mode_t mode), (path, mode), EPERM, -1)
 CALL(int, fchmodat, (int dir, const char *path, mode_t mode, int flags), (dir, path, mode, flags),
@@ -349,25 +383,42 @@ CALL(int, rename, (const char *from, const char *to), (from, to), EIO, -1)
 CALL(int, socket, (int domain, int type, int protocol), (domain, type, protocol), EMFILE, -1)
 CALL(int, bind, (int fd, const struct sockaddr *address, socklen_t size), (fd, address, size),
      EADDRINUSE, -1)
+CALL(int, connect, (int fd, const struct sockaddr *address, socklen_t size), (fd, address, size),
+     ECONNREFUSED, -1)
 CALL(int, listen, (int fd, int backlog), (fd, backlog), EADDRINUSE, -1)
 CALL(int, accept4, (int fd, struct sockaddr *address, socklen_t *size, int flags),
      (fd, address, size, flags), EMFILE, -1)
+CALL(ssize_t, send, (int fd, const void *bytes, size_t count, int flags), (fd, bytes, count, flags),
+     ENOBUFS, -1)
+CALL(ssize_t, recv, (int fd, void *bytes, size_t count, int flags), (fd, bytes, count, flags),
+     ENOMEM, -1)
 CALL(ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags), (fd, message, flags),
      ENOBUFS, -1)
 CALL(ssize_t, recvmsg, (int fd, struct msghdr *message, int flags), (fd, message, flags), ENOMEM,
      -1)
 CALL(int, getsockopt, (int fd, int level, int name, void *value, socklen_t *size),
      (fd, level, name, value, size), EINVAL, -1)
+CALL(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t size),
+     (fd, level, name, value, size), EINVAL, -1)
+CALL(int, getsockname, (int fd, struct sockaddr *address, socklen_t *size), (fd, address, size),
+     ENOBUFS, -1)
 CALL(int, epoll_create1, (int flags), (flags), EMFILE, -1)
 CALL(int, epoll_ctl, (int at, int what, int fd, struct epoll_event *event), (at, what, fd, event),
      ENOSPC, -1)
 CALL(int, epoll_wait, (int at, struct epoll_event *events, int most, int wait_ms),
      (at, events, most, wait_ms), EINVAL, -1)
 CALL(int, eventfd, (unsigned count, int flags), (count, flags), EMFILE, -1)
+CALL(int, timerfd_create, (int clock, int flags), (clock, flags), EMFILE, -1)
+CALL(int, signalfd, (int fd, const sigset_t *signals, int flags), (fd, signals, flags), EMFILE, -1)
+CALL(int, poll, (struct pollfd * all, nfds_t count, int wait_ms), (all, count, wait_ms), ENOMEM, -1)
+CALL(pid_t, waitpid, (pid_t pid, int *status, int flags), (pid, status, flags), ECHILD, -1)
+CALL(int, setrlimit, (__rlimit_resource_t what, const struct rlimit *limit), (what, limit), EPERM,
+     -1)
 CALL(int, pipe2, (int ends[2], int flags), (ends, flags), EMFILE, -1)
 CALL(int, socketpair, (int domain, int type, int protocol, int ends[2]),
      (domain, type, protocol, ends), EMFILE, -1)
 CALL(int, memfd_create, (const char *name, unsigned flags), (name, flags), EMFILE, -1)
+CALL(pid_t, fork, (void), (), EAGAIN, -1)
 CALL(ssize_t, getrandom, (void *bytes, size_t count, unsigned flags), (bytes, count, flags), EAGAIN,
      -1)
 CALL(int, pthread_create,

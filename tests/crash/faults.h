@@ -7,8 +7,8 @@
 
 #include "tests/crash/ask.h"
 
-#define FAULTS_CALLS   9u
-#define FAULTS_REFUSED 2u /* of them, the last, where nothing fails */
+#define FAULTS_CALLS   12u
+#define FAULTS_REFUSED 2u /* of them, where nothing fails, and nobody was asked */
 
 /* What the callers were told; it outlives them. */
 struct faults_told {
@@ -20,7 +20,8 @@ struct faults_told {
 };
 
 /* In a process of its own: a run, calls of every kind, questions of every kind, and the run's end;
- * goes as far as the sidecar lets it. */
+ * an operator's words, over the socket and over HTTP; a run whose calls a person is asked about.
+ * Goes as far as the sidecar lets it. */
 void faults_scenario(const struct client_place *place, struct faults_told *told);
 
 /* The ledger afterwards, once no fault is there: it opens (where it was ever made), proves itself,
