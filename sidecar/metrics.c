@@ -131,9 +131,10 @@ static void work_metrics(struct side_job *job)
 static void done_metrics(struct side *side, struct side_job *job)
 {
     struct metrics *metrics = (struct metrics *)job;
+    const struct side_query *query = side_query_named(side, metrics->chore.of);
 
-    if (side_query_lives(side, metrics->chore.query)) {
-        struct side_conn *conn = metrics->chore.query->conn;
+    if (query != NULL) {
+        struct side_conn *conn = query->conn;
 
         if (metrics->text != NULL)
             side_conn_reply(conn, metrics->text, strlen(metrics->text));

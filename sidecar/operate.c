@@ -225,12 +225,12 @@ static bool find_call(struct side_query *query, struct store_view *view, struct 
 
 static void on_corrected(struct side *side, struct side_op *op)
 {
-    struct side_query *query = op->owner;
+    const struct side_query *query = side_query_named(side, op->owner);
     const struct store_corrected *corrected = &op->event.corrected;
     char id[37];
 
     side_queries_wake(side);
-    if (side_query_lives(side, query)) {
+    if (query != NULL) {
         client_uuid_text(op->call_id, id);
         if (op->result == STORE_OK || op->result == STORE_DUPLICATE)
             side_reply_json(query->conn, json_pack("{s:s,s:o,s:o}", "call_id", id, "from_usd",
@@ -263,7 +263,7 @@ void side_begin_correct(struct side_query *query, struct store_view *view)
     }
     if (!find_call(query, view, &call))
         return;
-    op = side_op_new(SIDE_OP_CORRECT, NULL, on_corrected, query);
+    op = side_op_new(SIDE_OP_CORRECT, NULL, on_corrected, side_query_name(query));
     if (op == NULL) {
         side_conn_done(query->conn, 3, "out of memory");
         return;
@@ -281,9 +281,11 @@ void side_begin_correct(struct side_query *query, struct store_view *view)
 
 static void on_clock(struct side *side, struct side_op *op)
 {
+    const struct side_query *query = side_query_named(side, op->owner);
+
     side_queries_wake(side);
-    if (side_query_lives(side, op->owner))
-        side_conn_done(((struct side_query *)op->owner)->conn, op->result == STORE_OK ? 0 : 3,
+    if (query != NULL)
+        side_conn_done(query->conn, op->result == STORE_OK ? 0 : 3,
                        op->result == STORE_OK ? NULL : store_strerror(op->result));
     side_op_free(op);
 }
@@ -292,7 +294,7 @@ void side_begin_clock(struct side_query *query, struct store_view *view)
 {
     const char *reason = json_string_value(json_object_get(query->request, "reason"));
     const char *actor = json_string_value(json_object_get(query->request, "actor"));
-    struct side_op *op = side_op_new(SIDE_OP_CLOCK, NULL, on_clock, query);
+    struct side_op *op = side_op_new(SIDE_OP_CLOCK, NULL, on_clock, side_query_name(query));
 
     (void)view;
     if (op == NULL || actor == NULL) {

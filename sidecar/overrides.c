@@ -19,7 +19,7 @@ static void override_reply(struct side_query *query, const struct store_event *e
 
 static void on_overridden(struct side *side, struct side_op *op)
 {
-    struct side_query *query = op->owner;
+    struct side_query *query = side_query_named(side, op->owner);
     char why[300];
     int code = op->result == STORE_OK ? 0 : op->result == STORE_NOT_FOUND ? 1 : 3;
 
@@ -27,7 +27,7 @@ static void on_overridden(struct side *side, struct side_op *op)
     side_queries_wake(side);
     for (struct side_run *run = side->runs; run != NULL; run = run->next)
         side_run_tell(side, run); /* the wall clock may be another one */
-    if (side_query_lives(side, query)) {
+    if (query != NULL) {
         (void)snprintf(why, sizeof why, "%s", store_strerror(op->result));
         if (op->result == STORE_OVER) {
             enum gov_dim dim = op->dim_wrong < GOV_DIMS ? op->dim_wrong : GOV_STEPS;
@@ -56,7 +56,7 @@ static void on_overridden(struct side *side, struct side_op *op)
 
 static struct side_op *override_op(struct side_query *query, enum store_override_word word)
 {
-    struct side_op *op = side_op_new(SIDE_OP_OVERRIDE, NULL, on_overridden, query);
+    struct side_op *op = side_op_new(SIDE_OP_OVERRIDE, NULL, on_overridden, side_query_name(query));
     const char *actor = json_string_value(json_object_get(query->request, "actor"));
     const char *reason = json_string_value(json_object_get(query->request, "reason"));
     struct store_override *override;

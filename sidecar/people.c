@@ -198,7 +198,7 @@ static void fill(const struct side_query *query, char *actor, char *reason)
 static struct side_op *op_new(struct side_query *query, enum side_op_kind kind,
                               struct side_run *run, void (*done)(struct side *, struct side_op *))
 {
-    struct side_op *op = side_op_new(kind, run, done, query);
+    struct side_op *op = side_op_new(kind, run, done, side_query_name(query));
 
     if (op == NULL)
         query_fail(query, 3, "out of memory");
@@ -367,21 +367,20 @@ static void answered_fail(struct side *side, struct side_query *query, const str
 
 static void on_answered(struct side *side, struct side_op *op)
 {
-    struct side_query *query = op->owner;
-    bool lives = side_query_lives(side, query);
+    struct side_query *query = side_query_named(side, op->owner);
     bool approved = op->event.answered.answer == STORE_APPROVED;
 
     side_notices_tell(side, op);
     side_queries_wake(side);
-    if (lives && op->result != STORE_OK)
+    if (query != NULL && op->result != STORE_OK)
         answered_fail(side, query, op);
-    else if (lives)
+    else if (query != NULL)
         side_reply_json(query->conn,
                         json_pack("{s:o,s:s,s:s,s:o}", "checkpoint_id",
                                   side_id_json(op->event.answered.checkpoint_id), "run_id",
                                   op->run->id_text, "decision", approved ? "approved" : "denied",
                                   "extensions", side_amounts_json(op->amounts)));
-    if (lives)
+    if (query != NULL)
         query_step(query);
     side_op_free(op);
 }
@@ -444,11 +443,11 @@ static void run_reply(struct side *side, struct side_query *query, const struct 
 
 static void on_extended(struct side *side, struct side_op *op)
 {
-    struct side_query *query = op->owner;
+    struct side_query *query = side_query_named(side, op->owner);
 
     side_notices_tell(side, op);
     side_queries_wake(side);
-    if (side_query_lives(side, query)) {
+    if (query != NULL) {
         if (op->result == STORE_OK)
             run_reply(side, query, op);
         else if (op->result == STORE_OVER)
@@ -505,7 +504,7 @@ static unsigned turn_of(const struct side_query *query)
 
 static void on_turned(struct side *side, struct side_op *op)
 {
-    struct side_query *query = op->owner;
+    struct side_query *query = side_query_named(side, op->owner);
     bool one;
     char why[300];
 
@@ -513,7 +512,7 @@ static void on_turned(struct side *side, struct side_op *op)
         side_calls_cut(side, op->run);
     side_notices_tell(side, op);
     side_queries_wake(side);
-    if (side_query_lives(side, query)) {
+    if (query != NULL) {
         one = query->by_run && query->session[0] == '\0';
         if (op->result == STORE_OK && op->run != NULL)
             run_reply(side, query, op);

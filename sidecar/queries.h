@@ -19,6 +19,7 @@ struct side_verb {
 };
 
 struct side_query {
+    uint64_t number; /* no other has it, nor will */
     struct side_query *next, **link;
     struct side_conn *conn;
     const struct side_verb *verb;
@@ -44,7 +45,10 @@ struct side_query {
     const struct meter_price_book *book; /* of `reprice` */
     struct meter_price_book *own_book;   /* NULL: it is the shipped one */
 };
-bool side_query_lives(const struct side *side, const struct side_query *query);
+/* What an operation or a job has of the query that waits for it, which may have gone when that is
+ * done: its name, never its address, which may be another's by then. NULL: it has gone. */
+void *side_query_name(const struct side_query *query);
+struct side_query *side_query_named(const struct side *side, const void *name);
 /* A line; the reference is taken. */
 void side_reply_json(struct side_conn *conn, json_t *json);
 
@@ -76,7 +80,7 @@ bool side_next_call(struct side_query *query, struct store_view *view, struct st
 struct side_chore {
     struct side_job job;
     struct side *side;
-    struct side_query *query; /* it may be gone when the job is done */
+    void *of; /* side_query_name */
 };
 /* The job in front of a chore that has been allocated with calloc; NULL: out of memory, told. */
 void side_chore_begin(struct side_query *query, struct side_chore *chore,

@@ -50,13 +50,18 @@ static void begin_ping(struct side_query *query, struct store_view *view)
     side_conn_done(query->conn, 0, NULL);
 }
 
-bool side_query_lives(const struct side *side, const struct side_query *query)
+void *side_query_name(const struct side_query *query)
 {
-    const struct side_query *other = side->queries;
+    return (void *)(uintptr_t)query->number;
+}
 
-    while (other != NULL && other != query)
-        other = other->next;
-    return other != NULL;
+struct side_query *side_query_named(const struct side *side, const void *name)
+{
+    struct side_query *query = side->queries;
+
+    while (query != NULL && side_query_name(query) != name)
+        query = query->next;
+    return query;
 }
 
 static void begin_status(struct side_query *query, struct store_view *view)
@@ -160,10 +165,10 @@ void side_queries_wake(struct side *side)
 /* What the barrier's question was may be gone by now. */
 static void on_barrier(struct side *side, struct side_op *op)
 {
-    struct side_query *query = op->owner;
+    struct side_query *query = side_query_named(side, op->owner);
     struct store_view *view;
 
-    if (side_query_lives(side, query)) {
+    if (query != NULL) {
         enum store_err err = op->result;
 
         if (err == STORE_OK)
@@ -210,13 +215,14 @@ static bool query_read(struct side_query *query, const json_t *request)
 
 static void post_barrier(struct side *side, void *data)
 {
+    const struct side_query *query = side_query_named(side, data);
     struct side_op *op =
-        side_query_lives(side, data) ? side_op_new(SIDE_OP_BARRIER, NULL, on_barrier, data) : NULL;
+        query != NULL ? side_op_new(SIDE_OP_BARRIER, NULL, on_barrier, data) : NULL;
 
     if (op != NULL)
         side_post(side, op);
-    else if (side_query_lives(side, data))
-        side_conn_done(((struct side_query *)data)->conn, 3, "out of memory");
+    else if (query != NULL)
+        side_conn_done(query->conn, 3, "out of memory");
 }
 
 static void ask(struct side_conn *conn, const struct side_verb *verb, const json_t *request)
@@ -227,6 +233,7 @@ static void ask(struct side_conn *conn, const struct side_verb *verb, const json
         side_conn_done(conn, 3, "out of memory");
         return;
     }
+    query->number = ++conn->side->query_count;
     query->conn = conn;
     query->verb = verb;
     query->request = json_incref((json_t *)(uintptr_t)request);
@@ -240,7 +247,7 @@ static void ask(struct side_conn *conn, const struct side_verb *verb, const json
         side_run_above(conn->side, conn->pid))
         side_conn_done(conn, 2, "inside_run: use a shell outside any run");
     else if (query_read(query, request))
-        side_later(conn->side, post_barrier, query);
+        side_later(conn->side, post_barrier, side_query_name(query));
 }
 
 void side_query_free(struct side_query *query)

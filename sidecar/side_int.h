@@ -585,6 +585,7 @@ struct side {
     struct side_run *runs;
     uint64_t kept_seq; /* the last record of the sidecar before */
     struct side_query *queries;
+    uint64_t query_count; /* so far */
     uint8_t boot_id[16];
     int64_t busy_since_ms; /* for idling: the last time there was something */
 };

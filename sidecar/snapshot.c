@@ -21,7 +21,7 @@ struct looking {
 struct snapshot {
     struct side_job job;
     struct side *side;
-    struct side_query *query; /* not to be looked at here: it may be gone */
+    void *of; /* side_query_name */
     uint8_t run_id[16];
     struct side_run *run; /* counted; NULL: it is over */
     const struct side_zone *zone;
@@ -397,9 +397,10 @@ static void work_snapshot(struct side_job *job)
 static void done_snapshot(struct side *side, struct side_job *job)
 {
     struct snapshot *snapshot = (struct snapshot *)job;
+    const struct side_query *query = side_query_named(side, snapshot->of);
 
-    if (side_query_lives(side, snapshot->query)) {
-        struct side_conn *conn = snapshot->query->conn;
+    if (query != NULL) {
+        struct side_conn *conn = query->conn;
 
         if (snapshot->json != NULL)
             side_reply_json(conn, json_incref(snapshot->json));
@@ -443,7 +444,7 @@ void side_begin_snapshot(struct side_query *query, struct store_view *view)
     snapshot->job.work = work_snapshot;
     snapshot->job.done = done_snapshot;
     snapshot->side = query->conn->side;
-    snapshot->query = query;
+    snapshot->of = side_query_name(query);
     memcpy(snapshot->run_id, query->run_id, sizeof snapshot->run_id);
     snapshot->run = run != NULL ? side_run_hold(run) : NULL;
     snapshot->zone = run != NULL ? run->zone : zone;

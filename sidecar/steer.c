@@ -61,9 +61,11 @@ void side_cooldown_look(struct side_call *call, int status, const char *retry_af
 
 static void on_done(struct side *side, struct side_op *op)
 {
+    const struct side_query *query = side_query_named(side, op->owner);
+
     side_queries_wake(side);
-    if (side_query_lives(side, op->owner))
-        side_conn_done(((struct side_query *)op->owner)->conn, op->result == STORE_OK ? 0 : 3,
+    if (query != NULL)
+        side_conn_done(query->conn, op->result == STORE_OK ? 0 : 3,
                        op->result == STORE_OK ? NULL : store_strerror(op->result));
     side_op_free(op);
 }
@@ -96,7 +98,7 @@ void side_begin_profile_set(struct side_query *query, struct store_view *view)
     const char *reason = member(query, "reason");
     bool automatic = name != NULL && strcmp(name, "auto") == 0;
     enum gov_quality quality = name != NULL ? gov_quality_by_name(name) : GOV_QUALITIES;
-    struct side_op *op = side_op_new(SIDE_OP_PROFILE, NULL, on_done, query);
+    struct side_op *op = side_op_new(SIDE_OP_PROFILE, NULL, on_done, side_query_name(query));
 
     (void)view;
     if (op == NULL || actor == NULL || (quality == GOV_QUALITIES && !automatic)) {
@@ -136,7 +138,7 @@ void side_begin_cooldown_set(struct side_query *query, struct store_view *view)
     const char *provider = member(query, "provider"), *actor = member(query, "actor");
     const char *reason = member(query, "reason");
     int64_t ms = json_integer_value(json_object_get(query->request, "ms"));
-    struct side_op *op = side_op_new(SIDE_OP_COOLDOWN, NULL, on_done, query);
+    struct side_op *op = side_op_new(SIDE_OP_COOLDOWN, NULL, on_done, side_query_name(query));
 
     (void)view;
     if (op == NULL || actor == NULL || provider == NULL ||
@@ -163,7 +165,7 @@ void side_begin_cooldown_set(struct side_query *query, struct store_view *view)
 
 void side_begin_selected(struct side_query *query, struct store_view *view)
 {
-    struct side_op *op = side_op_new(SIDE_OP_SELECTED, NULL, on_done, query);
+    struct side_op *op = side_op_new(SIDE_OP_SELECTED, NULL, on_done, side_query_name(query));
     const char *tier = member(query, "tier"), *risk = member(query, "risk"),
                *complexity = member(query, "complexity");
     struct store_selected *out;

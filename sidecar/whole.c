@@ -18,7 +18,7 @@ void side_chore_begin(struct side_query *query, struct side_chore *chore,
     chore->job.work = work;
     chore->job.done = done;
     chore->side = query->conn->side;
-    chore->query = query;
+    chore->of = side_query_name(query);
     side_work(query->conn->side->chores, &chore->job);
 }
 
@@ -86,9 +86,10 @@ static void work_proving(struct side_job *job)
 static void done_proving(struct side *side, struct side_job *job)
 {
     struct proving *proving = (struct proving *)job;
+    const struct side_query *query = side_query_named(side, proving->chore.of);
 
-    if (side_query_lives(side, proving->chore.query)) {
-        struct side_conn *conn = proving->chore.query->conn;
+    if (query != NULL) {
+        struct side_conn *conn = query->conn;
         const struct store_proof *proof = &proving->proof;
         bool holds = proof->chain && proof->sums && proof->caps;
 
@@ -136,9 +137,10 @@ static void done_backup(struct side *side, struct side_job *job)
 {
     struct backing_up *backup = (struct backing_up *)job;
     const char *text = backup->error.text;
+    const struct side_query *query = side_query_named(side, backup->chore.of);
 
-    if (side_query_lives(side, backup->chore.query)) {
-        struct side_conn *conn = backup->chore.query->conn;
+    if (query != NULL) {
+        struct side_conn *conn = query->conn;
 
         if (backup->err == STORE_OK)
             side_conn_done(conn, 0, NULL);
