@@ -345,10 +345,11 @@ static int carry_out(const struct order *order, int argc, char **argv)
     json_t *request = json_pack("{s:s}", "verb", order->verb);
     struct printing printing = {.print = order->print};
     int code = order_read(order, argc, argv, request, &printing.json);
+    bool of_any = has(request, "all") || has(request, "session"); /* also those to come */
 
     if (code == CLI_OK && (order->takes & READS) == 0 && cli_inside_run())
         code = cli_refuse_inside(order->name);
-    if (code == CLI_OK && !cli_ledger_is_there()) /* nothing has run, so nothing waits */
+    if (code == CLI_OK && !of_any && !cli_ledger_is_there()) /* nothing has run or waits */
         code = (order->takes & READS) != 0
                    ? CLI_OK
                    : cli_fail(CLI_NOT, "there is no run yet; start one with `flyball run -- CMD`");
