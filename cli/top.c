@@ -99,10 +99,11 @@ static void colours_begin(void)
             (void)init_pair((short)(styles[i].style + 1), styles[i].colour, -1);
 }
 
-/* CLI_OK, or the exit code of what has been told. */
-static int terminal_begin(void)
+/* CLI_OK, or the exit code of what has been told; the screen is to be deleted. */
+static int terminal_begin(SCREEN **screen_out)
 {
     const char *name = getenv("TERM");
+    TERMINAL *looked_at;
     int found;
 
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
@@ -118,7 +119,10 @@ static int terminal_begin(void)
     (void)setlocale(LC_CTYPE, "");
     leave_prepare();
     ends_catch();
-    if (newterm(name, stdout, stdin) == NULL)
+    looked_at = cur_term;
+    *screen_out = newterm(name, stdout, stdin); /* which has a description of its own */
+    (void)del_curterm(looked_at);
+    if (*screen_out == NULL)
         return cli_fail(CLI_USAGE, "the terminal '%s' cannot be used", name);
     (void)cbreak();
     (void)noecho();
@@ -222,6 +226,7 @@ int cli_top(int argc, char **argv)
 {
     struct top_model model;
     struct top_feed *feed;
+    SCREEN *screen = NULL;
     int code;
 
     if (argc > 1)
@@ -232,13 +237,14 @@ int cli_top(int argc, char **argv)
         top_model_release(&model);
         return cli_fail(CLI_UNAVAILABLE, "out of memory");
     }
-    code = terminal_begin();
+    code = terminal_begin(&screen);
     if (code == CLI_OK) {
         code = show(&model, feed);
         (void)move(LINES - 1, 0);
         (void)clrtoeol();
         (void)refresh();
         (void)endwin();
+        delscreen(screen);
     }
     top_feed_free(feed);
     top_model_release(&model);
