@@ -90,6 +90,9 @@ static void post(struct telling *telling, const char *url)
         (void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
         (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, ask_stopping);
         (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, telling->child);
+#if LIBCURL_VERSION_NUM >= 0x075700 /* else libcurl waits for a name server that says nothing */
+        (void)curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
+#endif
         code = curl_easy_perform(curl);
     }
     if (code == CURLE_OK)
