@@ -139,6 +139,8 @@ static void numbers_commit(struct answer_reader *reader)
     }
     if (event->seen & 1u << ANSWER_OUTPUT && answer->output_begun)
         answer->counted_output = true;
+    if (event->seen & 1u << ANSWER_OUTPUT)
+        answer->uncounted = false;
 }
 
 /* Calls are added up; a list of all of them replaces a smaller sum. */
@@ -156,8 +158,12 @@ static void text_commit(struct answer *answer, const struct answer_event *event)
     if (!event->text_seen || event->marks & ANSWER_SILENT)
         return;
     text_merge(&answer->text, &event->text);
-    answer->output_begun = answer->output_begun || !text_empty(&event->text);
     answer->pieces |= event->pieces;
+    if (text_empty(&event->text))
+        return;
+    /* What came before it was not the end, whatever it seemed to be. */
+    answer->output_begun = answer->uncounted = true;
+    answer->ending = false;
 }
 
 static void names_commit(struct answer *answer, const struct answer_event *event)

@@ -114,6 +114,7 @@ struct answer {
     bool pieces; /* text has come in pieces */
     bool cut;    /* an error came, and no figures since */
     bool made, reasoned, geo_seen, regional, wordless;
+    bool uncounted; /* text has come since the last count of it */
     unsigned warnings;
     enum meter_tier tier;
     uint64_t counts[METER_COUNTS];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Answers of Anthropic's messages. Input, cache reads and cache writes stand beside each other; a
- * stream's figures are cumulative, and each replaces the one of the same name before. */
+ * stream's figures are cumulative, and each replaces the one of the same name before, but for
+ * zeros: some who speak this API tell the input at the beginning and none at the end. */
 #include "meter/answer.h"
 
 #include <stdio.h>
@@ -135,5 +136,6 @@ const struct answer_adapter answer_messages = {
     .path_count = COUNT_OF(messages_paths),
     .types = messages_types,
     .merges = true,
+    .keeps = true,
     .buckets = answer_anthropic_buckets,
 };

@@ -304,14 +304,16 @@ static void input_alone(struct making *making)
     making->main[METER_INPUT] = input_estimate(making);
 }
 
-/* Beside a text that was delivered, a missing or unreadable figure of the output is not none. */
+/* Beside a text that was delivered, a missing or unreadable figure of the output is not none, and
+ * one from before its end is not all. */
 static bool output_missing(const struct meter_usage *usage, uint64_t *least_out)
 {
     int64_t reasoning = usage->reported.reasoning_tokens;
 
     *least_out = meter_add(usage->delivered_tokens, reasoning > 0 ? (uint64_t)reasoning : 0);
     return usage->delivered_tokens > 0 && *least_out > usage->tokens[METER_OUTPUT] &&
-           (usage->reported.output_tokens < 0 || usage->warnings & METER_WARN_BAD_USAGE);
+           (usage->reported.output_tokens < 0 || usage->uncounted ||
+            usage->warnings & METER_WARN_BAD_USAGE);
 }
 
 static void bill_reported(struct making *making)

@@ -495,6 +495,7 @@ struct meter_usage {
     uint64_t delivered_tokens;  /* calibrated estimate of the answer text that was seen, + 10 % */
     int64_t last_output_tokens; /* the last count of output tokens seen, -1: none */
     bool counted_output;        /* ... and it was seen after the output had begun */
+    bool uncounted;             /* of a stream: text has come since the last count */
     /* Parts that are priced on their own (other models, compaction passes): see meter_part. */
     unsigned part_count;
     struct meter_part {

@@ -401,6 +401,7 @@ void meter_stream_usage(const struct meter_stream *stream, bool whole, struct me
     }
     answer_usage(&answer, stream->reader.adapter, &state, out);
     out->streamed = is_streamed(stream);
+    out->uncounted &= out->streamed;
     out->strange = stream->framing == FRAMING_JSON
                        ? state.complete && !answer_says(&answer)
                        : stream->framing == FRAMING_OTHER && !stream->reader.adapter->opaque;
@@ -420,14 +421,15 @@ enum figure {
 _Static_assert(FIGURES <= METER_FIGURES_MAX, "meter.h keeps room for every figure");
 
 /* The switches of an answer, in the order of their bits. */
-#define FLAGS 16
+#define FLAGS 17
 static void flags_list(struct answer *answer, bool *list[FLAGS])
 {
-    bool *const flags[FLAGS] = {
-        &answer->error,        &answer->ended,          &answer->ending,    &answer->pending,
-        &answer->output_begun, &answer->counted_output, &answer->tier_seen, &answer->unbilled,
-        &answer->pieces,       &answer->cost.byok,      &answer->cut,       &answer->made,
-        &answer->reasoned,     &answer->geo_seen,       &answer->regional,  &answer->wordless};
+    bool *const flags[FLAGS] = {&answer->error,     &answer->ended,        &answer->ending,
+                                &answer->pending,   &answer->output_begun, &answer->counted_output,
+                                &answer->tier_seen, &answer->unbilled,     &answer->pieces,
+                                &answer->cost.byok, &answer->cut,          &answer->made,
+                                &answer->reasoned,  &answer->geo_seen,     &answer->regional,
+                                &answer->wordless,  &answer->uncounted};
 
     memcpy(list, flags, sizeof flags);
 }

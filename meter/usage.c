@@ -219,6 +219,7 @@ void answer_usage(const struct answer *answer, const struct answer_adapter *adap
     out->complete = state->complete;
     out->output_begun = answer->output_begun;
     out->counted_output = answer->counted_output;
+    out->uncounted = answer->uncounted;
     out->warnings = answer->warnings;
     out->tier = answer->tier_seen ? answer->tier : request->tier;
     out->regional = answer->geo_seen ? answer->regional : request->regional;

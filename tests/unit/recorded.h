@@ -144,13 +144,13 @@ static inline const char *usage_text(const struct meter_usage *u, char *out, siz
     int n = snprintf(out, room,
                      " model=%s in=%lld out=%lld cached=%lld write=%lld reasoning=%lld total=%lld "
                      "seen=%d complete=%d error=%d billable=%d begun=%d streamed=%d warnings=%x "
-                     "strange=%d wordless=%d reasoned=%d regional=%d "
+                     "strange=%d wordless=%d uncounted=%d reasoned=%d regional=%d "
                      "tier=%d last=%lld counted=%d delivered=%llu cost=%lld/%d/%s id=%s",
                      r->model, (long long)r->input_tokens, (long long)r->output_tokens,
                      (long long)r->cached_input_tokens, (long long)r->cache_write_tokens,
                      (long long)r->reasoning_tokens, (long long)r->total_tokens, u->usage_seen,
                      u->complete, u->error, u->billable, u->output_begun, u->streamed, u->warnings,
-                     u->strange, u->wordless, u->reasoned, u->regional, (int)u->tier,
+                     u->strange, u->wordless, u->uncounted, u->reasoned, u->regional, (int)u->tier,
                      (long long)u->last_output_tokens, u->counted_output,
                      (unsigned long long)u->delivered_tokens, (long long)u->provider_cost_pusd,
                      (int)u->cost, r->provider_cost_usd, r->object_id);

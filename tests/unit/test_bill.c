@@ -158,6 +158,13 @@ static void first_output_alone(struct meter_usage *u)
     u->warnings |= METER_WARN_BAD_USAGE;
 }
 
+static void first_count_alone(struct meter_usage *u)
+{
+    u->reported.output_tokens = 1;
+    u->tokens[METER_OUTPUT] = 1;
+    u->uncounted = true;
+}
+
 static void priority_tier(struct meter_usage *u)
 {
     u->tier = METER_TIER_PRIORITY;
@@ -215,6 +222,8 @@ static const struct {
      1190, METER_ESTIMATED},
     {"... and the last of it cannot be read", "gpt-4o", true, METER_END_WHOLE, first_output_alone,
      3900, 1190, METER_ESTIMATED},
+    {"... and the last of it came before the text", "gpt-4o", true, METER_END_WHOLE,
+     first_count_alone, 3900, 1190, METER_ESTIMATED},
     {"... without the input: that by estimate", "gpt-4o", true, METER_END_WHOLE, no_input, 4500,
      1200, METER_ESTIMATED},
     {"... at the tier that was served", "gpt-4o", true, METER_END_WHOLE, priority_tier, 6800, 1200,

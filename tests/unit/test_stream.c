@@ -200,6 +200,9 @@ static void counts_an_event_only_when_it_is_whole(void **state)
     "data: {\"type\":\"content_block_delta\",\"delta\":{\"type\":\"text_delta\",\"text\":\"" text  \
     "\"}}\n\n"
 
+#define CONTENT(text) "data: {\"choices\":[{\"delta\":{\"content\":\"" text "\"}}]}\n\n"
+#define COUNTED       "data: {\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\n"
+
 static const struct {
     const char *why, *path;
     int status;
@@ -400,6 +403,23 @@ static const struct {
     {"a count after the output began", MESS, 200,
      START DELTA("x") "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":2}}\n\n",
      "counted=1 last=2"},
+    {"a count before the text", CHAT, 200, COUNTED CONTENT("a") "data: [DONE]\n\n",
+     "out=1 complete=1 uncounted=1"},
+    {"... which is not the end of the answer", CHAT, 200, COUNTED CONTENT("a"),
+     "out=1 complete=0 last=1"},
+    {"... and behind it again", CHAT, 200, CONTENT("a") COUNTED CONTENT("a") COUNTED,
+     "out=1 complete=1 uncounted=0"},
+    {"... with no text behind it", CHAT, 200, CONTENT("a") COUNTED CONTENT(""),
+     "out=1 complete=1 uncounted=0"},
+    {"the end of one choice, and text of another", CHAT, 200,
+     "data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\n\n" CONTENT("a"), "complete=0"},
+    {"in one document the order says nothing", CHAT, 200,
+     "{\"usage\":{\"completion_tokens\":1},\"choices\":[{\"message\":{\"content\":\"a\"}}]}",
+     "out=1 complete=1 uncounted=0"},
+    {"zeros at the end, where the beginning told", MESS, 200,
+     START DELTA("x") "data: {\"type\":\"message_delta\",\"usage\":{\"input_tokens\":0,"
+                      "\"cache_creation_input_tokens\":0,\"output_tokens\":2}}\n\n",
+     "in=9 write=4 out=2 complete=1"},
     {"no [DONE], but the usage", CHAT, 200,
      "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\n",
      "complete=1 in=5"},
