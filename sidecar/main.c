@@ -25,18 +25,18 @@
 static const char help_text[] =
     "usage: flyballd [--home DIR] [--foreground] [--listen IP:PORT]\n"
     "\n"
-    "The sidecar of Flyball: holds the ledger, decides on calls, meters their answers. It is "
-    "started\n"
-    "by itself when it is needed; start it by hand to see what it says.\n"
+    "The sidecar of Flyball: holds the ledger, decides on calls, meters their\n"
+    "answers. It is started by itself when it is needed; start it by hand to see\n"
+    "what it says.\n"
     "\n"
-    "  --home DIR     the state directory (default: $FLYBALL_HOME, else\n"
-    "                 $XDG_STATE_HOME/flyball, else ~/.local/state/flyball)\n"
-    "  --foreground   stay until a signal, also when there is nothing to do\n"
-    "  --listen IP:PORT  of loopback, where operators' HTTP is (default: 127.0.0.1, any free "
-    "port,\n"
-    "                 which is in the file control of the state directory)\n"
-    "  --help         this text\n"
-    "  --version      the version\n";
+    "  --home DIR        the state directory (default: $FLYBALL_HOME, else\n"
+    "                    $XDG_STATE_HOME/flyball, else ~/.local/state/flyball)\n"
+    "  --foreground      stay until a signal, also when there is nothing to do\n"
+    "  --listen IP:PORT  of loopback, where operators' HTTP is (default: 127.0.0.1,\n"
+    "                    any free port, which is in the file control of the state\n"
+    "                    directory)\n"
+    "  --help            this text\n"
+    "  --version         the version\n";
 
 struct options {
     const char *home;
@@ -436,6 +436,7 @@ static int options_read(int argc, char **argv, struct options *out)
     };
     int option;
 
+    opterr = 0;
     *out = (struct options){.ready_fd = -1};
     while ((option = getopt_long(argc, argv, "", rows, NULL)) != -1) {
         switch (option) {
@@ -458,11 +459,16 @@ static int options_read(int argc, char **argv, struct options *out)
             (void)puts("flyballd " FLYBALL_VERSION);
             return 0;
         default:
+            (void)fprintf(stderr,
+                          "flyballd: '%s' is no option, or needs a value; see "
+                          "`flyballd --help`\n",
+                          argv[optind - 1]);
             return 2;
         }
     }
     if (optind < argc) {
-        (void)fprintf(stderr, "flyballd: '%s': no argument is expected\n", argv[optind]);
+        (void)fprintf(stderr, "flyballd: '%s': no argument is expected; see `flyballd --help`\n",
+                      argv[optind]);
         return 2;
     }
     return -1;
