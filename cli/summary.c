@@ -51,6 +51,23 @@ static void tell_limit(const json_t *json)
                                                                   : "further calls are refused");
 }
 
+static const char *state_words(const char *state)
+{
+    static const struct {
+        enum gov_state state;
+        const char *words;
+    } rows[] = {{GOV_RUNNING, "goes on"},
+                {GOV_PAUSED, "is paused"},
+                {GOV_FAILED, "has failed"},
+                {GOV_CANCELLED, "is cancelled"},
+                {GOV_BUDGET_STOPPED, "is stopped"}};
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (strcmp(gov_state_name(rows[i].state), state) == 0)
+            return rows[i].words;
+    return state;
+}
+
 /* The launcher's terminal is a person's: what an agent is told has no command in it. */
 static void tell_state(const json_t *json, struct launch_word *word_out)
 {
@@ -74,7 +91,7 @@ static void tell_state(const json_t *json, struct launch_word *word_out)
             "another shell\n",
             task != NULL ? ", its task requires approval: " : "", task != NULL ? task : "", id, id);
     else
-        (void)fprintf(stderr, "flyball: the run is %s\n", state != NULL ? state : "");
+        (void)fprintf(stderr, "flyball: the run %s\n", state != NULL ? state_words(state) : "");
 }
 
 void launch_notice(const char *text, struct launch_word *word_out)
@@ -175,10 +192,10 @@ static void print_line(const struct launch *launch, const json_t *status)
                   cost_of(status, "spent", spent));
     if (*cost_of(status, "limits", limit) != '\0')
         (void)fprintf(stderr, " of %s", limit);
-    (void)fprintf(stderr, ", %lld tokens, %lld calls",
+    (void)fprintf(stderr, ", %lld tokens, %lld call%s",
                   (long long)json_integer_value(
                       json_object_get(json_object_get(status, "spent"), "llm_tokens")),
-                  count_of(status, "admitted"));
+                  count_of(status, "admitted"), count_of(status, "admitted") == 1 ? "" : "s");
     if (refused > 0)
         (void)fprintf(stderr, ", %lld refused", refused);
     if (estimated > 0)
