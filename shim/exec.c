@@ -17,10 +17,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define EXEC_POINTERS                                                                              \
-    1024u             /* of an environment on the stack; of a larger one in memory of its own */
-#define SCRIPTS_MAX 4 /* interpreters that are scripts themselves */
-#define EXEC_PATH   4096u
+#define EXEC_POINTERS 256u /* of an environment on the stack; larger ones have their own memory */
+#define SCRIPTS_MAX   4    /* interpreters that are scripts themselves */
+#define EXEC_PATH     4096u
 
 extern char **environ;
 
