@@ -20,6 +20,8 @@
 #define FILE_MAX (16u << 20)
 #define TABLES   32u
 #define NOON_NS  (INT64_C(1900000000) * 1000000000)
+#define DAY_NS   (INT64_C(86400) * 1000000000)
+#define OLD      60u /* calls that are forgotten, if they are over */
 
 /* LMDB's pages: where in their head something stands. */
 #define PAGE_FLAGS 10u
@@ -58,7 +60,7 @@ static void head_of(struct store_event *event, enum store_type type, uint64_t ru
 {
     memset(event, 0, sizeof *event);
     event->head.type = (uint16_t)type;
-    event->head.ts_ns = NOON_NS + (int64_t)call * 1000000000;
+    event->head.ts_ns = call > 0 ? NOON_NS + (int64_t)call * 1000000000 : NOON_NS - 2 * DAY_NS;
     id_of('r', run, event->head.run_id);
     if (call > 0)
         id_of('c', call, event->head.call_id);
@@ -134,6 +136,23 @@ static void ledger_grow(uint64_t from, uint64_t to, struct chance *chance)
             call_go_on(store, call - 9, chance);
         must(store_commit(store, call % 2 == 0), "commit");
     }
+    store_close(store);
+}
+
+/* What is needed of them stays. */
+static void ledger_forget(void)
+{
+    int64_t before_ns = NOON_NS + OLD * INT64_C(1000000000);
+    struct store_error error;
+    struct store *store;
+    unsigned count;
+
+    must(store_open(place.home, false, &store, &error), error.text);
+    must(store_begin(store), "begin");
+    must(store_prune(store, NOON_NS + DAY_NS, before_ns, 1000, &count), "forget");
+    must(store_commit(store, true), "commit");
+    if (count < OLD)
+        ask_die("%u records are forgotten", count);
     store_close(store);
 }
 
@@ -565,6 +584,7 @@ int main(int argc, char **argv)
     chance.state = strtoull(argv[1], NULL, 10);
     ask_home_make(&place, "damage");
     ledger_grow(1, 199, &chance);
+    ledger_forget();
     older_bytes = file_read(older);
     ledger_grow(200, CALLS, &chance);
     whole_bytes = file_read(whole);

@@ -51,10 +51,10 @@ struct left {
 static struct left kept[FAULT_SITES]; /* without faults: what libraries keep */
 static unsigned kept_count;
 
-/* Of memory that is not there libevent's HTTP (2.1.12) dies where a request's headers find no room,
- * and forgets the buffer of a connection that it could not make. The sidecar is then not there, and
- * nothing is admitted. */
-static const char http_library[] = "libevent_extra";
+/* Of memory that is not there libevent's HTTP (2.1.12) dies where a request's headers, or the
+ * address of who asks, find no room, and forgets the buffer of a connection that it could not make.
+ * The sidecar is then not there, and nothing is admitted. */
+static const char http_library[] = "libevent_extra", base_library[] = "libevent";
 
 /* ---- processes ------------------------------------------------------------------------------ */
 
@@ -124,7 +124,7 @@ static int sidecar_end(pid_t pid, const struct fault_table *table, const char *w
     (void)kill(pid, SIGTERM);
     if (!wait_for(pid, &status))
         ask_die("%s: the sidecar hangs", what);
-    if (table != NULL && strstr(table->crash_file, http_library) != NULL) {
+    if (table != NULL && strstr(table->crash_file, base_library) != NULL) {
         atomic_fetch_add(&shared->library_deaths, 1);
         return -1;
     }
