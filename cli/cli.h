@@ -105,7 +105,7 @@ void cli_asking_end(struct cli_asking *asking); /* whether one is open or not */
 bool cli_amount_of(const json_t *map, enum gov_dim dim, int64_t *out);
 
 /* side_apart() for what writes to stdout (whole.c). */
-int cli_apart(int (*work)(void *data), void *data, char *why, size_t size);
+int cli_apart(int (*work)(void *data), void *data, int64_t bytes, char *why, size_t size);
 
 /* ---- orders (orders.c) -------------------------------------------------------------------- */
 

@@ -114,7 +114,8 @@ static int open_and_prove(void *data)
 static int verify_alone(struct wish *wish)
 {
     struct store_proof proof = {0};
-    int code = cli_apart(open_and_prove, wish, proof.what, sizeof proof.what);
+    int code = cli_apart(open_and_prove, wish, side_ledger_bytes(wish->place.home), proof.what,
+                         sizeof proof.what);
 
     if (code == SIDE_APART_NONE)
         return cli_fail(CLI_UNAVAILABLE, "%s", proof.what);

@@ -61,19 +61,19 @@ static int work_and_flush(void *data)
     return code;
 }
 
-int cli_apart(int (*work)(void *data), void *data, char *why, size_t size)
+int cli_apart(int (*work)(void *data), void *data, int64_t bytes, char *why, size_t size)
 {
     struct apart apart = {work, data};
 
     (void)fflush(stdout); /* or both would write what is there */
-    return side_apart(work_and_flush, &apart, why, size);
+    return side_apart(work_and_flush, &apart, bytes, why, size);
 }
 
 /* Who reads a ledger that may be damaged may die of it: then that is said. */
-static int apart(int (*work)(void *data), void *data)
+static int apart(int (*work)(void *data), void *data, int64_t bytes)
 {
     char why[200];
-    int code = cli_apart(work, data, why, sizeof why);
+    int code = cli_apart(work, data, bytes, why, sizeof why);
 
     return why[0] == '\0'
                ? code
@@ -145,7 +145,7 @@ int cli_backup(int argc, char **argv)
     if (code == CLI_OK)
         code =
             cli_ask(json_pack("{s:s,s:s}", "verb", "backup", "dir", copied.dir), ignore_line, NULL);
-    return code == CLI_OK ? apart(prove_copy, &copied) : code;
+    return code == CLI_OK ? apart(prove_copy, &copied, side_ledger_bytes(copied.dir)) : code;
 }
 
 /* ---- restore, compact -------------------------------------------------------------------------
@@ -233,23 +233,14 @@ int cli_restore(int argc, char **argv)
         code = cli_fail(CLI_USAGE, "%s: %s", name, strerror(errno));
     if (code != CLI_OK || !sidecar_retires(&code, true))
         return code;
-    return apart(restore, &restoring);
-}
-
-static long long ledger_bytes(const char *home)
-{
-    char path[700];
-    struct stat info;
-
-    (void)snprintf(path, sizeof path, "%s/ledger.mdb", home);
-    return stat(path, &info) == 0 ? (long long)info.st_size : 0;
+    return apart(restore, &restoring, 4 * side_ledger_bytes(restoring.dir));
 }
 
 static int compact(void *data)
 {
     const struct replacing *compacting = data;
     const char *home = compacting->place.home;
-    long long before = ledger_bytes(home);
+    long long before = side_ledger_bytes(home);
     struct store_replaced replaced;
     int code = replace(home, NULL, compact_it, &replaced);
 
@@ -258,10 +249,11 @@ static int compact(void *data)
     if (compacting->json)
         print_json(json_pack("{s:I,s:I,s:I}", "records", (json_int_t)replaced.records,
                              "before_bytes", (json_int_t)before, "after_bytes",
-                             (json_int_t)ledger_bytes(home)));
+                             (json_int_t)side_ledger_bytes(home)));
     else
         (void)printf("%llu records, proven; %lld bytes -> %lld bytes\n",
-                     (unsigned long long)replaced.records, before, ledger_bytes(home));
+                     (unsigned long long)replaced.records, before,
+                     (long long)side_ledger_bytes(home));
     return CLI_OK;
 }
 
@@ -279,5 +271,5 @@ int cli_compact(int argc, char **argv)
                         "there is no ledger yet; start one with `flyball run -- CMD`");
     if (code != CLI_OK || !sidecar_retires(&code, false))
         return code;
-    return apart(compact, &compacting);
+    return apart(compact, &compacting, 4 * side_ledger_bytes(compacting.place.home));
 }

@@ -8,23 +8,39 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What ends a process that follows a pointer into nowhere, reads behind a file's end, or finds that
- * something cannot be. */
-static const int deaths[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+/* What ends a process that follows a pointer into nowhere, reads behind a file's end, finds that
+ * something cannot be, or goes round in a circle. */
+static const int deaths[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGXCPU};
 #define DEATHS (sizeof deaths / sizeof deaths[0])
+
+/* Of the processor: many times what reading takes. */
+#define LEAST_S        20
+#define BYTES_A_SECOND (4 << 20)
 
 /* None of the descriptors is needed to read what is mapped; a connection that the other process
  * closes has to end. */
-static void be_apart(pid_t parent)
+static void be_apart(pid_t parent, int64_t bytes)
 {
+    rlim_t most_s = (rlim_t)(LEAST_S + bytes / BYTES_A_SECOND);
+    struct rlimit limit;
+    sigset_t none;
+
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(SIDE_APART_MOST);
     for (unsigned i = 0; i < DEATHS; i++)
         (void)signal(deaths[i], SIG_DFL);
+    if (getrlimit(RLIMIT_CPU, &limit) == 0 && most_s < limit.rlim_cur) {
+        limit.rlim_cur = most_s;
+        (void)setrlimit(RLIMIT_CPU, &limit);
+    }
     (void)close_range(STDERR_FILENO + 1, ~0U, 0);
 }
 
@@ -44,7 +60,16 @@ static int code_of(int status, char *why, size_t size)
     return SIDE_APART_NONE;
 }
 
-int side_apart(int (*work)(void *data), void *data, char *why, size_t size)
+int64_t side_ledger_bytes(const char *home)
+{
+    char path[700];
+    struct stat info;
+
+    (void)snprintf(path, sizeof path, "%s/ledger.mdb", home);
+    return stat(path, &info) == 0 ? (int64_t)info.st_size : 0;
+}
+
+int side_apart(int (*work)(void *data), void *data, int64_t bytes, char *why, size_t size)
 {
     pid_t parent = getpid(), pid, ended;
     int status;
@@ -52,7 +77,7 @@ int side_apart(int (*work)(void *data), void *data, char *why, size_t size)
     *why = '\0';
     pid = fork();
     if (pid == 0) {
-        be_apart(parent);
+        be_apart(parent, bytes);
         _exit(work(data));
     }
     if (pid > 0)

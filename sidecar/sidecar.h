@@ -259,12 +259,14 @@ bool side_amount_put(json_t *map, enum gov_dim dim, const char *text, struct sid
 /* ---- apart (apart.c) ------------------------------------------------------------------------ */
 
 /* Calls work() in a process of its own, which has none of this one's descriptors but 0, 1 and 2:
- * for what reads a ledger that may be damaged. Returns what it returned, 0 to 254; else why says
- * what is the matter. */
+ * for what reads so many bytes of a ledger that may be damaged, and has its time for that. Returns
+ * what it returned, 0 to 254; else why says what is the matter. */
 #define SIDE_APART_MOST 254
 #define SIDE_APART_DIED 256 /* of what it read */
 #define SIDE_APART_NONE 257 /* there was no process, or somebody ended it */
-int side_apart(int (*work)(void *data), void *data, char *why, size_t size);
+int side_apart(int (*work)(void *data), void *data, int64_t bytes, char *why, size_t size);
+/* The size of its file; 0: there is none. */
+int64_t side_ledger_bytes(const char *home);
 
 /* ---- receipts (receipt.c, canonical.c); docs/RECEIPTS.md says what they say ----------------- */
 

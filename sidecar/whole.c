@@ -52,7 +52,8 @@ static int prove(void *data)
 
 static void prove_apart(struct proving *proving, struct shared *shared)
 {
-    int code = side_apart(prove, shared, proving->why, sizeof proving->why);
+    int64_t bytes = side_ledger_bytes(proving->chore.side->home);
+    int code = side_apart(prove, shared, bytes, proving->why, sizeof proving->why);
 
     proving->err = shared->err;
     proving->proof = shared->proof;

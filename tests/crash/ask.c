@@ -52,6 +52,32 @@ void ask_home_remove(const struct client_place *place)
         ask_die("%s cannot be removed", place->home);
 }
 
+int ask_command_verify(const struct client_place *place, const char *build, char *said, size_t size)
+{
+    char program[600];
+    int ends[2], status;
+    FILE *answer;
+    pid_t pid;
+
+    (void)snprintf(program, sizeof program, "%s/flyball", build);
+    if (pipe2(ends, O_CLOEXEC) != 0)
+        ask_die("pipe: %s", strerror(errno));
+    pid = fork();
+    if (pid == 0) {
+        (void)dup2(ends[1], STDOUT_FILENO);
+        if (setenv("FLYBALL_HOME", place->home, 1) == 0)
+            (void)execl(program, "flyball", "verify", "--json", NULL);
+        _exit(127);
+    }
+    (void)close(ends[1]);
+    answer = fdopen(ends[0], "re");
+    if (answer == NULL || waitpid(pid, &status, 0) != pid)
+        ask_die("flyball verify: %s", strerror(errno));
+    said[fread(said, 1, size - 1, answer)] = '\0';
+    (void)fclose(answer);
+    return status;
+}
+
 /* Whoever has the ledger's lock and is a child that was not waited for: its number is its own. */
 pid_t ask_sidecar_pid(const struct client_place *place)
 {

@@ -37,6 +37,9 @@ void ask_home_make(struct client_place *place, const char *what);
 void ask_home_remove(const struct client_place *place);
 /* The sidecar of this place, started below this program, which is its reaper; 0: none lives. */
 pid_t ask_sidecar_pid(const struct client_place *place);
+/* What `flyball verify --json` says of a ledger that no sidecar has, and its wait status. */
+int ask_command_verify(const struct client_place *place, const char *build, char *said,
+                       size_t size);
 /* It is asked to end, and does, in order. */
 void ask_sidecar_end(const struct client_place *place);
 
