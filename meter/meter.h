@@ -224,6 +224,9 @@ METER_MUST_CHECK enum meter_err meter_request_read(const struct meter_target *ta
                                                    const void *body, size_t body_bytes,
                                                    struct meter_request *out,
                                                    struct meter_error *error);
+/* Of a request that cannot be read, and goes all the same: where it goes, and so how its answer is
+ * read. Its input is not bounded by anything in it. */
+void meter_request_unread(const struct meter_target *target, struct meter_request *out);
 
 /* What to change in a body. */
 struct meter_rewrite {

@@ -481,13 +481,25 @@ static void recognise(const struct meter_target *target, struct meter_request *o
     out->stream = out->api != NULL && out->api->streams;
 }
 
+static const struct meter_request nothing_read = {
+    .output_cap = -1, .thinking_budget = -1, .choices = 1, .tier = METER_TIER_STANDARD};
+
+void meter_request_unread(const struct meter_target *target, struct meter_request *out)
+{
+    struct recognised known;
+
+    *out = nothing_read;
+    recognise(target, out, &known);
+    out->context_window = true;
+    out->counts[METER_REQUESTS] = out->kind == METER_BILLABLE;
+}
+
 enum meter_err meter_request_read(const struct meter_target *target, const void *body,
                                   size_t body_bytes, struct meter_request *out,
                                   struct meter_error *error)
 {
     const char *bytes = body != NULL ? body : "";
-    struct meter_request request = {
-        .output_cap = -1, .thinking_budget = -1, .choices = 1, .tier = METER_TIER_STANDARD};
+    struct meter_request request = nothing_read;
     struct recognised known;
     enum meter_err err = METER_OK;
 

@@ -45,7 +45,9 @@ static enum meter_err read_question(struct side_call *call, struct meter_error *
 
     hash_question(call);
     err = meter_request_read(&target, call->body, call->body_bytes, &call->request, error);
-    if (err == METER_OK && outline != NULL && outline->usable)
+    if (err != METER_OK) /* it may go where nothing is a limit */
+        meter_request_unread(&target, &call->request);
+    else if (outline != NULL && outline->usable)
         call->lead = side_lead_read(outline, call->body, call->body_bytes);
     free(outline);
     return err;
