@@ -209,8 +209,9 @@ static int open_of(const struct start *start)
     case HOW_FEXECVE:
         return fcntl(start->fd, F_DUPFD_CLOEXEC, 3);
     case HOW_EXECVEAT:
-        return start->path[0] == '\0' ? fcntl(start->fd, F_DUPFD_CLOEXEC, 3)
-                                      : openat(start->fd, start->path, O_RDONLY | O_CLOEXEC);
+        return start->path == NULL || start->path[0] == '\0'
+                   ? fcntl(start->fd, F_DUPFD_CLOEXEC, 3)
+                   : openat(start->fd, start->path, O_RDONLY | O_CLOEXEC);
     case HOW_EXECVE:
     case HOW_SPAWN:
         return open(start->path, O_RDONLY | O_CLOEXEC);

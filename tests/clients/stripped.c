@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* usage: stripped HOW PROGRAM [ARG [ARG]]: starts PROGRAM by the call HOW, with PATH and the
- * variables of the test alone, and waits for it. HOW ends with +: in the child of a vfork. */
+ * variables of the test alone, and waits for it. HOW ends with +: in the child of a vfork. Without
+ * PROGRAM: what starts that fail say. */
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -61,6 +62,31 @@ static void run(const char *how, char **argv)
     _exit(errno);
 }
 
+/* Starts that fail, with an environment that lacks ours: what each says. */
+static int errors(void)
+{
+    char *argv[] = {(char *)"x", NULL}, *const *none = NULL;
+    const char *nowhere = getenv("NOWHERE"); /* NULL, and the compiler does not know */
+    pid_t pid;
+    int result;
+
+    strip(few);
+#define SAID(call) (errno = 0, result = (call), printf("%s: %d, %d\n", #call, result, errno))
+    SAID(execve("/nope", argv, few));
+    SAID(execve("/nope", argv, none));
+    SAID(execve(nowhere, argv, few));
+    SAID(execvpe("", argv, few));
+    SAID(execvpe("nope-nope", argv, few));
+    SAID(execve("/etc/passwd", argv, few));
+    SAID(execle("/etc", "x", NULL, few));
+    SAID(fexecve(-1, argv, few));
+    SAID(execveat(-1, nowhere, argv, few, AT_EMPTY_PATH));
+    SAID(posix_spawn(&pid, "/nope", NULL, NULL, argv, few));
+    SAID(posix_spawnp(&pid, "nope-nope", NULL, NULL, argv, few));
+    SAID(open("/dev/null", O_RDONLY)); /* no descriptor was left open */
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     char how[32];
@@ -68,6 +94,8 @@ int main(int argc, char **argv)
     pid_t pid;
     size_t length;
 
+    if (argc == 2)
+        return errors();
     if (argc < 3)
         return 2;
     snprintf(how, sizeof how, "%s", argv[1]);
