@@ -113,7 +113,7 @@ static void check_preload(struct check *check)
 /* The preloaded object in a program that uses libcurl: the loader says on stderr when it cannot. */
 static void check_curl(struct check *check)
 {
-    char path[700], why[800], command[900], line[256] = "";
+    char path[700], why[800], command[900], line[256] = "", version[64], library[64], tls[64];
     FILE *pipe;
     int status;
 
@@ -127,10 +127,14 @@ static void check_curl(struct check *check)
         line[0] = '\0';
     status = pipe != NULL ? pclose(pipe) : -1;
     line[strcspn(line, "\n")] = '\0';
-    if (status != 0 && strstr(line, "not found") != NULL)
+    if (status != 0 && strstr(line, "not found") != NULL) {
         note(check, "curl", true, "not installed; other users of libcurl are governed alike");
-    else
-        note(check, "curl", status == 0 && strncmp(line, "curl ", 5) == 0, line);
+    } else if (status == 0 && sscanf(line, "curl %63s %*s %63s %63s", version, library, tls) == 3) {
+        (void)snprintf(line, sizeof line, "%s, with %s and %s", version, library, tls);
+        note(check, "curl", true, line);
+    } else {
+        note(check, "curl", false, line);
+    }
 }
 
 static void check_prices(struct check *check)
