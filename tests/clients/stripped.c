@@ -100,7 +100,14 @@ int main(int argc, char **argv)
         return 2;
     snprintf(how, sizeof how, "%s", argv[1]);
     length = strlen(how);
-    if (strncmp(how, "posix_spawn", 11) == 0) {
+    if (strcmp(how, "elsewhere") == 0) { /* where the file is not what it is called here */
+        posix_spawn_file_actions_t actions;
+
+        posix_spawn_file_actions_init(&actions);
+        posix_spawn_file_actions_addchdir_np(&actions, "elsewhere");
+        if (posix_spawn(&pid, argv[2], &actions, NULL, argv + 2, strip(few)) != 0)
+            return 5;
+    } else if (strncmp(how, "posix_spawn", 11) == 0) {
         int error = how[11] == 'p' ? posix_spawnp(&pid, argv[2], NULL, NULL, argv + 2, strip(few))
                                    : posix_spawn(&pid, argv[2], NULL, NULL, argv + 2, strip(few));
 
