@@ -218,11 +218,12 @@ static CURLcode body_copy(struct shim_handle *handle, const void *body)
 
     if (body == NULL)
         return shim_setopt(handle, CURLOPT_POSTFIELDS, 0);
-    copied = malloc(sizeof *copied + count);
+    copied = malloc(sizeof *copied + count + 1);
     if (copied == NULL)
         return CURLE_OUT_OF_MEMORY;
     atomic_init(&copied->holders, 1);
     memcpy(copied->bytes, body, count);
+    copied->bytes[count] = '\0'; /* its size may be taken back */
     code = shim_setopt(handle, CURLOPT_POSTFIELDS, (int64_t)(intptr_t)copied->bytes);
     if (code == CURLE_OK)
         handle->copied = copied;
