@@ -84,7 +84,8 @@ static void questions(const struct client_place *place)
         (void)question(place, all[i]);
 }
 
-#define WHO "\"actor\":\"a\",\"reason\":\"r\""
+#define NEEDS_A_YES "\"risk\":\"R3\",\"complexity\":\"L1\",\"requires_approval\":true"
+#define WHO         "\"actor\":\"a\",\"reason\":\"r\""
 /* No run lives: it is nobody's launcher who says it. */
 static void words(const struct client_place *place, const struct faults_told *told)
 {
@@ -103,8 +104,7 @@ static void words(const struct client_place *place, const struct faults_told *to
         "{\"verb\":\"decisions\",\"all\":true}",
         "{\"verb\":\"reprice\",\"all\":true," WHO "}",
         "{\"verb\":\"clock.accept\"," WHO "}",
-        "{\"verb\":\"route\",\"task_id\":\"t\",\"tier\":\"T1\",\"risk\":\"R3\","
-        "\"complexity\":\"L1\",\"requires_approval\":true}",
+        "{\"verb\":\"route\",\"task_id\":\"t\",\"tier\":\"T1\"," NEEDS_A_YES "}",
     };
     char id[37], text[900];
 
