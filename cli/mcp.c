@@ -252,11 +252,11 @@ static json_t *message_answer(struct session *session, const json_t *message)
 
 static json_t *line_answer(struct session *session, const char *line)
 {
-    json_t *message = json_loads(line, JSON_DECODE_ANY, NULL), *all, *one;
+    json_t *message = json_loads(line, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL), *all, *one;
     size_t i;
 
     if (message == NULL)
-        return error_json(NULL, RPC_NOT_JSON, "that is not a line of JSON");
+        return error_json(NULL, RPC_NOT_JSON, "that is not a line of JSON, or has a member twice");
     if (session->batches && json_array_size(message) > 0) {
         json_t *each;
 
