@@ -122,7 +122,8 @@ void side_give_up(struct side *side)
     (void)event_base_loopbreak(side->base);
 }
 
-struct later {
+struct side_later {
+    struct side_later *next, **link;
     struct side *side;
     void (*then)(struct side *side, void *data);
     void *data;
@@ -130,9 +131,12 @@ struct later {
 
 static void on_later(evutil_socket_t fd, short what, void *argument)
 {
-    struct later later = *(struct later *)argument;
+    struct side_later later = *(struct side_later *)argument;
 
     (void)fd, (void)what;
+    *later.link = later.next;
+    if (later.next != NULL)
+        later.next->link = later.link;
     free(argument);
     later.then(later.side, later.data);
 }
@@ -142,13 +146,16 @@ static void on_later(evutil_socket_t fd, short what, void *argument)
 void side_later(struct side *side, void (*then)(struct side *side, void *data), void *data)
 {
     const struct timeval now = {0, 0};
-    struct later *later = malloc(sizeof *later);
+    struct side_later *later = malloc(sizeof *later);
 
     if (later == NULL) {
         then(side, data);
         return;
     }
-    *later = (struct later){side, then, data};
+    *later = (struct side_later){side->laters, &side->laters, side, then, data};
+    if (later->next != NULL)
+        later->next->link = &later->next;
+    side->laters = later;
     if (event_base_once(side->base, -1, EV_TIMEOUT, on_later, later, &now) != 0)
         on_later(-1, 0, later);
 }
@@ -387,13 +394,17 @@ static void shut_down(struct side *side)
     }
     if (side->base != NULL)
         (void)event_base_loop(side->base, EVLOOP_NONBLOCK); /* what has been said already */
+    while (side->laters != NULL)
+        on_later(-1, 0, side->laters);
     side_control_close(side);
     side_child_stop(&side->anchor.child);
     side_notify_stop(side);
-    side_worker_stop(side->worker);
-    side_worker_stop(side->chores);
     side_engine_stop(side->engine);
     side->engine = NULL;
+    if (side->base != NULL)
+        open_mail(side); /* what the writer has done may be work for the others */
+    side_worker_stop(side->worker);
+    side_worker_stop(side->chores);
     if (side->base != NULL)
         open_mail(side);
     free(side->control);

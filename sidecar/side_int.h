@@ -44,6 +44,7 @@ struct side_call;
 struct side_process;
 struct side_notice;
 struct side_control;
+struct side_later;
 
 /* ---- processes (peer.c) -------------------------------------------------------------------- */
 
@@ -586,6 +587,7 @@ struct side {
     uint64_t kept_seq; /* the last record of the sidecar before */
     struct side_query *queries;
     uint64_t query_count; /* so far */
+    struct side_later *laters;
     uint8_t boot_id[16];
     int64_t busy_since_ms; /* for idling: the last time there was something */
 };
