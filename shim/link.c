@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define RECEIVE_MS 250 /* the longest wait of a single recvmsg() */
+
 /* High numbers: programs that close or select() on low ones leave ours alone. */
 int client_fd_away(int fd)
 {
@@ -72,6 +74,7 @@ static bool address_of(const char *home, struct sockaddr_un *address, int *dir_o
 static int connect_to(struct client_link *link, const char *home)
 {
     const struct timeval patience = {CLIENT_START_MS / 1000, 0};
+    const struct timeval receiving = {0, RECEIVE_MS * 1000};
     struct sockaddr_un address;
     int dir, failed = 0, fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
@@ -81,6 +84,7 @@ static int connect_to(struct client_link *link, const char *home)
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     errno = 0;
     if (!address_of(home, &address, &dir) ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &receiving, sizeof receiving) != 0 ||
         connect(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
         !cookie_of(fd, &link->cookie))
         failed = errno != 0 ? errno : EIO;
@@ -233,18 +237,24 @@ ssize_t client_receive(const struct client_link *link, void *frame, size_t size,
                              .msg_iovlen = 1,
                              .msg_control = &control,
                              .msg_controllen = sizeof control};
+    int64_t until = wait_ms > 0 ? client_now_ms() + wait_ms : 0;
     ssize_t count;
 
     *fd_out = -1;
-    if (!client_live(link))
-        return -1;
-    if (wait_ms > 0) {
-        int ready = link_wait(link, POLLIN, wait_ms);
+    do { /* one system call for the wait and the frame; poll() for what is left of the wait */
+        bool waits = wait_ms >= RECEIVE_MS;
 
-        if (ready <= 0)
-            return ready;
-    }
-    count = recvmsg(link->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        if (!waits && wait_ms > 0) {
+            int ready = link_wait(link, POLLIN, wait_ms);
+
+            if (ready <= 0)
+                return ready;
+        } else if (!client_live(link)) {
+            return -1;
+        }
+        count = recvmsg(link->fd, &message, (waits ? 0 : MSG_DONTWAIT) | MSG_CMSG_CLOEXEC);
+        wait_ms = waits ? (int)(until - client_now_ms()) : 0;
+    } while (count < 0 && (errno == EAGAIN || errno == EINTR) && wait_ms > 0);
     if (count > 0)
         *fd_out = fd_of(&message);
     if (count > 0 && (message.msg_flags & MSG_TRUNC) == 0)

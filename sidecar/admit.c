@@ -366,10 +366,14 @@ static enum store_err cancel(struct side_book *book, struct side_op *op)
 /* The second time, its transaction having come to nothing, it is what it was the first time. */
 static void make_ready(struct side_op *op)
 {
-    if (op->applied)
-        op->event = op->given;
-    else
-        op->given = op->event;
+    const size_t head = offsetof(struct store_event, scopes);
+
+    if (op->applied) {
+        memcpy(&op->event, &op->given, head);
+        memset(op->event.scopes, 0, sizeof op->event.scopes);
+    } else {
+        memcpy(&op->given, &op->event, head); /* the scopes are the writer's to fill in */
+    }
     op->applied = true;
     for (unsigned i = 0; i < op->notice_count; i++)
         side_run_drop(op->notices[i].run);
