@@ -238,7 +238,7 @@ check-host: # the shim's code, and the sidecar it speaks to, under each sanitize
 	$(SELF) -j2 host
 	$(SELF) -j2 FLAVOUR=asan host
 	$(SELF) -j2 FLAVOUR=tsan host
-	tests/host/run $(B) valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite
+	tests/host/run $(B) valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite
 check-e2e: e2e
 check-routing: verify-routing
 check-demo: all replay
