@@ -56,10 +56,10 @@ ssize_t client_receive(const struct client_link *link, void *frame, size_t size,
 /* Waits until a frame may be sent. */
 bool client_room(const struct client_link *link, int wait_ms);
 /* The turn to start a sidecar, of the processes of one home: when one has ended its callers all
- * come at once, and each that loads only to find another one there is in the way of that one. Waits
- * for it, CLIENT_START_MS at most; then, or where there can be no such lock (-1), who asks goes
- * ahead. */
+ * come at once, and each that loads only to find another one there is in the way of that one. A
+ * lock's descriptor; -1: there can be none, so everybody has the turn. */
 int client_turn(const char *home);
+bool client_turn_take(int turn);
 void client_turn_end(int turn);
 /* Starts a sidecar and waits until it answers or fails. True: it may be connected to now. */
 bool client_start(const struct client_place *place, char *reason_out, size_t reason_size);

@@ -12,9 +12,13 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-#define RECEIVE_MS 250 /* the longest wait of a single recvmsg() */
+#define RECEIVE_MS   250     /* the longest wait of a single recvmsg() */
+#define TURN_MS      200     /* for the turn to start a sidecar: who has it may be stopped */
+#define TURN_LOOK_NS 2000000 /* from one look at it to the next */
+#define TURN_CONNECT 8u      /* looks, after which one is at the socket as well */
 
 /* High numbers: programs that close or select() on low ones leave ours alone. */
 int client_fd_away(int fd)
@@ -103,6 +107,22 @@ static bool nobody_there(int failed)
     return failed == ECONNREFUSED || failed == ENOENT;
 }
 
+/* Until it is ours, or not needed any more. 0: connected; else the errno of that. */
+static int turn_wait(struct client_link *link, const char *home, int turn)
+{
+    const struct timespec pause = {0, TURN_LOOK_NS};
+    const int64_t until = client_now_ms() + TURN_MS;
+
+    for (unsigned look = 1;; look++) {
+        bool over = client_turn_take(turn) || client_now_ms() >= until;
+        int failed = over || look % TURN_CONNECT == 0 ? connect_to(link, home) : ECONNREFUSED;
+
+        if (over || !nobody_there(failed))
+            return failed;
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 bool client_open(struct client_link *link, const struct client_place *place, bool start,
                  bool *started_out, char *reason_out, size_t reason_size)
 {
@@ -118,7 +138,7 @@ bool client_open(struct client_link *link, const struct client_place *place, boo
     if (start && nobody_there(failed)) {
         int turn = client_turn(place->home);
 
-        failed = connect_to(link, place->home);
+        failed = turn_wait(link, place->home, turn);
         if (nobody_there(failed)) {
             *started_out = client_start(place, reason_out, reason_size);
             if (*started_out)

@@ -16,11 +16,9 @@
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RETRY_AFTER_MS 1000 /* after a failed start, refuse at once for so long */
-#define TURN_LOOK_NS   2000000
 
 extern char **environ;
 
@@ -223,21 +221,20 @@ static bool failed_just_now(char *reason_out, size_t reason_size)
 
 int client_turn(const char *home)
 {
-    const struct timespec pause = {0, TURN_LOOK_NS};
-    const int64_t until = client_now_ms() + CLIENT_START_MS;
-    struct flock turn = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     char path[600];
     int fd;
 
     (void)snprintf(path, sizeof path, "%s/start", home);
     fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return -1;
-    fd = client_fd_away(fd);
-    while (fcntl(fd, F_OFD_SETLK, &turn) != 0 && (errno == EAGAIN || errno == EACCES) &&
-           client_now_ms() < until)
-        (void)nanosleep(&pause, NULL);
-    return fd;
+    return fd >= 0 ? client_fd_away(fd) : -1;
+}
+
+bool client_turn_take(int turn)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    return turn < 0 || fcntl(turn, F_OFD_SETLK, &whole) == 0 ||
+           (errno != EAGAIN && errno != EACCES);
 }
 
 /* A copy of the descriptor in a child of the host's would keep the lock: it is let go by name. */
