@@ -315,13 +315,15 @@ static void take_verdict(struct shim_call *call, struct wire_reader *r, int *fd)
     }
 }
 
-static void take_mismatch(struct shim_call *call, struct wire_reader *r)
+/* A frame that says so, or one that cannot be read here. */
+static void take_mismatch(struct shim_call *call, struct wire_reader *r,
+                          const struct wire_head *head)
 {
     struct wire_value value;
-    uint64_t version = 0;
+    uint64_t version = head->version;
     char detail[160];
 
-    while (wire_next(r, &value))
+    while (head->type == WIRE_MISMATCH && wire_next(r, &value))
         if (value.tag == WIRE_VERSION_IS)
             version = wire_number(&value);
     (void)snprintf(detail, sizeof detail,
@@ -341,7 +343,7 @@ static void take_frame(struct shim_call *call, const unsigned char *frame, size_
     if (!wire_open(&r, frame, count, &head)) {
         shim_call_refuse(call, "ledger_read_failure", "the sidecar speaks another language");
     } else if (head.type == WIRE_MISMATCH || head.version != WIRE_VERSION) {
-        take_mismatch(call, &r);
+        take_mismatch(call, &r, &head);
     } else if (head.type == WIRE_VERDICT) {
         take_verdict(call, &r, fd);
         body_handed_over(&call->body);

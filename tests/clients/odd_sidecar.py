@@ -10,6 +10,8 @@ that follow in the last one. It prints the way when it is asked.
   unsealed  admits, with a rewritten request that it could shorten
   slow      says that it lives for a few seconds, and admits
   dies      ends the connection
+  older     says that it is of version 3, and cannot answer
+  newer     admits, in version 5
   admits    does as it should
 """
 import array
@@ -22,16 +24,16 @@ import sys
 import threading
 
 MAGIC, VERSION = 0x4C425946, 4
-ADMIT, CLAIM, HEARTBEAT, VERDICT = 1, 6, 16, 17
-BODY_BYTES, DECISION = 9, 12
+ADMIT, CLAIM, HEARTBEAT, VERDICT, MISMATCH = 1, 6, 16, 17, 48
+BODY_BYTES, DECISION, VERSION_IS = 9, 12, 21
 ADMITTED, CLAIM_LOST = 1, 5
 HEARTBEAT_S = 0.08
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 BODY = b'{"model": "another", "max_tokens": 1, "messages": []}'
 
 
-def send(conn, kind, fields=(), fds=()):
-    packed = struct.pack("<IHH", MAGIC, VERSION, kind)
+def send(conn, kind, fields=(), fds=(), version=VERSION):
+    packed = struct.pack("<IHH", MAGIC, version, kind)
     packed += b"".join(struct.pack("<HHIQ", tag, 0, 8, number) for tag, number in fields)
     conn.sendmsg([packed], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else [])
 
@@ -51,6 +53,8 @@ def admit(conn):
 WAYS = {
     "short": lambda conn: rewrite(conn, 100000, SEALS),
     "unsealed": lambda conn: rewrite(conn, 0, fcntl.F_SEAL_WRITE),
+    "older": lambda conn: send(conn, MISMATCH, [(VERSION_IS, 3)], version=3),
+    "newer": lambda conn: send(conn, VERDICT, [(DECISION, ADMITTED)], version=5),
     "admits": admit,
 }
 BEATS = {"mute": sys.maxsize, "slow": 40}
