@@ -264,9 +264,11 @@ int cli_route(int argc, char **argv)
     if (escalated != NULL && (to == NULL || reason == NULL))
         return cli_usage("route", "--escalate needs --to TIER and --reason R");
     if (!router_read(&router, config, &error))
-        return cli_usage("route", "%s", error.text);
-    code =
-        task != NULL ? route_file(&router, task) : escalate(&router, escalated, to, reason, actor);
+        code = cli_usage("route", "%s", error.text);
+    else if (task != NULL)
+        code = route_file(&router, task);
+    else
+        code = escalate(&router, escalated, to, reason, actor);
     side_routing_free(router.routing);
     free(router.spec);
     json_decref(router.blocked);
