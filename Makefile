@@ -39,7 +39,7 @@ BASE     := -std=gnu11 -DFLYBALL_VERSION='"$(VERSION)"' -I. -I$(G) -MMD -MP -D_G
 PC       := pkg-config
 LIBS_meter   := $(shell $(PC) --libs jansson libbrotlidec libzstd zlib)
 LIBS_store   := -llmdb $(shell $(PC) --libs libcrypto)
-LIBS_sidecar := $(shell $(PC) --libs libevent_core libevent_extra libevent_pthreads libcurl yaml-0.1) -lpthread
+LIBS_sidecar := $(shell $(PC) --libs libevent_core libevent_extra libevent_pthreads yaml-0.1) -lpthread -ldl
 LIBS_top     := $(shell $(PC) --libs ncursesw)
 LIBS     := $(LIBS_meter) $(LIBS_store) $(LIBS_sidecar)
 

@@ -2,10 +2,10 @@
 /* `notify:`, telling people: the event as the ledger has it goes to a command's standard input, or
  * to a webhook. No call waits for it; what cannot be told is counted and said, not tried again. The
  * workers are one for a rule, so that what hangs holds up itself alone. */
+#include "sidecar/curl.h"
 #include "sidecar/json.h"
 #include "sidecar/side_int.h"
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,36 +74,44 @@ static size_t pass_over(char *bytes, size_t size, size_t count, void *data)
 /* Its address may be a secret, so errors do not have it. */
 static void post(struct telling *telling, const char *url)
 {
-    CURL *curl = curl_easy_init();
-    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
-    CURLcode code = curl == NULL || headers == NULL ? CURLE_OUT_OF_MEMORY : CURLE_OK;
+    const struct side_curl *lib = side_curl();
+    struct curl_slist *headers;
+    CURLcode code;
+    CURL *curl;
     long status = 0;
 
+    if (lib == NULL) {
+        (void)snprintf(telling->error, sizeof telling->error, "webhook: no libcurl can be loaded");
+        return;
+    }
+    curl = lib->easy_init();
+    headers = lib->slist_append(NULL, "Content-Type: application/json");
+    code = curl == NULL || headers == NULL ? CURLE_OUT_OF_MEMORY : CURLE_OK;
     if (code == CURLE_OK) {
-        (void)curl_easy_setopt(curl, CURLOPT_URL, url);
-        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, telling->text);
-        (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-        (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, "flyball/" FLYBALL_VERSION);
-        (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)SIDE_CHILD_MS);
-        (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-        (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, pass_over);
-        (void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-        (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, ask_stopping);
-        (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, telling->child);
+        (void)lib->easy_setopt(curl, CURLOPT_URL, url);
+        (void)lib->easy_setopt(curl, CURLOPT_POSTFIELDS, telling->text);
+        (void)lib->easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+        (void)lib->easy_setopt(curl, CURLOPT_USERAGENT, "flyball/" FLYBALL_VERSION);
+        (void)lib->easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)SIDE_CHILD_MS);
+        (void)lib->easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+        (void)lib->easy_setopt(curl, CURLOPT_WRITEFUNCTION, pass_over);
+        (void)lib->easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        (void)lib->easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, ask_stopping);
+        (void)lib->easy_setopt(curl, CURLOPT_XFERINFODATA, telling->child);
 #if LIBCURL_VERSION_NUM >= 0x075700 /* else libcurl waits for a name server that says nothing */
-        (void)curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
+        (void)lib->easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
 #endif
-        code = curl_easy_perform(curl);
+        code = lib->easy_perform(curl);
     }
     if (code == CURLE_OK)
-        (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+        (void)lib->easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     if (code != CURLE_OK)
         (void)snprintf(telling->error, sizeof telling->error, "webhook: %s",
-                       curl_easy_strerror(code));
+                       lib->easy_strerror(code));
     else if (status < 200 || status > 299)
         (void)snprintf(telling->error, sizeof telling->error, "webhook: answered with %ld", status);
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(curl);
+    lib->slist_free_all(headers);
+    lib->easy_cleanup(curl);
 }
 
 static void work_telling(struct side_job *job)

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Profiles and cooldowns, in the loop: what a provider's answer says of them, what an operator asks
  * and wants. */
+#include "sidecar/curl.h"
 #include "sidecar/json.h"
 #include "sidecar/side_direct.h"
 #include "store/window.h"
 
-#include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +30,7 @@ static int64_t retry_after_ms(const char *text, int64_t now_ms)
     if (digits > 0 && (text[digits] == '\0' || text[digits] == '.'))
         return digits > 6 ? GOV_COOLDOWN_MOST_MS
                           : 1000 * (strtoll(text, NULL, 10) + (text[digits] == '.'));
-    when = curl_getdate(text, NULL);
+    when = side_curl() != NULL ? side_curl()->getdate(text, NULL) : -1;
     if (when < 0)
         return -1;
     return (int64_t)when * 1000 > now_ms ? (int64_t)when * 1000 - now_ms : 0;
