@@ -182,7 +182,6 @@ static void run_open(unsigned which)
     if (runs_used == STORM_RUNS)
         ask_die("too many runs for one ledger");
     shared->runs[runs_used] = run;
-    shared->waits[runs_used] = spec.busy_wait_ms > 0;
     atomic_store(&shared->current[which], runs_used++);
     atomic_fetch_and(&shared->used_up, ~(1u << which));
     totals.runs++;

@@ -41,7 +41,6 @@ struct storm_client {
 struct storm_shared {
     struct storm_client clients[STORM_CLIENTS];
     struct ask_run runs[STORM_RUNS];
-    bool waits[STORM_RUNS];               /* its calls may wait in line */
     atomic_uint current[STORM_RUNS_OPEN]; /* which of them */
     atomic_uint used_up;                  /* a bit per open run: refused for good */
     atomic_uint generation;

@@ -32,16 +32,14 @@ static bool dial(struct client *client)
                        sizeof reason);
 }
 
-/* The first one from a sidecar that was started after the last one's death. How long a call waits
- * in line says nothing of that. */
-static void note_verdict(struct client *client, const struct ask_run *run)
+/* The first one from a sidecar that was started after the last one's death. */
+static void note_verdict(struct client *client)
 {
     struct storm_shared *shared = client->shared;
     unsigned generation = client->generation % STORM_GENERATIONS;
     long long none = 0;
 
-    if (!shared->waits[run - shared->runs] &&
-        client->generation == atomic_load(&shared->generation))
+    if (client->generation == atomic_load(&shared->generation))
         (void)atomic_compare_exchange_strong(&shared->first_us[generation], &none,
                                              (long long)ask_now_us());
 }
@@ -61,7 +59,7 @@ static bool take_over(struct client *client, const struct storm_call *call,
         client_close(&client->link);
         return false;
     }
-    note_verdict(client, run);
+    note_verdict(client);
     atomic_fetch_add(&client->shared->claimed, 1);
     return true;
 }
@@ -114,7 +112,7 @@ static void send_and_end(struct client *client, struct storm_call *call, const s
 
 static void on_admitted(struct client *client, struct storm_call *call, const struct ask_run *run)
 {
-    note_verdict(client, run);
+    note_verdict(client);
     atomic_fetch_add(&client->shared->admitted, 1);
     tell(call, STORM_HELD);
     dawdle(client);
@@ -127,10 +125,10 @@ static void on_admitted(struct client *client, struct storm_call *call, const st
         client_close(&client->link);
 }
 
-static void on_refused(struct client *client, struct storm_call *call, const struct ask_run *run,
-                       unsigned which, const char *reason)
+static void on_refused(struct client *client, struct storm_call *call, unsigned which,
+                       const char *reason)
 {
-    note_verdict(client, run);
+    note_verdict(client);
     atomic_fetch_add(&client->shared->refused, 1);
     tell(call, STORM_REFUSED);
     if (strcmp(reason, "budget_busy") != 0)
@@ -154,7 +152,7 @@ static void one_call(struct client *client, struct storm_call *call)
         return;
     case ASK_REFUSED:
         if (atomic_load(&client->shared->current[which]) == current)
-            on_refused(client, call, run, which, reason);
+            on_refused(client, call, which, reason);
         return;
     case ASK_LOST:
         atomic_fetch_add(&client->shared->lost, 1);
