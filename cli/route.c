@@ -211,10 +211,12 @@ static int escalate(struct router *router, const char *task, const char *to, con
     from = json_string_value(json_object_get(last.record, "tier_selected"));
     model = gov_model_of(router->gov, tier, is_blocked, router);
     if (from == NULL || gov_tier_by_name(from) <= tier || model == NULL) {
-        json_decref(last.record);
-        return model == NULL
-                   ? cli_fail(1, "no_models_in_tier:%s", to)
-                   : cli_fail(1, "task '%s' is at %s, which is not below %s", task, from, to);
+        int code = model == NULL
+                       ? cli_fail(1, "no_models_in_tier:%s", to)
+                       : cli_fail(1, "task '%s' is at %s, which is not below %s", task, from, to);
+
+        json_decref(last.record); /* from is of it */
+        return code;
     }
     out = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "task_id", task, "tier", to, "model", model->id,
                     "from", from, "reason", reason, "actor", actor);
