@@ -5,12 +5,14 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What ends a process that follows a pointer into nowhere, reads behind a file's end, finds that
@@ -21,6 +23,8 @@ static const int deaths[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGXCPU};
 /* Of the processor: many times what reading takes. */
 #define LEAST_S        20
 #define BYTES_A_SECOND (4 << 20)
+
+#define LOOK_NS 2000000 /* from one look whether it has ended to the next */
 
 /* None of the descriptors is needed to read what is mapped; a connection that the other process
  * closes has to end. */
@@ -69,9 +73,33 @@ int64_t side_ledger_bytes(const char *home)
     return stat(path, &info) == 0 ? (int64_t)info.st_size : 0;
 }
 
+static atomic_bool stopping;
+
+void side_apart_stop(void)
+{
+    atomic_store(&stopping, true);
+}
+
+/* It is a copy of one thread of a process with several: should it wait for what another one had, it
+ * would for ever. */
+static pid_t wait_for(pid_t pid, int *status)
+{
+    const struct timespec look = {0, LOOK_NS};
+    pid_t ended;
+
+    do {
+        if (atomic_load(&stopping))
+            (void)kill(pid, SIGKILL);
+        ended = waitpid(pid, status, WNOHANG);
+        if (ended == 0)
+            (void)nanosleep(&look, NULL);
+    } while (ended == 0 || (ended < 0 && errno == EINTR));
+    return ended;
+}
+
 int side_apart(int (*work)(void *data), void *data, int64_t bytes, char *why, size_t size)
 {
-    pid_t parent = getpid(), pid, ended;
+    pid_t parent = getpid(), pid;
     int status;
 
     *why = '\0';
@@ -80,11 +108,7 @@ int side_apart(int (*work)(void *data), void *data, int64_t bytes, char *why, si
         be_apart(parent, bytes);
         _exit(work(data));
     }
-    if (pid > 0)
-        do
-            ended = waitpid(pid, &status, 0);
-        while (ended < 0 && errno == EINTR);
-    if (pid > 0 && ended == pid)
+    if (pid > 0 && wait_for(pid, &status) == pid)
         return code_of(status, why, size);
     (void)snprintf(why, size, "there is no process to read the ledger in: %s", strerror(errno));
     return SIDE_APART_NONE;

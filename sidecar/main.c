@@ -399,6 +399,7 @@ static void shut_down(struct side *side)
     side_control_close(side);
     side_child_stop(&side->anchor.child);
     side_notify_stop(side);
+    side_apart_stop();
     side_engine_stop(side->engine);
     side->engine = NULL;
     if (side->base != NULL)

@@ -265,6 +265,8 @@ bool side_amount_put(json_t *map, enum gov_dim dim, const char *text, struct sid
 #define SIDE_APART_DIED 256 /* of what it read */
 #define SIDE_APART_NONE 257 /* there was no process, or somebody ended it */
 int side_apart(int (*work)(void *data), void *data, int64_t bytes, char *why, size_t size);
+/* Ends those of other threads, now and from now on. */
+void side_apart_stop(void);
 /* The size of its file; 0: there is none. */
 int64_t side_ledger_bytes(const char *home);
 
