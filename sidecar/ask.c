@@ -263,6 +263,7 @@ static void ask_writer(struct side_call *call)
     call->read_only = call->request.kind == METER_READ_ONLY || call->request.kind == METER_POLLED;
     candidates_make(call, op);
     call->admitting = op;
+    side_answer_prepare(call, &op->answer);
     side_used_look(call->side, call->run);
     side_post(call->side, op);
 }

@@ -474,6 +474,10 @@ bool side_call_frame(struct side_conn *conn, enum wire_type type, struct wire_re
         on_poke(conn, fd);
         return true;
     }
+    if (call != NULL && call->phase == SIDE_ASKED) { /* the writer has told it already */
+        side_mail_open(conn->side);
+        call = conn->call;
+    }
     if (call == NULL || call->phase != SIDE_HELD || call->rewriting != NULL)
         return call != NULL && call->phase == SIDE_SETTLING;
     switch (type) {

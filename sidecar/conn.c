@@ -332,6 +332,7 @@ void side_conn_close(struct side_conn *conn)
         struct side_call *call = conn->call;
 
         conn->call = NULL;
+        side_answer_forget(call);
         (void)side_process_read(conn->pid, &process);
         side_call_gone(call, !process.dying); /* who lives could have said how it ended */
     }

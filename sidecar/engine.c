@@ -44,8 +44,8 @@ void side_post(struct side *side, struct side_op *op)
     pthread_mutex_lock(&engine->lock);
     *engine->tail = op;
     engine->tail = &op->next;
-    pthread_cond_signal(&engine->wake);
     pthread_mutex_unlock(&engine->lock);
+    pthread_cond_signal(&engine->wake); /* one that is woken first would wait for the lock */
 }
 
 static struct timespec monotonic_at(int64_t ms)

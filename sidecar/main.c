@@ -54,15 +54,34 @@ static void ring(const struct side *side)
     (void)!write(side->mail_fd, &one, sizeof one);
 }
 
+/* Of many the loop tells them, while the writer is at the next ones already. */
+static bool one_admission(const struct side_op *list)
+{
+    unsigned count = 0;
+
+    for (; list != NULL; list = list->next)
+        count += list->kind == SIDE_OP_ADMIT;
+    return count == 1;
+}
+
 void side_deliver_ops(struct side *side, struct side_op *list)
 {
+    bool alone = one_admission(list);
+
     if (list == NULL)
         return;
-    pthread_mutex_lock(&side->mail_lock);
-    *side->mail_ops_tail = list;
-    while (*side->mail_ops_tail != NULL)
-        side->mail_ops_tail = &(*side->mail_ops_tail)->next;
-    pthread_mutex_unlock(&side->mail_lock);
+    while (list != NULL) {
+        struct side_op *op = list;
+
+        list = op->next;
+        op->next = NULL;
+        pthread_mutex_lock(&side->mail_lock); /* who is answered finds the answer delivered */
+        if (alone)
+            side_answer_give(op);
+        *side->mail_ops_tail = op;
+        side->mail_ops_tail = &op->next;
+        pthread_mutex_unlock(&side->mail_lock);
+    }
     ring(side);
 }
 
@@ -76,7 +95,7 @@ void side_deliver_job(struct side *side, struct side_job *job)
     ring(side);
 }
 
-static void open_mail(struct side *side)
+void side_mail_open(struct side *side)
 {
     struct side_op *ops;
     struct side_job *jobs;
@@ -113,7 +132,7 @@ static void on_mail(evutil_socket_t fd, short what, void *data)
 
     (void)what;
     (void)!read(fd, &count, sizeof count);
-    open_mail(data);
+    side_mail_open(data);
 }
 
 void side_give_up(struct side *side)
@@ -403,11 +422,11 @@ static void shut_down(struct side *side)
     side_engine_stop(side->engine);
     side->engine = NULL;
     if (side->base != NULL)
-        open_mail(side); /* what the writer has done may be work for the others */
+        side_mail_open(side); /* what the writer has done may be work for the others */
     side_worker_stop(side->worker);
     side_worker_stop(side->chores);
     if (side->base != NULL)
-        open_mail(side);
+        side_mail_open(side);
     free(side->control);
     connections_drop(side);
     side_runs_release(side);

@@ -4,7 +4,7 @@
  * workers are one for a rule, so that what hangs holds up itself alone. */
 #include "sidecar/curl.h"
 #include "sidecar/json.h"
-#include "sidecar/side_int.h"
+#include "sidecar/queries.h"
 
 #include <stdio.h>
 #include <stdlib.h>

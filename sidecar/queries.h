@@ -98,4 +98,18 @@ bool side_reprice_ready(struct side_query *query); /* false: told why */
 json_t *side_line_reprice(struct side_query *query, struct store_view *view, bool *more,
                           char **text_out);
 
+/* One event, call, run as the contract has it. NULL: out of memory, or nothing to show. */
+const char *side_event_name(unsigned type); /* NULL: none */
+json_t *side_event_json(struct store_view *view, const struct store_event *event);
+json_t *side_call_json(struct store_view *view, const struct store_call *call);
+/* lives: the same run, while it lives; else NULL. */
+json_t *side_run_json(struct store_view *view, const struct store_run *run,
+                      const struct side_run *lives);
+/* How the windows stand that a run has, or had, limits on; the record of one's beginning. */
+json_t *side_windows_json(struct store_view *view, const struct store_run *run,
+                          const struct side_run *lives);
+void side_begun_json(json_t *out, const struct store_begun *begun);
+void side_clock_json(json_t *out, const struct store_clock *clock);
+json_t *side_labels_json(const struct store_allocation *allocation);
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The names of events; directives, what changes them, and what routing chose, as JSON. */
 #include "sidecar/json.h"
+#include "sidecar/queries.h"
 #include "sidecar/side_direct.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* How the windows stand that a run has limits on, and what belongs to them, as JSON. */
 #include "sidecar/json.h"
-#include "sidecar/side_int.h"
+#include "sidecar/queries.h"
 
 #include <stdlib.h>
 #include <string.h>

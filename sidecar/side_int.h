@@ -4,10 +4,11 @@
  * The model. Four threads, or more. The loop (main.c, conn.c, call.c, query.c) talks to everybody
  * and owns connections, calls and runs. The writer (engine.c, admit.c) owns the ledger's write
  * transaction: it takes what has queued up, decides and books it in one transaction, syncs, and
- * hands the results back to the loop. The worker (work.c) reads request bodies that would hold the
- * loop up; a second one does chores: proving and copying the ledger; a third one, once the control
- * plane is used, finds out who asks there; one for each rule of `notify:` tells people. They meet
- * in two queues of operations; a run is shared read-only, except for the part that is the writer's.
+ * hands the results back to the loop; an admission that is alone it tells itself. The worker
+ * (work.c) reads request bodies that would hold the loop up; a second one does chores: proving and
+ * copying the ledger; a third one, once the control plane is used, finds out who asks there; one
+ * for each rule of `notify:` tells people. They meet in two queues of operations; a run is shared
+ * read-only, except for the part that is the writer's.
  *
  * Caveats. Verdicts leave after the commit that booked them. An operation that was handed over
  * belongs to the other side until its done() is called, in the loop. */
@@ -268,6 +269,14 @@ struct side_figures {
     char name[SIDE_SCOPE_NAME]; /* of a window's scope; "" it has none */
 };
 
+/* How the writer itself tells a caller that it is admitted, when that is all there is to tell: one
+ * wake-up less. Of the mail's lock, once the operation is posted. */
+struct side_answer {
+    bool may, given;
+    int fd;         /* the connection's */
+    uint64_t flags; /* WIRE_FLAGS of the verdict */
+};
+
 struct side_op {
     struct side_op *next;
     enum side_op_kind kind;
@@ -279,6 +288,7 @@ struct side_op {
     int64_t ts_ns;
     enum store_err result;
     /* SIDE_OP_ADMIT */
+    struct side_answer answer;
     struct gov_call call;
     struct side_about about; /* also of SENT, SETTLE */
     struct gov_verdict verdict;
@@ -352,6 +362,8 @@ void side_later(struct side *side, void (*then)(struct side *side, void *data), 
 void side_give_up(struct side *side);
 /* Into the loop, from any thread. */
 void side_deliver_ops(struct side *side, struct side_op *list);
+/* In the loop: what has been delivered, now. */
+void side_mail_open(struct side *side);
 void side_deliver_job(struct side *side, struct side_job *job);
 
 /* ---- connections (conn.c) ----------------------------------------------------------------- */
@@ -476,6 +488,12 @@ void side_call_ask(struct side_call *call);
 bool side_price_unknown(const struct side_call *call, int64_t when_s, struct meter_price *out);
 /* verdict.c: what the writer said. */
 void side_call_decided(struct side *side, struct side_op *op);
+/* Before it is posted: whether the writer may tell. In the writer, when it is in the ledger: tells.
+ */
+void side_answer_prepare(const struct side_call *call, struct side_answer *answer);
+void side_answer_give(struct side_op *op);
+/* Its connection goes. */
+void side_answer_forget(struct side_call *call);
 void side_call_refuse(struct side_call *call, enum gov_reason reason, const char *detail);
 /* Warnings, endings, states, to the launchers that they concern. */
 void side_notices_tell(struct side *side, struct side_op *op);
@@ -499,20 +517,6 @@ void side_query_go_on(struct side_query *query);
 void side_query_free(struct side_query *query);
 /* The ledger has grown: listings that follow it go on. */
 void side_queries_wake(struct side *side);
-
-/* One event, call, run as the contract has it. NULL: out of memory, or nothing to show. */
-const char *side_event_name(unsigned type); /* NULL: none */
-json_t *side_event_json(struct store_view *view, const struct store_event *event);
-json_t *side_call_json(struct store_view *view, const struct store_call *call);
-/* lives: the same run, while it lives; else NULL. */
-json_t *side_run_json(struct store_view *view, const struct store_run *run,
-                      const struct side_run *lives);
-/* How the windows stand that a run has, or had, limits on; the record of one's beginning. */
-json_t *side_windows_json(struct store_view *view, const struct store_run *run,
-                          const struct side_run *lives);
-void side_begun_json(json_t *out, const struct store_begun *begun);
-void side_clock_json(json_t *out, const struct store_clock *clock);
-json_t *side_labels_json(const struct store_allocation *allocation);
 
 /* What calls have come to, by provider (snapshot.c). */
 #define SIDE_SUMS 32u
@@ -554,6 +558,7 @@ json_t *side_place_json(pid_t pid);
 void side_boot_id(uint8_t out[16]);
 int64_t side_now_ns(void); /* wall clock */
 int64_t side_now_ms(void); /* monotonic */
+
 /* ---- the whole (main.c) ------------------------------------------------------------------- */
 
 struct side {

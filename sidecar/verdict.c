@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* ---- out ---------------------------------------------------------------------------------- */
@@ -369,6 +370,19 @@ static void work_rewriting(struct side_job *job)
     }
 }
 
+static void admission_frame(struct wire_writer *w, unsigned char *frame, size_t size,
+                            uint64_t flags)
+{
+    wire_begin(w, frame, size, WIRE_VERDICT);
+    wire_put_number(w, WIRE_DECISION, WIRE_ADMITTED);
+    wire_put_number(w, WIRE_FLAGS, flags);
+}
+
+static uint64_t admission_flags(const struct side_call *call)
+{
+    return call->request.stream || call->request.stream_open ? WIRE_WANTS_SOCKET : 0;
+}
+
 static void tell_rewritten(struct side_call *call, const struct rewriting *made)
 {
     unsigned char frame[128];
@@ -378,12 +392,8 @@ static void tell_rewritten(struct side_call *call, const struct rewriting *made)
         release_unsent(call); /* it must not go as it is */
         return;
     }
-    wire_begin(&w, frame, sizeof frame, WIRE_VERDICT);
-    wire_put_number(&w, WIRE_DECISION, WIRE_ADMITTED);
-    wire_put_number(
-        &w, WIRE_FLAGS,
-        (made->rewrite.ask_usage ? WIRE_STRIP_USAGE : 0) |
-            (call->request.stream || call->request.stream_open ? WIRE_WANTS_SOCKET : 0));
+    admission_frame(&w, frame, sizeof frame,
+                    admission_flags(call) | (made->rewrite.ask_usage ? WIRE_STRIP_USAGE : 0));
     if (made->fd >= 0)
         wire_put_number(&w, WIRE_BODY_BYTES, made->bytes);
     send_verdict(call, &w, made->fd);
@@ -463,10 +473,45 @@ static void admitted(struct side_call *call, const struct side_op *op)
     }
     call->admitted_ns = op->event.head.ts_ns;
     call->admitted_ms = side_now_ms();
-    if (call->gone)
+    if (call->gone) {
         release_unsent(call);
-    else if (!pace(call, op->directive.pacing_ms))
+    } else if (op->answer.given) {
+        side_conn_poke(call->conn);
+        side_call_body_release(call);
+    } else if (!pace(call, op->directive.pacing_ms)) {
         tell_admission(call);
+    }
+}
+
+void side_answer_prepare(const struct side_call *call, struct side_answer *answer)
+{
+    answer->may = call->conn != NULL && call->conn->unsent_used == 0 && !asks_usage(call);
+    answer->fd = answer->may ? call->conn->fd : -1;
+    answer->flags = admission_flags(call);
+}
+
+void side_answer_forget(struct side_call *call)
+{
+    if (call->admitting == NULL)
+        return;
+    pthread_mutex_lock(&call->side->mail_lock);
+    call->admitting->answer.may = false;
+    pthread_mutex_unlock(&call->side->mail_lock);
+}
+
+/* What does not fit now is told by the loop. */
+void side_answer_give(struct side_op *op)
+{
+    unsigned char frame[64];
+    struct wire_writer w;
+
+    if (!op->answer.may || op->cancelled || op->result != STORE_OK ||
+        op->verdict.outcome != GOV_ADMIT || op->verdict.clamped || op->chosen > 0 ||
+        op->directive.pacing_ms > 0)
+        return;
+    admission_frame(&w, frame, sizeof frame, op->answer.flags);
+    op->answer.given =
+        send(op->answer.fd, frame, w.used, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)w.used;
 }
 
 static void tell_launcher(const struct side_run *run, json_t *json) /* the reference is taken */
