@@ -21,7 +21,7 @@ Q        := $(if $(filter 1,$(V)),,@)
 B        := build/$(FLAVOUR)
 G        := build/gen
 FLAVOUR_release :=
-FLAVOUR_asan    := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+FLAVOUR_asan    := -DSIDE_SPARE_MOST=0 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 FLAVOUR_tsan    := -fsanitize=thread
 FLAVOUR_cov     := --coverage -O0
 FLAVOUR_fuzz    := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all

@@ -6,6 +6,17 @@
 #define NO_SUM        (~(meter_wide)0)
 #define CLOCK_S       60 /* how far the provider's clock may be from ours */
 
+/* Whether a larger prompt, or another hour, is charged at other rates. */
+static bool has_cliffs(const struct meter_price *price)
+{
+    const struct price_row *rows = price->rows;
+
+    for (unsigned i = 0; rows != NULL && i < price->row_count; i++)
+        if (rows[i].prompt_from > 0 || rows[i].hours != 0)
+            return true;
+    return false;
+}
+
 /* Tiers are cliffs, up or down: the dearer of the smallest prompt and this one, at the tier that
  * may be served and at the standard one. So are hours: what is sent now may count as of a minute
  * earlier or later. */
@@ -16,13 +27,14 @@ static void rates_bound(const struct meter_price *price, const struct meter_requ
     const uint64_t prompts[] = {0, prompt_tokens};
     static const int64_t clocks[] = {0, -CLOCK_S, CLOCK_S};
     struct meter_price_key key = {.regional = request->regional || request->regional_open};
+    size_t cases = has_cliffs(price) ? COUNT_OF(prompts) * COUNT_OF(clocks) : 1;
     struct meter_rates rates;
     const char *name;
 
     key.when_s = price->when_s;
     meter_price_rates(price, &key, out, &name);
     for (size_t t = 0; t < COUNT_OF(tiers); t++)
-        for (size_t i = 0; i < COUNT_OF(prompts) * COUNT_OF(clocks); i++) {
+        for (size_t i = 0; i < cases; i++) {
             if (t > 0 && tiers[t] == METER_TIER_STANDARD)
                 break;
             key.tier = tiers[t];

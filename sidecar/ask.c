@@ -32,10 +32,10 @@ _Static_assert(WIRE_TYPE_ROOM == METER_TYPE_MAX + 1, "what is cut is known to be
 /* In the loop, or in the worker: touches nothing of the call that the loop changes meanwhile. */
 static enum meter_err read_question(struct side_call *call, struct meter_error *error)
 {
-    struct meter_outline *outline = malloc(sizeof *outline);
+    static _Thread_local struct meter_outline outline; /* it is big, and every call needs one */
     enum meter_err err;
     const struct meter_target target = {
-        .outline = outline,
+        .outline = &outline,
         .method = call->method,
         .host = call->host,
         .path = call->path,
@@ -47,9 +47,8 @@ static enum meter_err read_question(struct side_call *call, struct meter_error *
     err = meter_request_read(&target, call->body, call->body_bytes, &call->request, error);
     if (err != METER_OK) /* it may go where nothing is a limit */
         meter_request_unread(&target, &call->request);
-    else if (outline != NULL && outline->usable)
-        call->lead = side_lead_read(outline, call->body, call->body_bytes);
-    free(outline);
+    else if (outline.usable)
+        call->lead = side_lead_read(&outline, call->body, call->body_bytes);
     return err;
 }
 

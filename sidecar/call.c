@@ -2,6 +2,7 @@
 /* The life of a call, as the loop sees it: the frames of its process, and what happens when that
  * process is gone. */
 #include "sidecar/side_int.h"
+#include "sidecar/spare.h"
 
 #include <linux/sockios.h>
 #include <stdlib.h>
@@ -15,9 +16,11 @@
 
 /* ---- making and ending -------------------------------------------------------------------- */
 
+static struct side_spare spare_calls = SIDE_SPARE_INIT;
+
 static struct side_call *call_new(struct side *side, struct side_conn *conn)
 {
-    struct side_call *call = malloc(sizeof *call);
+    struct side_call *call = side_spare_take(&spare_calls, sizeof *call);
 
     if (call == NULL)
         return NULL;
@@ -66,7 +69,7 @@ void side_call_free(struct side_call *call)
     free(call->progress);
     free(call->lead);
     side_run_drop(call->run);
-    free(call);
+    side_spare_give(&spare_calls, call);
 }
 
 /* ---- the question ------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * one. What could not be written is told to those who asked for admission (they are refused), and
  * is tried again where it must not be lost: the end of a call. */
 #include "sidecar/side_book.h"
+#include "sidecar/spare.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -325,14 +326,16 @@ void side_engine_stop(struct side_engine *engine)
 
 /* ---- operations --------------------------------------------------------------------------- */
 
+static struct side_spare spare_ops = SIDE_SPARE_INIT;
+
 struct side_op *side_op_new(enum side_op_kind kind, struct side_run *run,
                             void (*done)(struct side *, struct side_op *), void *owner)
 {
-    struct side_op *op = malloc(sizeof *op);
+    struct side_op *op = side_spare_take(&spare_ops, sizeof *op);
 
     if (op == NULL)
         return NULL;
-    memset(op, 0, offsetof(struct side_op, given));
+    memset(op, 0, offsetof(struct side_op, event.scopes));
     op->kind = kind;
     op->run = run != NULL ? side_run_hold(run) : NULL;
     op->done = done;
@@ -360,5 +363,5 @@ void side_op_free(struct side_op *op)
     side_run_drop(op->run);
     free(op->candidates);
     free(op->progress);
-    free(op);
+    side_spare_give(&spare_ops, op);
 }

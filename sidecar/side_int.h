@@ -321,10 +321,10 @@ struct side_op {
     int64_t exit;
     /* SIDE_OP_PROGRESS */
     struct meter_progress *progress;
-    struct store_event event;
     bool applied; /* once, in the writer ... */
     unsigned notice_count;
-    /* What is big, and mostly not used, is not cleared in a new one. */
+    struct store_event event;
+    /* What is big, and mostly not used, is not cleared in a new one: from event.scopes on. */
     struct store_event given; /* ... which fills the event in; this is as it was before */
     struct side_notice notices[SIDE_NOTICES_MAX];
 };

@@ -57,12 +57,21 @@ static void body_make(void)
 
 /* ---- through the sidecar ------------------------------------------------------------------ */
 
+static unsigned char run_bytes[16], token_bytes[16];
+static bool in_a_run;
+
+static void run_read(void)
+{
+    const char *run = getenv("FLYBALL_RUN"), *token = getenv("FLYBALL_TOKEN");
+
+    in_a_run = run != NULL && token != NULL && client_hex16(run, run_bytes) &&
+               client_hex16(token, token_bytes);
+}
+
 static bool ask(struct client_link *link)
 {
     unsigned char frame[4096], id[16];
     struct wire_writer w;
-    const char *run = getenv("FLYBALL_RUN"), *token = getenv("FLYBALL_TOKEN");
-    unsigned char run_bytes[16], token_bytes[16];
 
     client_uuid7(id);
     wire_begin(&w, frame, sizeof frame, WIRE_ADMIT);
@@ -70,8 +79,7 @@ static bool ask(struct client_link *link)
     wire_put_text(&w, WIRE_METHOD, "POST");
     wire_put_text(&w, WIRE_HOST, "api.openai.com");
     wire_put_text(&w, WIRE_PATH, "/v1/chat/completions");
-    if (run != NULL && token != NULL && client_hex16(run, run_bytes) &&
-        client_hex16(token, token_bytes)) {
+    if (in_a_run) {
         wire_put(&w, WIRE_RUN_ID, run_bytes, sizeof run_bytes);
         wire_put(&w, WIRE_TOKEN, token_bytes, sizeof token_bytes);
     }
@@ -300,6 +308,7 @@ int main(int argc, char **argv)
     }
     samples_us = calloc(SAMPLES_MAX, sizeof *samples_us);
     body_make();
+    run_read();
     if (!client_home(place.home, sizeof place.home))
         return 2;
     if (strcmp(argv[1], "clients") == 0)

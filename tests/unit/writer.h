@@ -39,6 +39,11 @@ void side_deliver_job(struct side *side, struct side_job *job)
     (void)side, (void)job;
     abort();
 }
+void side_mail_open(struct side *side)
+{
+    (void)side;
+    abort();
+}
 void side_later(struct side *side, void (*then)(struct side *side, void *data), void *data)
 {
     (void)side, (void)then, (void)data;
