@@ -182,6 +182,7 @@ static void on_expected(evutil_socket_t fd, short what, void *data)
 void side_runs_restore(struct side *side)
 {
     struct store_view *view;
+    const struct store_index_key alive = {.kind = STORE_RUNS_ALIVE};
     struct store_run row;
     uint8_t id[16], hash[32];
     const uint8_t *last = NULL;
@@ -189,9 +190,8 @@ void side_runs_restore(struct side *side)
 
     if (store_view_open(side->store, &view) != STORE_OK)
         return;
-    while (store_view_next_run(view, last, true, &row) == STORE_OK) {
-        if (row.ended_ns == 0)
-            run_restore(side, &row);
+    while (store_view_next_run_of(view, &alive, last, &row) == STORE_OK) {
+        run_restore(side, &row);
         memcpy(id, row.run_id, sizeof id);
         last = id;
     }

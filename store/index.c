@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is found without reading everything: calls by run, session, provider and model, runs by
- * session, records by the hour. */
+ * session, those that live, records by the hour. */
 #include "store/store_int.h"
 
 #include <string.h>
@@ -96,6 +96,29 @@ enum store_err store_index_put(struct store *store, const struct store_event *ev
     for (unsigned i = 0; i < count && err == STORE_OK; i++)
         err = store_put(store, STORE_INDEX, &keys[i], sizeof keys[i], "", 0);
     return err;
+}
+
+/* ---- runs that live ----------------------------------------------------------------------- */
+
+void store_alive_key(struct store_index_key *out, const uint8_t run_id[16])
+{
+    *out = (struct store_index_key){.kind = STORE_RUNS_ALIVE};
+    memcpy(out->id, run_id, sizeof out->id);
+}
+
+enum store_err store_alive_put(struct store *store, const struct store_event *event)
+{
+    unsigned type = event->head.type;
+    struct store_index_key key;
+    enum store_err err;
+
+    store_alive_key(&key, event->head.run_id);
+    if (type == STORE_ALLOCATION || (type == STORE_TURNED && event->turned.word == STORE_REOPENED))
+        return store_put(store, STORE_INDEX, &key, sizeof key, "", 0);
+    if (type != STORE_COMPLETED)
+        return STORE_OK;
+    err = store_delete(store, STORE_INDEX, &key, sizeof key);
+    return err == STORE_NOT_FOUND ? STORE_DAMAGED : err;
 }
 
 /* ---- hours -------------------------------------------------------------------------------- */

@@ -131,6 +131,8 @@ enum store_err store_append(struct store *store, struct store_event *event, size
         err = store_hour_put(store, &event->head);
     if (err == STORE_OK && event->head.type == STORE_ALLOCATION)
         err = store_index_put(store, event, event->allocation.session, NULL);
+    if (err == STORE_OK)
+        err = store_alive_put(store, event);
     if (err != STORE_OK)
         return err;
     store->seq = event->head.seq;

@@ -96,6 +96,34 @@ static enum store_err from_2(struct store *store)
     return code == MDB_NOTFOUND ? STORE_OK : store_err_of(store, code);
 }
 
+/* ---- from schema 3: a list of the runs that live -------------------------------------------- */
+
+static enum store_err from_3(struct store *store)
+{
+    struct store_event lives = {.head = {.type = STORE_ALLOCATION}};
+    MDB_cursor *cursor = NULL;
+    struct store_run run;
+    MDB_val key, value;
+    int code = mdb_cursor_open(store->txn, store->tables[STORE_RUNS], &cursor);
+    enum store_err err = STORE_OK;
+
+    while (code == MDB_SUCCESS && err == STORE_OK) {
+        code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        if (code != MDB_SUCCESS)
+            break;
+        if (value.mv_size > sizeof run || !store_row_is_its_own(STORE_RUNS, &key, &value))
+            err = STORE_DAMAGED;
+        memset(&run, 0, sizeof run);
+        if (err == STORE_OK)
+            memcpy(&run, value.mv_data, value.mv_size);
+        memcpy(lives.head.run_id, run.run_id, sizeof run.run_id);
+        if (err == STORE_OK && run.ended_ns == 0)
+            err = store_alive_put(store, &lives);
+    }
+    mdb_cursor_close(cursor);
+    return err != STORE_OK || code == MDB_NOTFOUND ? err : store_err_of(store, code);
+}
+
 /* ---- what it says of itself -------------------------------------------------------------------
  */
 
@@ -106,8 +134,11 @@ static enum store_err schema_check(struct store *store, uint32_t schema, struct 
                   STORE_SCHEMA);
         return STORE_SCHEMA_NEWER;
     }
-    if (schema == STORE_SCHEMA)
-        return store_tables_complete(store, false);
+    if (schema == STORE_SCHEMA || (schema == 3 && !store->read_only)) {
+        enum store_err err = store_tables_complete(store, false);
+
+        return err == STORE_OK && schema == 3 ? from_3(store) : err;
+    }
     if (schema < SCHEMA_LEAST)
         store_say(error, "%s/ledger.mdb has schema %u, this Flyball writes %u: move it away",
                   store->home, schema, STORE_SCHEMA);
@@ -115,8 +146,11 @@ static enum store_err schema_check(struct store *store, uint32_t schema, struct 
         store_say(error,
                   "%s/ledger.mdb has schema %u, this Flyball writes %u: its sidecar brings it over",
                   store->home, schema, STORE_SCHEMA);
-    else
-        return from_2(store);
+    else {
+        enum store_err err = from_2(store);
+
+        return err == STORE_OK ? from_3(store) : err;
+    }
     return STORE_SCHEMA_OLDER;
 }
 

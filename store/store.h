@@ -31,7 +31,7 @@
 
 #define STORE_MUST_CHECK __attribute__((warn_unused_result))
 
-#define STORE_SCHEMA       3u
+#define STORE_SCHEMA       4u
 #define STORE_SCOPES_MAX   24u                 /* scopes of one call */
 #define STORE_COUNTS       12u                 /* room for enum meter_count */
 #define STORE_MAP_BYTES    ((size_t)64 << 30)  /* address space, not disk */
@@ -497,8 +497,7 @@ enum store_err store_view_run(struct store_view *view, const uint8_t run_id[16],
                               struct store_run *out);
 enum store_err store_view_counter(struct store_view *view, const struct store_scope_key *key,
                                   struct store_counter *out);
-/* What calls are found by, and runs by their session; the names are as in the records. Stored in
- * the ledger: numbers are stable, append only. */
+/* What calls and runs are found by; names are as in the records. Stored: append only. */
 enum store_index {
     STORE_ANY = 0,
     STORE_CALLS_OF_RUN = 1,
@@ -507,6 +506,7 @@ enum store_index {
     STORE_CALLS_OF_MODEL = 4, /* as asked for, or as served */
     STORE_RUNS_OF_SESSION = 5,
     STORE_RUNS_OF_RUN = 6, /* that were started in it */
+    STORE_RUNS_ALIVE = 7,  /* not ended; of nothing */
 };
 struct store_index_key {
     uint8_t kind;   /* enum store_index */

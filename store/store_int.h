@@ -130,6 +130,9 @@ unsigned store_index_keys(const struct store_event *event, const char *session,
                           struct store_index_key out[STORE_INDEX_MAX]);
 enum store_err store_index_put(struct store *store, const struct store_event *event,
                                const char *session, const struct store_admission *asked);
+/* What a record says of its run: it begins, goes on, ends. */
+void store_alive_key(struct store_index_key *out, const uint8_t run_id[16]);
+enum store_err store_alive_put(struct store *store, const struct store_event *event);
 enum store_err store_hour_put(struct store *store, const struct store_record *head);
 void store_hour_key(int64_t ts_ns, uint8_t out[8]);
 

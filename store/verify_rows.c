@@ -219,6 +219,22 @@ static bool same_run(const struct store_run *row, const struct store_run_sum *su
            memcmp(zero, row->zero2, sizeof row->zero2) == 0;
 }
 
+static void check_alive(struct store_check *check, const MDB_val *key, const struct store_run *row)
+{
+    struct store_index_key entry;
+    char nothing;
+
+    if (key->mv_size != sizeof entry.id || row->ended_ns != 0)
+        return;
+    store_alive_key(&entry, key->mv_data);
+    check->index_count++;
+    if (store_get(check->view->store, check->view->txn, STORE_INDEX, &entry, sizeof entry, &nothing,
+                  0) != STORE_OK)
+        store_check_wrong(check, &check->proof->sums, row->allocation_seq,
+                          "the run allocated by record %llu lives and is not listed so",
+                          (unsigned long long)row->allocation_seq);
+}
+
 static void check_run_row(struct store_check *check, const MDB_val *key, const MDB_val *value)
 {
     void **found = key->mv_size == 16 ? tfind(key->mv_data, &check->runs, store_by_id) : NULL;
@@ -227,6 +243,7 @@ static void check_run_row(struct store_check *check, const MDB_val *key, const M
     check->matched += found != NULL;
     if (value->mv_size <= sizeof row)
         memcpy(&row, value->mv_data, value->mv_size);
+    check_alive(check, key, &row);
     if (found == NULL || !store_row_is_whole(STORE_RUNS, row.version, value->mv_size) ||
         !same_run(&row, *found))
         store_check_wrong(
@@ -343,9 +360,9 @@ void store_check_rows(struct store_check *check)
 {
     check_open(check); /* before the counters: it knows what has left */
     check_calls(check);
-    check_indexes(check);
     check_counters(check);
-    check_runs(check);
+    check_runs(check); /* before the indexes: those that live are in one */
+    check_indexes(check);
     check_objects(check);
     check_orders(check);
     check_meta(check);

@@ -257,7 +257,7 @@ static void a_ledger_of_another_schema_is_left_alone(uint8_t schema, enum store_
     raw_close(&raw);
     for (int read_only = 0; read_only < 2; read_only++) {
         assert_int_equal(store_open(ledger.home, read_only, &ledger.store, &error), want);
-        assert_non_null(strstr(error.text, schema == 1 ? "schema 1" : "schema 4"));
+        assert_non_null(strstr(error.text, schema == 1 ? "schema 1" : "schema 5"));
     }
     home_remove(ledger.home);
 }

@@ -202,6 +202,102 @@ static void a_ledger_of_schema_2_is_brought_over(void **state)
     home_remove(ledger.home);
 }
 
+/* ---- runs that live -------------------------------------------------------------------------- */
+
+static unsigned alive(struct ledger *ledger)
+{
+    const struct store_index_key of = {.kind = STORE_RUNS_ALIVE};
+    struct store_view *view = view_of(ledger);
+    struct store_run run;
+    uint8_t last[16];
+    unsigned count = 0;
+
+    while (store_view_next_run_of(view, &of, count > 0 ? last : NULL, &run) == STORE_OK) {
+        memcpy(last, run.run_id, sizeof last);
+        count++;
+    }
+    store_view_close(view);
+    return count;
+}
+
+static void close_run(struct ledger *ledger, uint64_t run)
+{
+    uint8_t id[16];
+
+    id_make(id, 'r', run);
+    begin(ledger);
+    assert_int_equal(store_run_close(ledger->store, id, GOV_COMPLETED, 0, NOON + SECOND), STORE_OK);
+    commit(ledger);
+}
+
+static void reopen_run(struct ledger *ledger, uint64_t run)
+{
+    struct store_event event;
+
+    head_make(&event, STORE_TURNED, run, 0, NOON + 2 * SECOND);
+    event.turned.word = STORE_REOPENED;
+    store_scope_run(&event.turned.key, event.head.run_id);
+    begin(ledger);
+    assert_int_equal(store_turn(ledger->store, &event), STORE_OK);
+    commit(ledger);
+}
+
+static void runs_that_live_are_listed(void **state)
+{
+    struct ledger ledger;
+
+    (void)state;
+    ledger_new(&ledger);
+    for (uint64_t run = 1; run <= 3; run++)
+        run_new(&ledger, run);
+    assert_int_equal(alive(&ledger), 3);
+    close_run(&ledger, 2);
+    close_run(&ledger, 3);
+    assert_int_equal(alive(&ledger), 1);
+    reopen_run(&ledger, 3);
+    assert_int_equal(alive(&ledger), 2);
+    expect_proven(&ledger, "two live");
+    ledger_free(&ledger);
+}
+
+static void become_schema_3(const char *home)
+{
+    struct raw_row row = {.key_bytes = 6, .value_bytes = 4, .key = "schema", .value = {3}};
+    struct raw_row entry;
+    struct raw raw;
+
+    raw_open(&raw, home, "index");
+    for (unsigned n = 0; raw_row(&raw, n, &entry);)
+        if (entry.key[0] == STORE_RUNS_ALIVE)
+            raw_delete(&raw, &entry);
+        else
+            n++;
+    raw_close(&raw);
+    raw_open(&raw, home, "meta");
+    raw_put(&raw, &row);
+    raw_close(&raw);
+}
+
+static void a_ledger_of_schema_3_is_brought_over(void **state)
+{
+    struct store_error error;
+    struct ledger ledger;
+
+    (void)state;
+    ledger_new(&ledger);
+    for (uint64_t run = 1; run <= 3; run++)
+        run_new(&ledger, run);
+    close_run(&ledger, 2);
+    store_close(ledger.store);
+    become_schema_3(ledger.home);
+    assert_int_equal(store_open(ledger.home, true, &ledger.store, &error), STORE_SCHEMA_OLDER);
+    assert_non_null(strstr(error.text, "schema 3"));
+    ledger_open(&ledger, false);
+    assert_int_equal(alive(&ledger), 2);
+    expect_proven(&ledger, "brought over");
+    ledger_free(&ledger);
+}
+
 /* What is opened anew after nothing was committed is still the old one. */
 static void a_ledger_that_cannot_be_brought_over_stays_as_it_is(void **state)
 {
@@ -340,6 +436,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ledger_of_schema_2_is_brought_over),
+        cmocka_unit_test(runs_that_live_are_listed),
+        cmocka_unit_test(a_ledger_of_schema_3_is_brought_over),
         cmocka_unit_test(a_window_of_schema_2_gets_a_record_of_its_beginning),
         cmocka_unit_test(a_ledger_that_cannot_be_brought_over_stays_as_it_is),
         cmocka_unit_test(records_are_found_by_their_time),
