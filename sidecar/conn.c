@@ -328,6 +328,8 @@ void side_conn_close(struct side_conn *conn)
     struct side_process process;
     int fd;
 
+    if (conn->call != NULL && conn->call->phase == SIDE_ASKED)
+        side_mail_open(conn->side); /* who was told, and then went, was admitted */
     if (conn->call != NULL) {
         struct side_call *call = conn->call;
 
