@@ -22,9 +22,9 @@ B        := build/$(FLAVOUR)
 G        := build/gen
 FLAVOUR_release :=
 FLAVOUR_asan    := -DSIDE_SPARE_MOST=0 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-FLAVOUR_tsan    := -fsanitize=thread
+FLAVOUR_tsan    := -DSIDE_SPARE_MOST=0 -fsanitize=thread
 FLAVOUR_cov     := --coverage -O0
-FLAVOUR_fuzz    := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+FLAVOUR_fuzz    := -DSIDE_SPARE_MOST=0 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FLAGS    := $(FLAVOUR_$(FLAVOUR))
 
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
