@@ -16,11 +16,9 @@
 
 /* ---- making and ending -------------------------------------------------------------------- */
 
-static struct side_spare spare_calls = SIDE_SPARE_INIT;
-
 static struct side_call *call_new(struct side *side, struct side_conn *conn)
 {
-    struct side_call *call = side_spare_take(&spare_calls, sizeof *call);
+    struct side_call *call = side_spare_take(&side_spare_calls, sizeof *call);
 
     if (call == NULL)
         return NULL;
@@ -69,7 +67,7 @@ void side_call_free(struct side_call *call)
     free(call->progress);
     free(call->lead);
     side_run_drop(call->run);
-    side_spare_give(&spare_calls, call);
+    side_spare_give(&side_spare_calls, call);
 }
 
 /* ---- the question ------------------------------------------------------------------------- */

@@ -326,12 +326,10 @@ void side_engine_stop(struct side_engine *engine)
 
 /* ---- operations --------------------------------------------------------------------------- */
 
-static struct side_spare spare_ops = SIDE_SPARE_INIT;
-
 struct side_op *side_op_new(enum side_op_kind kind, struct side_run *run,
                             void (*done)(struct side *, struct side_op *), void *owner)
 {
-    struct side_op *op = side_spare_take(&spare_ops, sizeof *op);
+    struct side_op *op = side_spare_take(&side_spare_ops, sizeof *op);
 
     if (op == NULL)
         return NULL;
@@ -363,5 +361,5 @@ void side_op_free(struct side_op *op)
     side_run_drop(op->run);
     free(op->candidates);
     free(op->progress);
-    side_spare_give(&spare_ops, op);
+    side_spare_give(&side_spare_ops, op);
 }

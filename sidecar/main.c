@@ -2,6 +2,7 @@
 /* flyballd: the sidecar's main program. One per ledger: the ledger's lock, held for life, keeps a
  * second one out. */
 #include "sidecar/control.h"
+#include "sidecar/spare.h"
 
 #include <errno.h>
 #include <event2/thread.h>
@@ -436,6 +437,7 @@ static void shut_down(struct side *side)
     if (side->base != NULL)
         event_base_free(side->base);
     store_close(side->store);
+    side_spares_release();
     libevent_global_shutdown();
 }
 

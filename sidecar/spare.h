@@ -8,8 +8,7 @@
 #include <pthread.h>
 #include <stddef.h>
 
-/* As many pieces as are kept; 0, of builds with a sanitizer, which is to see what is freed: none.
- */
+/* As many as are kept; 0, of builds with a sanitizer, which is to see what is freed: none. */
 #ifndef SIDE_SPARE_MOST
 #define SIDE_SPARE_MOST 256
 #endif
@@ -19,13 +18,12 @@ struct side_spare {
     void *list; /* a piece has the next one in front */
     int count;
 };
-#define SIDE_SPARE_INIT                                                                            \
-    {                                                                                              \
-        .lock = PTHREAD_MUTEX_INITIALIZER                                                          \
-    }
+extern struct side_spare side_spare_ops, side_spare_calls;
 
 /* size bytes, the same for all of a spare, of any content. From any thread. NULL: out of memory. */
 void *side_spare_take(struct side_spare *spare, size_t size);
 void side_spare_give(struct side_spare *spare, void *memory);
+/* All that is kept, at the end. */
+void side_spares_release(void);
 
 #endif
