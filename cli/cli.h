@@ -44,6 +44,8 @@ int cli_usage(const char *name, const char *format, ...) __attribute__((format(p
 /* The same, of a verb behind the name that is none of verbs; NULL: none was given. */
 int cli_no_verb(const char *name, const char *given, const char *verbs);
 
+/* Since the epoch. */
+int64_t cli_now_ns(void);
 /* "2026-11-22", "2026-11-22T10:00:00Z", or how long ago: "90m". False: none of them. */
 #define CLI_TIMES "2026-11-22, 2026-11-22T10:00:00Z or 90m"
 bool cli_time_parse(const char *text, int64_t *ns_out);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/cli.h"
 
@@ -91,8 +90,8 @@ static bool expires_put(json_t *request, const char *text, struct side_error *er
     int64_t ms, ns;
 
     if (side_duration_parse(text, &ms) && ms > 0 && ms < SIDE_WAIT_MOST_MS)
-        ns = ((int64_t)time(NULL) * 1000 + ms) * 1000000;
-    else if (!cli_time_parse(text, &ns) || ns <= (int64_t)time(NULL) * 1000000000)
+        ns = cli_now_ns() + ms * 1000000;
+    else if (!cli_time_parse(text, &ns) || ns <= cli_now_ns())
         return side_fail(
             error, "--expires: '%s' is no time to come, such as 2h or 2026-11-22T10:00:00Z", text);
     (void)json_object_set_new(request, "expires_ns", json_integer(ns));

@@ -13,6 +13,14 @@
 
 /* ---- options ------------------------------------------------------------------------------ */
 
+int64_t cli_now_ns(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 bool cli_time_parse(const char *text, int64_t *ns_out)
 {
     struct tm parts = {0};
@@ -20,7 +28,7 @@ bool cli_time_parse(const char *text, int64_t *ns_out)
     int64_t ago_ms, fraction_ns = 0;
 
     if (side_duration_parse(text, &ago_ms)) {
-        *ns_out = ((int64_t)time(NULL) * 1000 - ago_ms) * 1000000;
+        *ns_out = cli_now_ns() - ago_ms * 1000000;
         return true;
     }
     end = strptime(text, "%Y-%m-%dT%H:%M:%S", &parts);

@@ -45,14 +45,6 @@ static const struct {
              {"calls", TOP_CALLS, "ts", "settlement"}};
 #define READS (sizeof reads / sizeof reads[0])
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 struct top_feed *top_feed_new(struct top_model *model)
 {
     struct top_feed *feed = calloc(1, sizeof *feed);
@@ -62,7 +54,7 @@ struct top_feed *top_feed_new(struct top_model *model)
     feed->model = model;
     for (unsigned i = 0; i < ASKINGS; i++)
         feed->askings[i].link = CLIENT_LINK_NONE;
-    feed->since_ns[TOP_EVENTS] = now_ns() - BACK_NS;
+    feed->since_ns[TOP_EVENTS] = cli_now_ns() - BACK_NS;
     return feed;
 }
 
@@ -240,7 +232,7 @@ static bool follow(struct top_feed *feed)
  * end. */
 static int64_t calls_since(const struct top_model *model)
 {
-    int64_t end_ns = now_ns();
+    int64_t end_ns = cli_now_ns();
 
     (void)cli_time_parse(top_text(top_chosen(model, TOP_RUNS), "ended_at"), &end_ns);
     return end_ns - BACK_NS;
@@ -331,7 +323,7 @@ void top_feed_go_on(struct top_feed *feed)
 {
     int64_t now_ms = client_now_ms();
 
-    feed->model->now_ns = now_ns();
+    feed->model->now_ns = cli_now_ns();
     for (unsigned i = 0; i < ASKINGS; i++)
         hear(feed, i);
     if (now_ms < feed->retry_ms)
