@@ -65,42 +65,6 @@ static void bound_by_lead(struct side_call *call)
 
 /* ---- to the writer ------------------------------------------------------------------------ */
 
-/* The row that the user named, "provider/model". */
-static bool price_of_row(const struct side_call *call, int64_t when_s, struct meter_price *out)
-{
-    const char *row = call->run->spec.unknown_row, *slash = strchr(row, '/');
-    char provider[METER_NAME_MAX];
-
-    if (slash == NULL || (size_t)(slash - row) >= sizeof provider)
-        return false;
-    memcpy(provider, row, (size_t)(slash - row));
-    provider[slash - row] = '\0';
-    return meter_price_find_named(side_run_book(call->run), provider, slash + 1, when_s, out) ==
-           METER_OK;
-}
-
-bool side_price_unknown(const struct side_call *call, int64_t when_s, struct meter_price *out)
-{
-    if (call->request.kind == METER_UNKNOWN) /* nobody has read the body */
-        return false;
-    if (call->run->spec.unknown_model == SIDE_UNKNOWN_ROW)
-        return price_of_row(call, when_s, out);
-    return call->run->spec.unknown_model == SIDE_UNKNOWN_CAP &&
-           meter_price_cap(side_run_book(call->run), call->request.provider, when_s, out) ==
-               METER_OK;
-}
-
-static bool price_of(const struct side_call *call, struct meter_price *out)
-{
-    const struct meter_price_book *book = side_run_book(call->run);
-    int64_t now_s = side_now_ns() / 1000000000;
-
-    if (call->request.kind != METER_UNKNOWN &&
-        meter_price_find(book, call->request.provider, call->request.model, now_s, out) == METER_OK)
-        return true;
-    return side_price_unknown(call, now_s, out);
-}
-
 /* The line of a model without a price: unknown, unless the user has said that it may go. */
 static void line_unknown(const struct side_call *call, struct meter_hold_line *line)
 {
@@ -236,7 +200,7 @@ static void ask_writer(struct side_call *call)
 {
     struct side_op *op = side_op_new(SIDE_OP_ADMIT, call->run, side_call_decided, call);
     struct meter_price price;
-    bool priced = price_of(call, &price);
+    bool priced = side_price_of(call, &price);
     int64_t patience_ms = call->run->spec.busy_wait_ms;
 
     if (op == NULL) {

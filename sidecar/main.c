@@ -67,10 +67,8 @@ static bool one_admission(const struct side_op *list)
 
 void side_deliver_ops(struct side *side, struct side_op *list)
 {
-    bool alone = one_admission(list);
+    bool alone = one_admission(list), told = true;
 
-    if (list == NULL)
-        return;
     while (list != NULL) {
         struct side_op *op = list;
 
@@ -79,11 +77,13 @@ void side_deliver_ops(struct side *side, struct side_op *list)
         pthread_mutex_lock(&side->mail_lock); /* who is answered finds the answer delivered */
         if (alone)
             side_answer_give(op);
+        told = told && op->answer.given && op->notice_count == 0;
         *side->mail_ops_tail = op;
         side->mail_ops_tail = &op->next;
         pthread_mutex_unlock(&side->mail_lock);
     }
-    ring(side);
+    if (!told) /* else its caller's next frame opens the mail, or the heartbeat: one wake-up less */
+        ring(side);
 }
 
 void side_deliver_job(struct side *side, struct side_job *job)
@@ -185,6 +185,7 @@ void side_later(struct side *side, void (*then)(struct side *side, void *data), 
 static void on_heartbeat(evutil_socket_t fd, short what, void *data)
 {
     (void)fd, (void)what;
+    side_mail_open(data);
     side_heartbeat(data);
 }
 

@@ -25,6 +25,7 @@
 #include "shim/refusal.h"
 #include "shim/wire.h"
 #include "sidecar/notify.h"
+#include "sidecar/pricing.h"
 #include "sidecar/routing.h"
 #include "sidecar/sidecar.h"
 #include "store/store.h"
@@ -140,6 +141,7 @@ struct side_run {
     struct gov_directive told;    /* the writer's: the last one that is in the ledger */
     uint64_t changes;             /* the writer's: counts what may change an answer for this run */
     struct side_leads leads;      /* the loop's */
+    struct side_priced priced;
     struct side *side;            /* once there was a question */
     struct event *expiry;         /* of the question that is open; NULL: none */
     uint64_t asked_seq;           /* that question's record */
@@ -483,9 +485,6 @@ void side_calls_restore(struct side *side);
 void side_heartbeat(struct side *side);
 /* ask.c: reads the question and gives it to the writer. */
 void side_call_ask(struct side_call *call);
-/* What the user wants a model to be priced at that the book does not have (unknown_model: a row, or
- * the dearest of its provider). False: nothing. */
-bool side_price_unknown(const struct side_call *call, int64_t when_s, struct meter_price *out);
 /* verdict.c: what the writer said. */
 void side_call_decided(struct side *side, struct side_op *op);
 /* Before it is posted: whether the writer may tell. In the writer, when it is in the ledger: tells.
