@@ -487,7 +487,7 @@ struct side_book *side_book_new(struct store *store)
 
 void side_book_rollback(struct side_book *book)
 {
-    for (unsigned i = 0; i < SIDE_REPEATS; i++)
+    for (unsigned i = 0; i < book->repeat_count; i++)
         book->repeats[i].used = false;
     book->clock_known = false;
     book->direct_known = false;

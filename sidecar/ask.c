@@ -79,22 +79,17 @@ static void line_unknown(const struct side_call *call, struct meter_hold_line *l
         line->input_tokens = call->body_bytes;
 }
 
-static void copy_name(char *out, size_t size, const char *name)
-{
-    (void)snprintf(out, size, "%.*s", (int)size - 1, name);
-}
-
 static void admission_fill(struct side_call *call, const struct meter_price *price,
                            struct side_op *op)
 {
     struct store_admission *admission = &op->event.admission;
     const struct meter_request *request = &call->request;
 
-    copy_name(admission->provider, sizeof admission->provider,
-              meter_provider_name(request->provider));
-    copy_name(admission->api, sizeof admission->api, meter_api_name(request->api));
-    copy_name(admission->model, sizeof admission->model, request->model);
-    copy_name(admission->row, sizeof admission->row, price != NULL ? price->row : "");
+    side_text_copy(admission->provider, sizeof admission->provider,
+                   meter_provider_name(request->provider));
+    side_text_copy(admission->api, sizeof admission->api, meter_api_name(request->api));
+    side_text_copy(admission->model, sizeof admission->model, request->model);
+    side_text_copy(admission->row, sizeof admission->row, price != NULL ? price->row : "");
     admission->cap_asked = request->output_cap >= 0 ? (uint64_t)request->output_cap : UINT64_MAX;
     admission->input_tokens = request->estimated_input_tokens;
     admission->tier = (uint8_t)request->tier;
@@ -126,12 +121,12 @@ static bool candidate_make(const struct side_call *call, struct side_candidate *
     if (request == NULL)
         return false;
     *request = call->request;
-    copy_name(request->model, sizeof request->model, model);
-    copy_name(out->model, sizeof out->model, model);
+    side_text_copy(request->model, sizeof request->model, model);
+    side_text_copy(out->model, sizeof out->model, model);
     out->tier = tier;
     out->priced = meter_price_find(side_run_book(call->run), request->provider, model,
                                    side_now_ns() / 1000000000, &price) == METER_OK;
-    copy_name(out->row, sizeof out->row, out->priced ? price.row : "");
+    side_text_copy(out->row, sizeof out->row, out->priced ? price.row : "");
     meter_hold_line_make(request, out->priced ? &price : NULL, &out->line);
     free(request);
     return true;

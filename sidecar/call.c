@@ -43,7 +43,7 @@ void side_call_body_release(struct side_call *call)
 {
     if (call->body != NULL && call->body_mapped)
         (void)munmap((void *)(uintptr_t)call->body, call->body_bytes);
-    else
+    else if (call->body != call->small_body)
         free((void *)(uintptr_t)call->body);
     call->body = NULL;
 }
@@ -84,10 +84,12 @@ static bool body_map(struct side_call *call, int fd, uint64_t count)
 
 static bool body_copy(struct side_call *call, const struct wire_value *value)
 {
-    unsigned char *copy = value->count > 0 ? malloc(value->count) : NULL;
+    unsigned char *copy = call->small_body;
 
     if (value->count == 0)
         return true;
+    if (value->count > sizeof call->small_body)
+        copy = malloc(value->count);
     if (copy == NULL)
         return false;
     memcpy(copy, value->bytes, value->count);

@@ -27,15 +27,15 @@ static bool send_now(const struct side_conn *conn, const void *frame, size_t cou
     struct iovec piece = {(void *)(uintptr_t)frame, count};
     struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
 
-    if (fd >= 0) {
-        memset(&control, 0, sizeof control);
-        control.head.cmsg_level = SOL_SOCKET;
-        control.head.cmsg_type = SCM_RIGHTS;
-        control.head.cmsg_len = CMSG_LEN(sizeof fd);
-        memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
-        message.msg_control = &control;
-        message.msg_controllen = sizeof control;
-    }
+    if (fd < 0)
+        return send(conn->fd, frame, count, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)count;
+    memset(&control, 0, sizeof control);
+    control.head.cmsg_level = SOL_SOCKET;
+    control.head.cmsg_type = SCM_RIGHTS;
+    control.head.cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
+    message.msg_control = &control;
+    message.msg_controllen = sizeof control;
     return sendmsg(conn->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)count;
 }
 
@@ -289,6 +289,7 @@ static void on_readable(evutil_socket_t fd, short what, void *data)
     int more;
 
     (void)fd, (void)what;
+    side_mail_open(conn->side); /* who waits for a verdict waits for no other's question */
     conn->side->busy_since_ms = side_now_ms();
     do /* who has asked waits: nothing more comes */
         more = read_frame(conn);

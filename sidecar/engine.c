@@ -343,11 +343,11 @@ struct side_op *side_op_new(enum side_op_kind kind, struct side_run *run,
 
 void side_op_about(struct side_op *op, const struct meter_request *request)
 {
-    (void)snprintf(op->about.provider, sizeof op->about.provider, "%s",
+    side_text_copy(op->about.provider, sizeof op->about.provider,
                    meter_provider_name(request->provider));
-    (void)snprintf(op->about.model, sizeof op->about.model, "%.95s", request->model);
+    side_text_copy(op->about.model, sizeof op->about.model, request->model);
     if (op->run->routing != NULL)
-        (void)snprintf(op->about.tier, sizeof op->about.tier, "%s",
+        side_text_copy(op->about.tier, sizeof op->about.tier,
                        gov_tier_name(gov_tier_of(&op->run->routing->gov, op->about.provider,
                                                  op->about.model)));
 }

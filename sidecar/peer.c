@@ -89,6 +89,14 @@ void side_boot_id(uint8_t out[16])
     (void)close(fd);
 }
 
+void side_text_copy(char *out, size_t size, const char *text)
+{
+    size_t count = strnlen(text, size - 1);
+
+    memcpy(out, text, count);
+    out[count] = '\0';
+}
+
 int64_t side_now_ns(void)
 {
     struct timespec now;

@@ -294,14 +294,14 @@ enum store_err side_repeats_flush(struct side_book *book)
 
     if (store_is_full(book->store)) /* counts can wait */
         return STORE_OK;
-    for (unsigned i = 0; i < SIDE_REPEATS && err == STORE_OK; i++)
+    for (unsigned i = 0; i < book->repeat_count && err == STORE_OK; i++)
         err = repeat_flush(book, &book->repeats[i]);
     return err;
 }
 
 bool side_repeat_answers(struct side_book *book, struct side_op *op)
 {
-    for (unsigned i = 0; i < SIDE_REPEATS; i++) {
+    for (unsigned i = 0; i < book->repeat_count; i++) {
         struct side_repeat *repeat = &book->repeats[i];
 
         if (!repeat->used || memcmp(repeat->run_id, op->run->id, 16) != 0 ||
@@ -324,6 +324,8 @@ static enum store_err repeat_remember(struct side_book *book, const struct side_
     struct side_repeat *repeat = &book->repeats[book->repeat_next];
     enum store_err err = repeat_flush(book, repeat);
 
+    if (book->repeat_count < SIDE_REPEATS)
+        book->repeat_count++;
     book->repeat_next = (book->repeat_next + 1) % SIDE_REPEATS;
     repeat->used = true;
     memcpy(repeat->run_id, op->run->id, 16);

@@ -6,11 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static void copy_text(char *out, const char *text, size_t size)
-{
-    (void)snprintf(out, size, "%.*s", (int)strnlen(text, size - 1), text);
-}
-
 /* Providers and prices are of today, the limits of then. */
 static void budget_restore(struct side_spec *spec, const struct store_run *row, const char *id_text)
 {
@@ -24,10 +19,10 @@ static void budget_restore(struct side_spec *spec, const struct store_run *row, 
     memcpy(spec->percents, given->percents, sizeof spec->percents);
     spec->bare = false;
     spec->meter_only = given->meter_only != 0;
-    copy_text(spec->task, given->task, sizeof spec->task);
-    copy_text(spec->agent, given->agent, sizeof spec->agent);
-    copy_text(spec->policy, given->policy, sizeof spec->policy);
-    copy_text(spec->session, given->session, sizeof spec->session);
+    side_text_copy(spec->task, sizeof spec->task, given->task);
+    side_text_copy(spec->agent, sizeof spec->agent, given->agent);
+    side_text_copy(spec->policy, sizeof spec->policy, given->policy);
+    side_text_copy(spec->session, sizeof spec->session, given->session);
     if (strcmp(spec->session, id_text) == 0)
         spec->session[0] = '\0'; /* one of its own */
 }

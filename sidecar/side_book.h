@@ -46,7 +46,7 @@ struct side_book {
     bool direct_known; /* it was read from the ledger */
     uint64_t changes;  /* counts what may change an answer in scopes beyond a run */
     struct side_repeat repeats[SIDE_REPEATS];
-    unsigned repeat_next;
+    unsigned repeat_next, repeat_count; /* count: ever used */
 };
 
 struct side_scopes {

@@ -469,14 +469,14 @@ struct side_call {
     int64_t pid_start;
     int pidfd;
     struct event *death;
-    char path[4096]; /* not cleared in a new one */
+    char path[4096];                /* not cleared in a new one */
+    unsigned char small_body[4096]; /* nor is this: where body is, if it is not larger */
 };
 
 /* A frame of a governed process; fd: what came with it, or -1; taken over by setting it to -1.
  * False: end the connection. */
 bool side_call_frame(struct side_conn *conn, enum wire_type type, struct wire_reader *r, int *fd);
-/* The other end is gone: by its connection or by its process. */
-/* tap_lost: more of its answer may have passed than was told here. */
+/* The other end is gone. tap_lost: more of its answer may have passed than was told here. */
 void side_call_gone(struct side_call *call, bool tap_lost);
 void side_call_free(struct side_call *call);
 void side_call_body_release(struct side_call *call);
@@ -487,8 +487,7 @@ void side_heartbeat(struct side *side);
 void side_call_ask(struct side_call *call);
 /* verdict.c: what the writer said. */
 void side_call_decided(struct side *side, struct side_op *op);
-/* Before it is posted: whether the writer may tell. In the writer, when it is in the ledger: tells.
- */
+/* Before it is posted: whether the writer may tell. In the writer, once it is in the ledger. */
 void side_answer_prepare(const struct side_call *call, struct side_answer *answer);
 void side_answer_give(struct side_op *op);
 /* Its connection goes. */
@@ -555,6 +554,8 @@ int side_pidfd(pid_t pid);         /* -1: it is not there */
 /* {"cwd"} of a process, as a launcher tells its own. NULL: not to be seen. */
 json_t *side_place_json(pid_t pid);
 void side_boot_id(uint8_t out[16]);
+/* All of a text that fits in. text need not end within size bytes. */
+void side_text_copy(char *out, size_t size, const char *text);
 int64_t side_now_ns(void); /* wall clock */
 int64_t side_now_ms(void); /* monotonic */
 

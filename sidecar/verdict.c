@@ -414,21 +414,27 @@ static void done_rewriting(struct side *side, struct side_job *job)
 
 static void tell_admission(struct side_call *call)
 {
-    struct rewriting *made = calloc(1, sizeof *made);
+    const struct rewriting what = {
+        .job = {.work = work_rewriting, .done = done_rewriting},
+        .call = call,
+        .rewrite = {.cap_set = call->clamped,
+                    .cap = call->cap_held,
+                    .ask_usage = asks_usage(call),
+                    .model = call->renamed ? call->request.model : NULL},
+        .fd = -1,
+    };
+    struct rewriting *made;
 
+    if (!call->clamped && !call->renamed && !what.rewrite.ask_usage) {
+        tell_rewritten(call, &what);
+        return;
+    }
+    made = malloc(sizeof *made);
     if (made == NULL) {
         release_unsent(call);
         return;
     }
-    made->job.work = work_rewriting;
-    made->job.done = done_rewriting;
-    made->call = call;
-    made->rewrite = (struct meter_rewrite){
-        .cap_set = call->clamped,
-        .cap = call->cap_held,
-        .ask_usage = asks_usage(call),
-        .model = call->renamed ? call->request.model : NULL,
-    };
+    *made = what;
     call->rewriting = &made->job;
     if (call->body_bytes > SIDE_WORK_ABOVE) {
         side_work(call->side->worker, &made->job);

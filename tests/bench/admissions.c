@@ -36,13 +36,12 @@ static int64_t now_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
+static struct timespec pause_before;
+
 static void think(void)
 {
-    const char *text = getenv("THINK_US");
-    const struct timespec pause = {0, text != NULL ? atol(text) * 1000 : 0};
-
-    if (text != NULL)
-        (void)nanosleep(&pause, NULL);
+    if (pause_before.tv_nsec > 0)
+        (void)nanosleep(&pause_before, NULL);
 }
 
 static void body_make(void)
@@ -208,6 +207,8 @@ static void run_make(void)
     client_uuid7(run_id);
     memcpy(run.run_id, run_id, sizeof run_id);
     memcpy(event.head.run_id, run_id, sizeof run_id);
+    client_uuid_text(run_id, run.allocation.session); /* one of its own, as the sidecar has it */
+    client_uuid_text(run_id, event.allocation.session);
     must(store_begin(store), "begin");
     must(store_append(store, &event, sizeof event.allocation), "allocate");
     must(store_run_put(store, &run), "run");
@@ -306,6 +307,7 @@ int main(int argc, char **argv)
         fputs("usage: admissions clients N SECONDS | ceiling N SECONDS DIR\n", stderr);
         return 2;
     }
+    pause_before.tv_nsec = getenv("THINK_US") != NULL ? atol(getenv("THINK_US")) * 1000 : 0;
     samples_us = calloc(SAMPLES_MAX, sizeof *samples_us);
     body_make();
     run_read();
