@@ -14,16 +14,22 @@ struct reading {
     struct meter_error error;
 };
 
-/* The same question again is known by this: where it goes, and its body. */
-static void hash_question(struct side_call *call)
+/* The same question again is known by this: where it goes, and its body; a body with messages is
+ * not hashed once more. */
+static void hash_question(struct side_call *call, const struct meter_outline *outline)
 {
+    const uint8_t by_lead = call->lead != NULL;
     struct store_hash hash;
 
     store_hash_begin(&hash);
     store_hash_add(&hash, call->method, strlen(call->method) + 1);
     store_hash_add(&hash, call->host, strlen(call->host) + 1);
     store_hash_add(&hash, call->path, strlen(call->path) + 1);
-    store_hash_add(&hash, call->body, call->body_bytes);
+    store_hash_add(&hash, &by_lead, sizeof by_lead);
+    if (by_lead)
+        side_lead_hash(call->lead, outline, call->body, &hash);
+    else
+        store_hash_add(&hash, call->body, call->body_bytes);
     store_hash_end(&hash, call->hash);
 }
 
@@ -43,12 +49,12 @@ static enum meter_err read_question(struct side_call *call, struct meter_error *
         .provider = side_run_provider(call->run, call->host),
     };
 
-    hash_question(call);
     err = meter_request_read(&target, call->body, call->body_bytes, &call->request, error);
     if (err != METER_OK) /* it may go where nothing is a limit */
         meter_request_unread(&target, &call->request);
     else if (outline.usable)
         call->lead = side_lead_read(&outline, call->body, call->body_bytes);
+    hash_question(call, &outline);
     return err;
 }
 

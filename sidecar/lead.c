@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HASH_BYTES  16u
+#define HASH_BYTES  32u
 #define ROOM_TOKENS 16u /* for what a template may do at the seam */
 
 /* The first so many messages of a request: their hash, and what all the others are at most. */
@@ -63,14 +63,6 @@ static void skip_marks(struct hashing *hashing, size_t at)
         hashing->mark++;
 }
 
-static void finish(struct hashing *hashing, uint8_t out[HASH_BYTES])
-{
-    uint8_t digest[32];
-
-    store_hash_end(&hashing->hash, digest);
-    memcpy(out, digest, HASH_BYTES);
-}
-
 /* Each beginning's hash goes into the next. */
 static void hash_messages(struct hashing *hashing, struct side_lead *lead)
 {
@@ -85,7 +77,7 @@ static void hash_messages(struct hashing *hashing, struct side_lead *lead)
         store_hash_begin(&hashing->hash);
         store_hash_add(&hashing->hash, before, HASH_BYTES);
         add_span(hashing, message->at, (size_t)message->at + message->bytes);
-        finish(hashing, lead->beginnings[i].hash);
+        store_hash_end(&hashing->hash, lead->beginnings[i].hash);
         before = lead->beginnings[i].hash;
     }
 }
@@ -101,7 +93,7 @@ static void hash_head(struct hashing *hashing, struct side_lead *lead, size_t by
     add_span(hashing, 0, first->at);
     skip_marks(hashing, (size_t)last->at + last->bytes);
     add_span(hashing, (size_t)last->at + last->bytes, bytes);
-    finish(hashing, lead->head);
+    store_hash_end(&hashing->hash, lead->head);
 }
 
 static void rests_fill(const struct meter_outline *outline, struct side_lead *lead)
@@ -127,6 +119,28 @@ struct side_lead *side_lead_read(const struct meter_outline *outline, const void
     hash_head(&hashing, lead, bytes);
     rests_fill(outline, lead);
     return lead;
+}
+
+/* Where the messages and the marks stand is in it, so that no two bodies can share their pieces. */
+void side_lead_hash(const struct side_lead *lead, const struct meter_outline *outline,
+                    const void *body, struct store_hash *hash)
+{
+    const struct meter_message *message = outline->messages;
+    const unsigned char *bytes = body;
+
+    store_hash_add(hash, &outline->count, sizeof outline->count);
+    store_hash_add(hash, message, outline->count * sizeof *message);
+    store_hash_add(hash, outline->marks, outline->mark_count * sizeof outline->marks[0]);
+    store_hash_add(hash, lead->head, HASH_BYTES);
+    store_hash_add(hash, lead->beginnings[lead->count - 1].hash, HASH_BYTES);
+    for (unsigned i = 1; i < outline->count; i++) {
+        size_t end = (size_t)message[i - 1].at + message[i - 1].bytes;
+
+        if (message[i].at > end)
+            store_hash_add(hash, bytes + end, message[i].at - end);
+    }
+    for (unsigned i = 0; i < outline->mark_count; i++)
+        store_hash_add(hash, bytes + outline->marks[i].at, outline->marks[i].bytes);
 }
 
 /* ---- remembering -------------------------------------------------------------------------- */

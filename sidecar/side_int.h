@@ -24,6 +24,7 @@
 #include "shim/page.h"
 #include "shim/refusal.h"
 #include "shim/wire.h"
+#include "sidecar/lead.h"
 #include "sidecar/notify.h"
 #include "sidecar/pricing.h"
 #include "sidecar/routing.h"
@@ -55,33 +56,6 @@ struct side_process {
     int64_t start;         /* clock ticks since boot; -1: it is not there */
     bool dying;            /* or not there */
 };
-
-/* ---- requests that begin like earlier ones (lead.c) --------------------------------------- */
-
-#define SIDE_LEADS 64u /* that a run remembers */
-
-/* What was reported of a request that began so. */
-struct side_known {
-    const struct meter_provider *provider;
-    char model[METER_MODEL_MAX];
-    uint8_t hash[16], head[16];
-    unsigned messages; /* 0: nothing is known here */
-    uint64_t input_tokens;
-};
-struct side_leads {
-    struct side_known known[SIDE_LEADS];
-    unsigned next;
-};
-
-/* The beginnings of a request; free() it. outline must be usable. NULL: out of memory. */
-struct side_lead *side_lead_read(const struct meter_outline *outline, const void *body,
-                                 size_t bytes);
-/* The most that the input can be by what is known; UINT64_MAX: nothing is. */
-uint64_t side_lead_bound(const struct side_leads *leads, const struct side_lead *lead,
-                         const struct meter_request *request);
-/* The provider reported this input, all of it, of exactly this request. */
-void side_lead_learn(struct side_leads *leads, const struct side_lead *lead,
-                     const struct meter_request *request, uint64_t input_tokens);
 
 /* ---- zones (zone.c) ------------------------------------------------------------------------ */
 

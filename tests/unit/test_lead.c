@@ -100,6 +100,79 @@ static void knows_the_same_beginning(void **state)
     }
 }
 
+/* ---- the question's hash ------------------------------------------------------------------- */
+
+/* False: there is none of such a body. */
+static bool hash_of(const char *path, const char *body, uint8_t out[32])
+{
+    static struct asked asked;
+    struct meter_target target = {
+        .method = "POST", .host = "api.example.com", .path = path, .outline = &asked.outline};
+    struct store_hash hash;
+
+    asked.lead = NULL;
+    if (meter_request_read(&target, body, strlen(body), &asked.request, NULL) == METER_OK &&
+        asked.outline.usable)
+        asked.lead = side_lead_read(&asked.outline, body, strlen(body));
+    if (asked.lead == NULL)
+        return false;
+    store_hash_begin(&hash);
+    side_lead_hash(asked.lead, &asked.outline, body, &hash);
+    store_hash_end(&hash, out);
+    free(asked.lead);
+    return true;
+}
+
+static const char *const hashed[] = {
+    "{\"model\":\"m\",\"max_tokens\":1,\"messages\":[ " ONE " ,  " TWO ", " ONE " ] , \"n\" : 1 } ",
+    "{\"messages\":[" TWO "],\"stream\":true,\"max_tokens\":10,\"model\":\"mm\"}",
+    "{\"model\":\"m\",\"max_tokens\":5,\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":"
+    "\"text\","
+    "\"text\":\"Hello\",\"cache_control\":{\"type\":\"ephemeral\"}}]}, " TWO "]}",
+};
+
+/* Any byte of a body is another one, or gone, or there twice. */
+static void every_byte_is_hashed(void **state)
+{
+    static const char others[] = "a0 \n2,}";
+    unsigned seen = 0;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(hashed); i++) {
+        size_t bytes = strlen(hashed[i]);
+        uint8_t whole[32], other[32];
+        char body[600];
+
+        assert_true(hash_of(MESS, hashed[i], whole));
+        for (size_t at = 0; at < bytes; at++)
+            for (size_t with = 0; with < sizeof others + 1; with++) {
+                (void)snprintf(body, sizeof body, "%.*s%.*s%s", (int)at, hashed[i],
+                               with == sizeof others ? 2 : 1,
+                               with == sizeof others
+                                   ? (const char[]){hashed[i][at], hashed[i][at], 0}
+                                   : (const char[]){others[with], 0},
+                               hashed[i] + at + 1);
+                if (strcmp(body, hashed[i]) == 0 || !hash_of(MESS, body, other))
+                    continue;
+                seen++;
+                if (memcmp(whole, other, sizeof whole) == 0)
+                    fail_msg("the same hash: %s", body);
+            }
+    }
+    assert_true(seen > 500);
+}
+
+/* The same pieces, elsewhere. */
+static void places_are_hashed(void **state)
+{
+    uint8_t a[32], b[32];
+
+    (void)state;
+    assert_true(hash_of(MESS, BODY("", ONE ", " TWO "," ONE), a));
+    assert_true(hash_of(MESS, BODY("", ONE "," TWO " ," ONE), b));
+    assert_memory_not_equal(a, b, sizeof a);
+}
+
 static void remembers_so_many(void **state)
 {
     static struct side_leads leads;
@@ -181,6 +254,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(knows_the_same_beginning),
+        cmocka_unit_test(every_byte_is_hashed),
+        cmocka_unit_test(places_are_hashed),
         cmocka_unit_test(remembers_so_many),
         cmocka_unit_test(comes_near_over_a_conversation),
     };
