@@ -2,15 +2,22 @@
 /* Durable admissions a second. `admissions clients N SECONDS`: N threads that each ask the sidecar
  * of $FLYBALL_HOME for one admission after the other, with a body of 2 KB, and release it unsent.
  * `admissions ceiling N SECONDS DIR`: the same ledger work in batches of N, without processes,
- * sockets or reading of requests: what group commit itself can do on this disk. $THINK_US: a pause
- * before each. Prints a line of JSON; batch: admissions for each commit of the ledger. */
+ * sockets or reading of requests: what group commit itself can do on this disk. `admissions
+ * exchange N SECONDS DIR`: the same clients, and a process that admits whatever it is asked: what
+ * their frames alone cost. $THINK_US: a pause before each. Prints a line of JSON; batch: admissions
+ * for each commit of the ledger. */
 #include <limits.h>
 #include <lmdb.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "shim/client.h"
@@ -181,9 +188,79 @@ static void clients(unsigned count, unsigned seconds)
         least = own[i] < least ? own[i] : least;
     }
     fastest_to_slowest = least > 0 ? (double)most / (double)least : 0;
-    batch = (double)atomic_load(&admitted) / (double)(commits() - before);
+    before = commits() - before;
+    batch = before > 0 ? (double)atomic_load(&admitted) / (double)before : 0;
     free(own);
     free(threads);
+}
+
+/* ---- the exchange alone ------------------------------------------------------------------- */
+
+static void watch(int poll, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+    (void)epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* False: nothing more is to be read now. */
+static bool answer(int fd)
+{
+    static unsigned char frame[WIRE_FRAME_MAX];
+    unsigned char out[64];
+    struct wire_writer w;
+    struct wire_reader r;
+    struct wire_head head;
+    ssize_t count = recv(fd, frame, sizeof frame, MSG_DONTWAIT);
+
+    if (count == 0)
+        (void)close(fd);
+    if (count <= 0 || !wire_open(&r, frame, (size_t)count, &head))
+        return false;
+    if (head.type != WIRE_ADMIT)
+        return true;
+    wire_begin(&w, out, sizeof out, WIRE_VERDICT);
+    wire_put_number(&w, WIRE_DECISION, WIRE_ADMITTED);
+    return send(fd, out, w.used, MSG_NOSIGNAL | MSG_DONTWAIT) < 0;
+}
+
+static void admit_all(int listener)
+{
+    struct epoll_event events[512];
+    int poll = epoll_create1(0);
+
+    watch(poll, listener);
+    for (;;) {
+        int count = epoll_wait(poll, events, 512, -1);
+
+        for (int i = 0; i < count; i++)
+            if (events[i].data.fd == listener)
+                watch(poll, accept(listener, NULL, NULL));
+            else
+                while (answer(events[i].data.fd))
+                    ;
+    }
+}
+
+static void exchange(unsigned count, unsigned seconds, const char *dir)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+    pid_t other;
+
+    (void)snprintf(place.home, sizeof place.home, "%s", dir);
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s/sock", dir);
+    (void)unlink(address.sun_path);
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 ||
+        listen(listener, 4096) != 0 || (other = fork()) < 0) {
+        perror("admissions");
+        exit(1);
+    }
+    if (other == 0)
+        admit_all(listener);
+    clients(count, seconds);
+    (void)kill(other, SIGKILL);
+    (void)waitpid(other, NULL, 0);
 }
 
 /* ---- the ledger alone --------------------------------------------------------------------- */
@@ -304,7 +381,9 @@ int main(int argc, char **argv)
     unsigned seconds = argc > 3 ? (unsigned)atoi(argv[3]) : 0;
 
     if (count == 0 || seconds == 0) {
-        fputs("usage: admissions clients N SECONDS | ceiling N SECONDS DIR\n", stderr);
+        fputs("usage: admissions clients N SECONDS | ceiling N SECONDS DIR | exchange N SECONDS "
+              "DIR\n",
+              stderr);
         return 2;
     }
     pause_before.tv_nsec = getenv("THINK_US") != NULL ? atol(getenv("THINK_US")) * 1000 : 0;
@@ -315,6 +394,8 @@ int main(int argc, char **argv)
         return 2;
     if (strcmp(argv[1], "clients") == 0)
         clients(count, seconds);
+    else if (strcmp(argv[1], "exchange") == 0)
+        exchange(count, seconds, argc > 4 ? argv[4] : ".");
     else
         ceiling(count, seconds, argc > 4 ? argv[4] : ".");
     print(argv[1], count, seconds);
