@@ -461,8 +461,12 @@ static void on_poke(struct side_conn *conn, int *fd)
         return;
     conn->poke_fd = *fd;
     *fd = -1;
-    if (conn->call == NULL || !waits(conn->call))
+    if (conn->call == NULL || !waits(conn->call)) {
         side_conn_poke(conn);
+        return;
+    }
+    side_answer_forget(conn->call); /* who is to be poked is told by the loop ... */
+    side_mail_open(conn->side);     /* ... unless it has just been told */
 }
 
 bool side_call_frame(struct side_conn *conn, enum wire_type type, struct wire_reader *r, int *fd)
@@ -473,13 +477,13 @@ bool side_call_frame(struct side_conn *conn, enum wire_type type, struct wire_re
         return call == NULL && conn->run == NULL && on_admit(conn, r, *fd);
     if (type == WIRE_CLAIM)
         return call == NULL && on_claim(conn, r);
-    if (call != NULL && call->phase == SIDE_ASKED) { /* the writer may have told it already */
-        side_mail_open(conn->side);
-        call = conn->call;
-    }
     if (type == WIRE_POKE) {
         on_poke(conn, fd);
         return true;
+    }
+    if (call != NULL && call->phase == SIDE_ASKED) { /* the writer has told it already */
+        side_mail_open(conn->side);
+        call = conn->call;
     }
     if (call == NULL || call->phase != SIDE_HELD || call->rewriting != NULL)
         return call != NULL && call->phase == SIDE_SETTLING;

@@ -289,7 +289,6 @@ static void on_readable(evutil_socket_t fd, short what, void *data)
     int more;
 
     (void)fd, (void)what;
-    side_mail_open(conn->side); /* who waits for a verdict waits for no other's question */
     conn->side->busy_since_ms = side_now_ms();
     do /* who has asked waits: nothing more comes */
         more = read_frame(conn);

@@ -127,18 +127,21 @@ void side_lead_hash(const struct side_lead *lead, const struct meter_outline *ou
 {
     const struct meter_message *message = outline->messages;
     const unsigned char *bytes = body;
+    size_t end = message[0].at;
 
     store_hash_add(hash, &outline->count, sizeof outline->count);
-    store_hash_add(hash, message, outline->count * sizeof *message);
+    store_hash_add(hash, &outline->mark_count, sizeof outline->mark_count);
+    for (unsigned i = 0; i < outline->count; i++) {
+        const uint32_t place[] = {message[i].at, message[i].bytes};
+
+        store_hash_add(hash, place, sizeof place);
+        if (message[i].at > end)
+            store_hash_add(hash, bytes + end, message[i].at - end);
+        end = (size_t)message[i].at + message[i].bytes;
+    }
     store_hash_add(hash, outline->marks, outline->mark_count * sizeof outline->marks[0]);
     store_hash_add(hash, lead->head, HASH_BYTES);
     store_hash_add(hash, lead->beginnings[lead->count - 1].hash, HASH_BYTES);
-    for (unsigned i = 1; i < outline->count; i++) {
-        size_t end = (size_t)message[i - 1].at + message[i - 1].bytes;
-
-        if (message[i].at > end)
-            store_hash_add(hash, bytes + end, message[i].at - end);
-    }
     for (unsigned i = 0; i < outline->mark_count; i++)
         store_hash_add(hash, bytes + outline->marks[i].at, outline->marks[i].bytes);
 }

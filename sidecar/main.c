@@ -82,7 +82,7 @@ void side_deliver_ops(struct side *side, struct side_op *list)
         side->mail_ops_tail = &op->next;
         pthread_mutex_unlock(&side->mail_lock);
     }
-    if (!told) /* else its caller's next frame opens the mail, or the heartbeat: one wake-up less */
+    if (!told) /* else its caller's next frame opens the mail, or the heartbeat does */
         ring(side);
 }
 

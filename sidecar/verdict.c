@@ -491,7 +491,8 @@ static void admitted(struct side_call *call, const struct side_op *op)
 
 void side_answer_prepare(const struct side_call *call, struct side_answer *answer)
 {
-    answer->may = call->conn != NULL && call->conn->unsent_used == 0 && !asks_usage(call);
+    answer->may = call->conn != NULL && call->conn->unsent_used == 0 && call->conn->poke_fd < 0 &&
+                  !asks_usage(call);
     answer->fd = answer->may ? call->conn->fd : -1;
     answer->flags = admission_flags(call);
 }
