@@ -359,11 +359,10 @@ meter_price_import(const char *json, size_t bytes, const struct meter_price_book
                    char **text_out, size_t *text_bytes_out, struct meter_error *error);
 
 /* The price of a model at a time (seconds since the epoch, the request's start), which is the same
- * for all of a UTC day but for when_s. The id, lower case
- * and percent-decoded, exactly or as an alias; then without what the provider's ids may carry
- * beside the name (the table of meter/price_match.c: wrappers, routing, versions, one trailing
- * date), an exact lookup after each step; then the provider's row '*', which is always free.
- * Nothing fuzzy. METER_NO_PRICE: none. */
+ * for all of a UTC day but for when_s. The id, lower case and percent-decoded, exactly or as an
+ * alias; then without what the provider's ids may carry beside the name (the table of
+ * meter/price_match.c: wrappers, routing, versions, one trailing date), an exact lookup after each
+ * step; then the provider's row '*', which is always free. Nothing fuzzy. METER_NO_PRICE: none. */
 METER_MUST_CHECK enum meter_err meter_price_find(const struct meter_price_book *book,
                                                  const struct meter_provider *provider,
                                                  const char *model, int64_t when_s,

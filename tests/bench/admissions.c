@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -256,8 +257,10 @@ static void exchange(unsigned count, unsigned seconds, const char *dir)
         perror("admissions");
         exit(1);
     }
-    if (other == 0)
+    if (other == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         admit_all(listener);
+    }
     clients(count, seconds);
     (void)kill(other, SIGKILL);
     (void)waitpid(other, NULL, 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A transfer that waits has a socket of its own for the byte that says that its verdict is out: the
  * loop sends it, so the loop has to tell such a caller, not the writer. */
-#include "tests/unit/store_test.h"
+#include "tests/unit/writer.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,34 +17,6 @@ struct poking {
     int ours; /* the transfer's end */
 };
 
-static unsigned opened; /* how often the mail was */
-
-void side_mail_open(struct side *side)
-{
-    (void)side;
-    opened++;
-}
-void side_deliver_ops(struct side *side, struct side_op *list)
-{
-    (void)side, (void)list;
-    abort();
-}
-void side_deliver_job(struct side *side, struct side_job *job)
-{
-    (void)side, (void)job;
-    abort();
-}
-void side_later(struct side *side, void (*then)(struct side *side, void *data), void *data)
-{
-    (void)side, (void)then, (void)data;
-    abort();
-}
-void side_give_up(struct side *side)
-{
-    (void)side;
-    abort();
-}
-
 /* A call that was asked about, and is with the writer. */
 static struct poking *poking_new(void)
 {
@@ -59,7 +31,7 @@ static struct poking *poking_new(void)
     poking->call.run = &poking->run;
     poking->call.phase = SIDE_ASKED;
     poking->call.admitting = &poking->op;
-    opened = 0;
+    mail_opened = 0;
     return poking;
 }
 
@@ -96,7 +68,7 @@ static void test_it_comes_while_the_writer_has_the_call(void **state)
     assert_true(poking->op.answer.may);
     hand_over(poking);
     assert_false(poking->op.answer.may);
-    assert_int_equal(opened, 1); /* it may have been told in between */
+    assert_int_equal(mail_opened, 1); /* it may have been told in between */
     assert_int_equal(bytes_there(poking), -1);
     poking_free(poking);
 }

@@ -39,10 +39,12 @@ void side_deliver_job(struct side *side, struct side_job *job)
     (void)side, (void)job;
     abort();
 }
+static unsigned mail_opened; /* so often */
+
 void side_mail_open(struct side *side)
 {
     (void)side;
-    abort();
+    mail_opened++;
 }
 void side_later(struct side *side, void (*then)(struct side *side, void *data), void *data)
 {
